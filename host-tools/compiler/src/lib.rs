@@ -1,1 +1,17 @@
+//! Turns trained networks into plans.
+//!
+//! ```text
+//! .onnx / .tflite --import--> Graph --passes--> Graph --quantize--> Graph --lower, schedule--> plan bytes
+//! ```
+//!
+//! * [`graph`]: the compiler's own picture of a network: typed, channels last, named operators.
+//! * [`import`]: foreign files to [`graph::Graph`]; every operator that cannot be translated is listed at once.
+//! * [`passes`]: rewriting of graphs: folding, fusing, recognising, changing layout.
+//! * [`quantize`]: post-training quantization from calibration samples.
+//! * [`lower`]: graph operators to kernels of a target, by the kernels' own `pack` functions.
+//! * [`schedule`]: order of steps, in-place choices, arena addresses.
+//! * [`convert`]: the whole way in one call.
 
+pub mod graph;
+pub mod import;
+pub mod passes;
