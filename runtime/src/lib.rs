@@ -1,1 +1,21 @@
+//! Walks a Mote plan: no heap, no model formats, no panic.
+//!
+//! * [`plan`]: the file format and its parser.
+//! * [`engine`]: regions, ticks and memory; [`Engine`] is what applications hold.
+//! * [`kernels`]: the operators, one folder each.
 #![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "pack")]
+extern crate alloc;
+
+pub mod engine;
+mod include;
+pub mod kernels;
+pub mod plan;
+
+pub use engine::{Engine, Error, Observer, Progress};
+pub use plan::Plan;
+
+#[doc(hidden)]
+pub use include::Aligned;

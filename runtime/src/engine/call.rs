@@ -1,0 +1,291 @@
+//! What a kernel sees of the world: rows to read, rows to write, arguments, constants, scratch.
+//!
+//! A whole tensor, a ring that wraps, and padding are all lists of rows here, so no kernel knows about any of them.
+
+use crate::plan::{OperandRecord, Plan, Space, StepRecord, slice};
+
+/// A kernel met arguments that its check should have refused. Never seen with a plan from [`Plan::parse`] bound
+/// by [`Engine::new`](crate::Engine::new).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mismatch;
+
+/// A kernel: computes the output rows of one call.
+pub type KernelFn = fn(Call<'_>) -> Result<(), Mismatch>;
+
+/// One call of a kernel: the output slices that are due, with everything needed to compute them.
+pub struct Call<'a> {
+    /// Constants, arguments and inputs.
+    pub given: Given<'a>,
+    /// Rows to write.
+    pub output: Output<'a>,
+    /// Memory that holds nothing before and after; 16-byte aligned.
+    pub scratch: &'a mut [u8],
+}
+
+/// The readable half of a [`Call`]; `Copy`, so that a kernel can keep it while it writes the output.
+#[derive(Clone, Copy)]
+pub struct Given<'a> {
+    plan: &'a Plan<'a>,
+    step: &'a StepRecord,
+    arena: Shared<'a>,
+    state: Shared<'a>,
+}
+
+/// The rows that a call writes: slices `first .. first + slices`, each of `rows` rows.
+pub struct Output<'a> {
+    bytes: &'a mut [u8],
+    first: usize,
+    slices: usize,
+    slots: usize,
+    slice_stride: usize,
+    rows: usize,
+    row_stride: usize,
+    row_bytes: usize,
+}
+
+/// A tensor that a step reads, as slices of rows, with the windows of the step.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    bytes: &'a [u8],
+    view: OperandRecord,
+}
+
+/// The list of input rows that one output row needs, in window order (slices first, rows within).
+#[derive(Clone, Copy)]
+pub struct Rows<'a> {
+    source: Source<'a>,
+    first_slice: i64,
+    first_row: i64,
+}
+
+impl<'a> Given<'a> {
+    /// The kernel's argument record.
+    pub fn args(&self) -> &'a [u8] {
+        self.plan.args(self.step)
+    }
+
+    /// Constant `index` of the step, as bytes; empty if the step has fewer.
+    pub fn blob(&self, index: usize) -> &'a [u8] {
+        self.plan.step_blob(self.step, index)
+    }
+
+    /// Constant `index` as numbers (`i8`, `i32`, `f32`, `f16`, ..).
+    pub fn constants<T: bytemuck::AnyBitPattern>(&self, index: usize) -> Result<&'a [T], Mismatch> {
+        bytemuck::try_cast_slice(self.blob(index)).map_err(|_| Mismatch)
+    }
+
+    /// Number of inputs of the step.
+    pub fn inputs(&self) -> usize {
+        self.step.inputs.into()
+    }
+
+    /// Input `index`, or `None` if it is stored where the output is: the output row then holds the input row.
+    pub fn input(&self, index: usize) -> Result<Option<Source<'a>>, Mismatch> {
+        if index >= self.inputs() {
+            return Err(Mismatch);
+        }
+        if index < 4 && self.step.flags & (crate::plan::step_flags::IN_PLACE << index) != 0 {
+            return Ok(None);
+        }
+        let view = self.plan.operand(usize::from(self.step.operand) + index).ok_or(Mismatch)?;
+        let tensor = self.plan.tensor(view.tensor.into()).ok_or(Mismatch)?;
+        let (offset, bytes) = (tensor.offset as usize, tensor.bytes as usize);
+        let owned = match Space::from_code(tensor.space) {
+            Some(Space::Arena) => self.arena.get(offset, bytes),
+            Some(Space::State) => self.state.get(offset, bytes),
+            Some(Space::Constant) => Some(slice(self.plan.weights(), offset, bytes)),
+            None => None,
+        };
+        let bytes = owned.and_then(|owned| owned.get(view.offset as usize..)).ok_or(Mismatch)?;
+        Ok(Some(Source { bytes, view }))
+    }
+
+    /// Input `index` of a kernel that is never given its inputs in place.
+    pub fn source(&self, index: usize) -> Result<Source<'a>, Mismatch> {
+        self.input(index)?.ok_or(Mismatch)
+    }
+}
+
+impl<'a> Source<'a> {
+    /// Bytes of a row.
+    pub fn row_bytes(&self) -> usize {
+        self.view.row_bytes as usize
+    }
+
+    /// Rows of one slice.
+    pub fn rows_per_slice(&self) -> usize {
+        self.view.rows as usize
+    }
+
+    /// Row `row` of slice `slice`, both counted from the start of the tensor; `None` outside (padding).
+    #[inline]
+    pub fn row(&self, slice: i64, row: i64) -> Option<&'a [u8]> {
+        let (s, r) = (u32::try_from(slice).ok()?, u32::try_from(row).ok()?);
+        if s >= self.view.slices || r >= self.view.rows {
+            return None;
+        }
+        let slot = if s < self.view.slots { s } else { s % self.view.slots };
+        let start =
+            slot as usize * self.view.slice_stride as usize + r as usize * self.view.row_stride as usize;
+        self.bytes.get(start..start + self.view.row_bytes as usize)
+    }
+
+    /// The rows that output row `row` of output slice `slice` needs.
+    #[inline]
+    pub fn window(&self, slice: usize, row: usize) -> Rows<'a> {
+        let v = &self.view;
+        Rows {
+            source: *self,
+            first_slice: slice as i64 * i64::from(v.outer_stride) - i64::from(v.outer_pad),
+            first_row: row as i64 * i64::from(v.inner_stride) - i64::from(v.inner_pad),
+        }
+    }
+
+    /// The single row that output row `row` of output slice `slice` needs.
+    #[inline]
+    pub fn only(&self, slice: usize, row: usize) -> Result<&'a [u8], Mismatch> {
+        self.window(slice, row).get(0).ok_or(Mismatch)
+    }
+}
+
+impl<'a> Rows<'a> {
+    /// Number of rows in the window, padding included.
+    #[inline]
+    pub fn len(&self) -> usize {
+        usize::from(self.source.view.outer_count) * usize::from(self.source.view.inner_count)
+    }
+
+    /// Whether the window is empty; a checked plan has none such.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Row `k` of the window; `None` for padding.
+    #[inline]
+    pub fn get(&self, k: usize) -> Option<&'a [u8]> {
+        let v = &self.source.view;
+        let inner = usize::from(v.inner_count);
+        let (o, i) = match (v.outer_count, inner) {
+            (1, _) => (0, k),
+            (_, 1) => (k, 0),
+            _ => (k.checked_div(inner)?, k.checked_rem(inner)?),
+        };
+        self.source.row(
+            self.first_slice + o as i64 * i64::from(v.outer_dilation),
+            self.first_row + i as i64 * i64::from(v.inner_dilation),
+        )
+    }
+
+    /// All rows of the window in order; `None` for padding.
+    #[inline]
+    pub fn iter(self) -> impl Iterator<Item = Option<&'a [u8]>> {
+        (0..self.len()).map(move |k| self.get(k))
+    }
+}
+
+impl Output<'_> {
+    /// Indices of the slices to compute.
+    pub fn slices(&self) -> core::ops::Range<usize> {
+        self.first..self.first + self.slices
+    }
+
+    /// Rows of one slice.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Bytes of a row.
+    pub fn row_bytes(&self) -> usize {
+        self.row_bytes
+    }
+
+    /// Row `row` of slice `slice` (one of [`Output::slices`]).
+    #[inline]
+    pub fn row(&mut self, slice: usize, row: usize) -> Result<&mut [u8], Mismatch> {
+        let slot = if slice < self.slots { slice } else { slice.checked_rem(self.slots).ok_or(Mismatch)? };
+        let start = slot * self.slice_stride + row * self.row_stride;
+        self.bytes.get_mut(start..start + self.row_bytes).ok_or(Mismatch)
+    }
+
+    /// Calls `f(slice, row, bytes)` for every row to compute.
+    #[inline]
+    pub fn for_each(
+        &mut self,
+        mut f: impl FnMut(usize, usize, &mut [u8]) -> Result<(), Mismatch>,
+    ) -> Result<(), Mismatch> {
+        for slice in self.slices() {
+            for row in 0..self.rows {
+                f(slice, row, self.row(slice, row)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Memory of which up to two pieces are lent out mutably: the pieces before, between and after them.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Shared<'a> {
+    parts: [(usize, &'a [u8]); 3],
+}
+
+impl<'a> Shared<'a> {
+    fn get(&self, offset: usize, bytes: usize) -> Option<&'a [u8]> {
+        self.parts.iter().find_map(|(start, part)| {
+            let from = offset.checked_sub(*start)?;
+            part.get(from..from.checked_add(bytes)?)
+        })
+    }
+}
+
+type Lent<'a> = (&'a mut [u8], &'a mut [u8], Shared<'a>);
+
+/// Lends out two disjoint ranges (offset, bytes) of `memory`, and shares the rest.
+fn lend(memory: &mut [u8], a: (usize, usize), b: (usize, usize)) -> Option<Lent<'_>> {
+    let swapped = b.0 < a.0 || (b.0 == a.0 && b.1 < a.1);
+    let (low, high) = if swapped { (b, a) } else { (a, b) };
+    let (before, rest) = memory.split_at_mut_checked(low.0)?;
+    let (first, rest) = rest.split_at_mut_checked(low.1)?;
+    let between_from = low.0 + low.1;
+    let (between, rest) = rest.split_at_mut_checked(high.0.checked_sub(between_from)?)?;
+    let (second, after) = rest.split_at_mut_checked(high.1)?;
+    let shared = Shared { parts: [(0, before), (between_from, between), (high.0 + high.1, after)] };
+    Some(if swapped { (second, first, shared) } else { (first, second, shared) })
+}
+
+/// Builds the call of `step` for output slices `first .. first + slices`.
+pub(crate) fn prepare<'a>(
+    plan: &'a Plan<'a>,
+    step: &'a StepRecord,
+    arena: &'a mut [u8],
+    state: &'a mut [u8],
+    first: usize,
+    slices: usize,
+) -> Result<Call<'a>, Mismatch> {
+    let view = plan.operand(usize::from(step.operand) + usize::from(step.inputs)).ok_or(Mismatch)?;
+    let owner = plan.tensor(view.tensor.into()).ok_or(Mismatch)?;
+    let owned = (owner.offset as usize, owner.bytes as usize);
+    // An empty range is put where it cuts nothing.
+    let scratch =
+        if step.scratch_bytes == 0 { (0, 0) } else { (step.scratch as usize, step.scratch_bytes as usize) };
+    let in_arena = owner.space == Space::Arena as u8;
+    let (output, scratch, arena, state) = if in_arena {
+        let (output, scratch, arena) = lend(arena, owned, scratch).ok_or(Mismatch)?;
+        (output, scratch, arena, Shared { parts: [(0, state), (0, &[]), (0, &[])] })
+    } else {
+        let (output, _, state) = lend(state, owned, (0, 0)).ok_or(Mismatch)?;
+        let (scratch, _, arena) = lend(arena, scratch, (0, 0)).ok_or(Mismatch)?;
+        (output, scratch, arena, state)
+    };
+    let bytes = output.get_mut(view.offset as usize..).ok_or(Mismatch)?;
+    let output = Output {
+        bytes,
+        first,
+        slices,
+        slots: view.slots as usize,
+        slice_stride: view.slice_stride as usize,
+        rows: view.rows as usize,
+        row_stride: view.row_stride as usize,
+        row_bytes: view.row_bytes as usize,
+    };
+    Ok(Call { given: Given { plan, step, arena, state }, output, scratch })
+}

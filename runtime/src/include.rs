@@ -1,0 +1,66 @@
+//! [`include_plan!`](crate::include_plan): a plan checked while the firmware compiles.
+
+/// Bytes at an address that suits a plan.
+#[doc(hidden)]
+#[repr(C, align(16))]
+pub struct Aligned<T: ?Sized>(pub T);
+
+/// Declares a module that holds a plan, its kernels and the sizes of its memory.
+///
+/// `include_plan!(pub mod kws = "kws.mote");` reads the file at compile time (path relative to the source file, or
+/// `concat!(env!("OUT_DIR"), ..)`), refuses to compile if anything in it is wrong, and gives
+/// * `kws::PLAN`: the [`Plan`](crate::Plan),
+/// * `kws::KERNELS`: the kernels that it calls, and no others,
+/// * `kws::ARENA_BYTES` and `kws::STATE_BYTES`.
+///
+/// Kernels come from the portable library, or from another: `include_plan!(mod kws = "kws.mote", from
+/// mote_cortex_m::kernels);` names a module with `ENTRIES: &[Entry]` and a `const fn check(id, &StepView)`.
+#[macro_export]
+macro_rules! include_plan {
+    ($vis:vis mod $name:ident = $path:expr) => {
+        $crate::include_plan!($vis mod $name = $path, from $crate::kernels::portable);
+    };
+    ($vis:vis mod $name:ident = $path:expr, from $library:path) => {
+        $vis mod $name {
+            use $library as library;
+
+            static BYTES: &$crate::Aligned<[u8]> = &$crate::Aligned(*include_bytes!($path));
+
+            #[allow(long_running_const_eval)]
+            /// The plan, checked.
+            pub static PLAN: $crate::Plan<'static> = match $crate::Plan::parse(&BYTES.0) {
+                Ok(plan) => plan,
+                Err(_) => panic!("this plan file is damaged or of another version: convert the model again"),
+            };
+
+            const CHECKED: $crate::Plan<'static> = match $crate::Plan::parse_unverified(include_bytes!($path)) {
+                Ok(plan) => plan,
+                Err(_) => panic!("this plan file is damaged or of another version: convert the model again"),
+            };
+
+            /// The kernels of the plan.
+            pub static KERNELS: $crate::kernels::KernelTable<{ CHECKED.kernels() }> = {
+                let mut i = 0;
+                while let Some(record) = CHECKED.step(i) {
+                    let id = match CHECKED.kernel(record.kernel as usize) {
+                        Some(id) => id,
+                        None => panic!("a step of this plan has no kernel"),
+                    };
+                    if library::check(id, &$crate::kernels::StepView::new(&CHECKED, record)).is_err() {
+                        panic!("a kernel of this plan refuses its arguments: convert the model again");
+                    }
+                    i += 1;
+                }
+                match $crate::kernels::KernelTable::link(&CHECKED, library::ENTRIES) {
+                    Ok(table) => table,
+                    Err(_) => panic!("this plan calls a kernel that the library does not hold"),
+                }
+            };
+
+            /// Bytes of arena that the plan needs.
+            pub const ARENA_BYTES: usize = CHECKED.arena_bytes();
+            /// Bytes of state that the plan needs.
+            pub const STATE_BYTES: usize = CHECKED.state_bytes();
+        }
+    };
+}

@@ -1,0 +1,75 @@
+//! Which kernels exist, and the tables that bind a plan to them.
+
+use crate::engine::KernelFn;
+use crate::kernels::StepView;
+use crate::plan::{Fault, Plan};
+
+/// A kernel that plans can name.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    /// Never reused for another meaning.
+    pub id: u16,
+    /// `<op>_<dtype>_<variant>`.
+    pub name: &'static str,
+    pub run: KernelFn,
+}
+
+/// A set of kernels and the check of their arguments: of the portable ones, or of a target and the portable ones.
+#[derive(Clone, Copy)]
+pub struct Library {
+    pub entries: &'static [Entry],
+    /// Accepts or refuses a step whose kernel is `id`.
+    pub check: fn(id: u16, step: &StepView<'_>) -> Result<(), Fault>,
+}
+
+impl Library {
+    /// The kernel with this identifier.
+    pub const fn find(&self, id: u16) -> Option<Entry> {
+        find(self.entries, id)
+    }
+}
+
+const fn find(entries: &[Entry], id: u16) -> Option<Entry> {
+    let mut rest = entries;
+    while let Some((entry, tail)) = rest.split_first() {
+        if entry.id == id {
+            return Some(*entry);
+        }
+        rest = tail;
+    }
+    None
+}
+
+/// The kernels of one plan, in the order in which the plan lists them.
+///
+/// [`include_plan!`](crate::include_plan) makes it while compiling, so that the linker keeps only these kernels.
+#[derive(Clone, Copy)]
+pub struct KernelTable<const N: usize> {
+    kernels: [KernelFn; N],
+    len: usize,
+}
+
+fn absent(_: crate::engine::Call<'_>) -> Result<(), crate::engine::Mismatch> {
+    Err(crate::engine::Mismatch)
+}
+
+impl<const N: usize> KernelTable<N> {
+    /// Looks up every kernel of `plan`; the error is the identifier that is missing, or a table that is too small.
+    pub const fn link(plan: &Plan<'_>, entries: &[Entry]) -> Result<Self, u16> {
+        let mut kernels: [KernelFn; N] = [absent; N];
+        let mut i = 0;
+        while let Some(id) = plan.kernel(i) {
+            match find(entries, id) {
+                Some(entry) if i < N => kernels[i] = entry.run,
+                _ => return Err(id),
+            }
+            i += 1;
+        }
+        Ok(Self { kernels, len: i })
+    }
+
+    /// The kernels of the plan.
+    pub fn as_slice(&self) -> &[KernelFn] {
+        self.kernels.get(..self.len).unwrap_or(&[])
+    }
+}

@@ -1,0 +1,114 @@
+//! A step as a kernel's `check` sees it.
+
+use crate::plan::{DType, Fault, OperandRecord, Plan, StepRecord, TensorRecord, step_flags};
+
+/// One step of a plan, for checking.
+#[derive(Clone, Copy)]
+pub struct StepView<'a> {
+    plan: &'a Plan<'a>,
+    record: StepRecord,
+}
+
+impl<'a> StepView<'a> {
+    pub const fn new(plan: &'a Plan<'a>, record: StepRecord) -> Self {
+        Self { plan, record }
+    }
+
+    /// Number of inputs.
+    pub const fn inputs(&self) -> usize {
+        self.record.inputs as usize
+    }
+
+    /// View and window of input `index`; index [`Self::inputs`] is the output.
+    pub const fn operand(&self, index: usize) -> Result<OperandRecord, Fault> {
+        if index > self.inputs() {
+            return Err(Fault::Range);
+        }
+        match self.plan.operand(self.record.operand as usize + index) {
+            Some(operand) => Ok(operand),
+            None => Err(Fault::Range),
+        }
+    }
+
+    /// View of the output.
+    pub const fn output(&self) -> Result<OperandRecord, Fault> {
+        self.operand(self.inputs())
+    }
+
+    /// The tensor behind operand `index`.
+    pub const fn tensor(&self, index: usize) -> Result<TensorRecord, Fault> {
+        match self.operand(index) {
+            Ok(operand) => match self.plan.tensor(operand.tensor as usize) {
+                Some(tensor) => Ok(tensor),
+                None => Err(Fault::Range),
+            },
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Whether operand `index` has elements of this type.
+    pub const fn is(&self, index: usize, dtype: DType) -> bool {
+        match self.tensor(index) {
+            Ok(tensor) => tensor.dtype == dtype as u8,
+            Err(_) => false,
+        }
+    }
+
+    /// Elements in a row of operand `index`; 0 if there is no such operand.
+    pub const fn row_len(&self, index: usize) -> usize {
+        match (self.operand(index), self.tensor(index)) {
+            (Ok(operand), Ok(tensor)) => match DType::from_code(tensor.dtype) {
+                Some(dtype) => operand.row_bytes as usize / dtype.size(),
+                None => 0,
+            },
+            _ => 0,
+        }
+    }
+
+    pub const fn args(&self) -> &'a [u8] {
+        self.plan.args(&self.record)
+    }
+
+    /// Number of constants.
+    pub const fn blobs(&self) -> usize {
+        self.record.blobs as usize
+    }
+
+    /// Bytes of constant `index`; 0 if there is none.
+    pub const fn blob(&self, index: usize) -> &'a [u8] {
+        self.plan.step_blob(&self.record, index)
+    }
+
+    /// Bytes of constant `index`, which must start at a multiple of `align` bytes of the weights.
+    pub const fn blob_is(&self, index: usize, bytes: usize, align: usize) -> bool {
+        if index >= self.blobs() {
+            return false;
+        }
+        match self.plan.blob(self.record.blob as usize + index) {
+            Some(blob) => blob.bytes as usize == bytes && blob.offset as usize % align == 0,
+            None => false,
+        }
+    }
+
+    pub const fn scratch_bytes(&self) -> usize {
+        self.record.scratch_bytes as usize
+    }
+
+    /// Whether input `index` is stored where the output is.
+    pub const fn in_place(&self, index: usize) -> bool {
+        index < 4 && self.record.flags & (step_flags::IN_PLACE << index) != 0
+    }
+
+    /// Whether any input is stored where the output is.
+    pub const fn any_in_place(&self) -> bool {
+        self.record.flags & step_flags::IN_PLACE_MASK != 0
+    }
+
+    /// Whether each output row reads exactly one row of operand `index`: the same one, or (stride 0) always one.
+    pub const fn reads_one_row(&self, index: usize) -> bool {
+        match self.operand(index) {
+            Ok(o) => o.outer_count == 1 && o.inner_count == 1 && o.outer_pad == 0 && o.inner_pad == 0,
+            Err(_) => false,
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Plans: the file format, its parser and (host only) its writer.
+//!
+//! [`Plan`] is a checked view of a plan's bytes. It is made by [`Plan::parse`], which verifies every offset, range,
+//! alias and schedule, and is a `const fn`: [`include_plan!`](crate::include_plan) runs it while compiling.
+//! May be called by everything above; calls nothing of the crate.
+
+mod check;
+mod crc;
+mod error;
+mod format;
+mod record;
+#[cfg(feature = "pack")]
+mod write;
+
+pub use crc::crc32;
+pub use error::{ErrorKind, Fault, PlanError};
+pub use format::*;
+#[cfg(feature = "pack")]
+pub use write::{PlanWriter, StepEntry};
+
+#[doc = include_str!("format.md")]
+pub mod specification {}
+
+/// A table or a byte range of a plan.
+#[derive(Clone, Copy, Debug)]
+struct Table<'a> {
+    bytes: &'a [u8],
+    stride: usize,
+    count: usize,
+}
+
+/// A plan whose every record has been checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'a> {
+    header: Header,
+    bytes: &'a [u8],
+    core: [Table<'a>; section::CORE],
+}
+
+macro_rules! tables {
+    ($($(#[$meta:meta])* $get:ident, $count:ident: $record:ident in $section:ident;)*) => {$(
+        $(#[$meta])*
+        pub const fn $get(&self, index: usize) -> Option<$record> {
+            let table = &self.core[section::$section as usize];
+            if index >= table.count { return None; }
+            $record::read(table.bytes, index * table.stride)
+        }
+
+        #[doc = concat!("Number of records that [`Self::", stringify!($get), "`] gives.")]
+        pub const fn $count(&self) -> usize {
+            self.core[section::$section as usize].count
+        }
+    )*};
+}
+
+impl<'a> Plan<'a> {
+    /// Checks `bytes` with its CRC, and gives the plan in it.
+    pub const fn parse(bytes: &'a [u8]) -> Result<Self, PlanError> {
+        match Self::parse_unverified(bytes) {
+            Ok(plan) => {
+                let computed = match bytes.split_at_checked(CRC_FROM) {
+                    Some((_, body)) => crc32(body),
+                    None => 0,
+                };
+                if computed != plan.header.crc {
+                    return Err(PlanError::Crc { stored: plan.header.crc, computed });
+                }
+                Ok(plan)
+            }
+            // A damaged file breaks rules at random: the damage is the better message.
+            Err(error) => match (Header::read(bytes, 0), bytes.split_at_checked(CRC_FROM)) {
+                (Some(header), Some((_, body))) if matches!(error.kind(), ErrorKind::Invalid) => {
+                    let computed = crc32(body);
+                    if computed == header.crc {
+                        Err(error)
+                    } else {
+                        Err(PlanError::Crc { stored: header.crc, computed })
+                    }
+                }
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// As [`Plan::parse`] without the CRC, for plans whose storage is trusted: everything else is checked.
+    pub const fn parse_unverified(bytes: &'a [u8]) -> Result<Self, PlanError> {
+        let header = match check::header(bytes) {
+            Ok(header) => header,
+            Err(error) => return Err(error),
+        };
+        let core = match check::sections(bytes, &header) {
+            Ok(core) => core,
+            Err(error) => return Err(error),
+        };
+        let plan = Self { header, bytes, core };
+        match check::records(&plan) {
+            Ok(()) => Ok(plan),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The whole file.
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Bytes of arena that [`Engine::new`](crate::Engine::new) asks for.
+    pub const fn arena_bytes(&self) -> usize {
+        self.header.arena as usize
+    }
+
+    /// Bytes of state that [`Engine::new`](crate::Engine::new) asks for.
+    pub const fn state_bytes(&self) -> usize {
+        self.header.state as usize
+    }
+
+    tables! {
+        tensor, tensors: TensorRecord in TENSORS;
+        quant, quants: QuantRecord in QUANT;
+        operand, operands: OperandRecord in OPERANDS;
+        step, steps: StepRecord in STEPS;
+        region, regions: RegionRecord in REGIONS;
+        blob, blobs: BlobRecord in BLOBS;
+        port, ports: PortRecord in PORTS;
+        fill, fills: FillRecord in FILLS;
+    }
+
+    /// Identifier of the `index`-th kernel that the plan calls.
+    pub const fn kernel(&self, index: usize) -> Option<u16> {
+        let table = &self.core[section::KERNELS as usize];
+        if index >= table.count {
+            return None;
+        }
+        match table.bytes.split_at_checked(index * table.stride) {
+            Some((_, rest)) => match rest.first_chunk::<2>() {
+                Some(code) => Some(u16::from_le_bytes(*code)),
+                None => None,
+            },
+            None => None,
+        }
+    }
+
+    /// Number of different kernels that the plan calls.
+    pub const fn kernels(&self) -> usize {
+        self.core[section::KERNELS as usize].count
+    }
+
+    /// All weights and constant tensors.
+    pub const fn weights(&self) -> &'a [u8] {
+        self.core[section::WEIGHTS as usize].bytes
+    }
+
+    /// Kernel arguments of a step.
+    pub const fn args(&self, step: &StepRecord) -> &'a [u8] {
+        slice(self.core[section::ARGS as usize].bytes, step.args as usize, step.args_bytes as usize)
+    }
+
+    /// The `index`-th blob of a step; empty if it has fewer.
+    pub const fn step_blob(&self, step: &StepRecord, index: usize) -> &'a [u8] {
+        if index >= step.blobs as usize {
+            return &[];
+        }
+        match self.blob(step.blob as usize + index) {
+            Some(blob) => slice(self.weights(), blob.offset as usize, blob.bytes as usize),
+            None => &[],
+        }
+    }
+
+    /// Bytes of an optional section; `None` if it was stripped.
+    pub const fn optional_section(&self, kind: u16) -> Option<&'a [u8]> {
+        match check::find(self.bytes, &self.header, kind) {
+            Some(record) => Some(slice(self.bytes, record.offset as usize, record.bytes as usize)),
+            None => None,
+        }
+    }
+
+    /// A piece of the strings, `""` where they were stripped.
+    pub fn string(&self, offset: u32, bytes: u32) -> &'a str {
+        let strings = self.optional_section(section::STRINGS).unwrap_or(&[]);
+        core::str::from_utf8(slice(strings, offset as usize, bytes as usize)).unwrap_or("")
+    }
+
+    /// Name of a step in the original network, `""` if stripped.
+    pub fn step_name(&self, index: usize) -> &'a str {
+        let info = self.optional_record(section::STEP_INFO, StepInfoRecord::SIZE, index);
+        match info.and_then(|bytes| StepInfoRecord::read(bytes, 0)) {
+            Some(info) => self.string(info.name, info.name_bytes),
+            None => "",
+        }
+    }
+
+    /// Multiplications of a step, 0 if stripped.
+    pub fn step_macs(&self, index: usize) -> u64 {
+        let info = self.optional_record(section::STEP_INFO, StepInfoRecord::SIZE, index);
+        match info.and_then(|bytes| StepInfoRecord::read(bytes, 0)) {
+            Some(info) => u64::from(info.macs_low) | u64::from(info.macs_high) << 32,
+            None => 0,
+        }
+    }
+
+    /// Name of a tensor in the original network, `""` if stripped.
+    pub fn tensor_name(&self, index: usize) -> &'a str {
+        let info = self.optional_record(section::TENSOR_INFO, TensorInfoRecord::SIZE, index);
+        match info.and_then(|bytes| TensorInfoRecord::read(bytes, 0)) {
+            Some(info) => self.string(info.name, info.name_bytes),
+            None => "",
+        }
+    }
+
+    /// How pictures become the input `port`, if the plan tells.
+    pub fn preprocess(&self, port: usize) -> Option<PreprocessRecord> {
+        (0..)
+            .map_while(|i| self.optional_record(section::PREPROCESS, PreprocessRecord::SIZE, i))
+            .filter_map(|bytes| PreprocessRecord::read(bytes, 0))
+            .find(|record| usize::from(record.port) == port)
+    }
+
+    /// Class names, first class first.
+    pub fn labels(&self) -> impl Iterator<Item = &'a str> {
+        let text = core::str::from_utf8(self.optional_section(section::LABELS).unwrap_or(&[])).unwrap_or("");
+        text.lines()
+    }
+
+    /// Index of the `index`-th port of a direction (0 input, 1 output).
+    pub const fn port_of(&self, direction: u8, index: usize) -> Option<usize> {
+        let mut seen = 0;
+        let mut i = 0;
+        while let Some(port) = self.port(i) {
+            if port.direction == direction {
+                if seen == index {
+                    return Some(i);
+                }
+                seen += 1;
+            }
+            i += 1;
+        }
+        None
+    }
+
+    fn optional_record(&self, kind: u16, size: usize, index: usize) -> Option<&'a [u8]> {
+        let section = check::find(self.bytes, &self.header, kind)?;
+        let stride = section.stride as usize;
+        let start = index.checked_mul(stride)?;
+        let bytes = slice(self.bytes, section.offset as usize, section.bytes as usize);
+        (stride >= size).then_some(bytes)?.get(start..start.checked_add(stride)?)
+    }
+}
+
+/// `bytes[offset..offset + len]`, empty if out of range.
+pub(crate) const fn slice(bytes: &[u8], offset: usize, len: usize) -> &[u8] {
+    match bytes.split_at_checked(offset) {
+        Some((_, rest)) => match rest.split_at_checked(len) {
+            Some((part, _)) => part,
+            None => &[],
+        },
+        None => &[],
+    }
+}

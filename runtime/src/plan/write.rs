@@ -1,0 +1,2 @@
+pub struct PlanWriter;
+pub struct StepEntry;
