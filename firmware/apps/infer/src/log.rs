@@ -1,0 +1,12 @@
+//! The log: defmt, or nothing at all without the feature `log`.
+
+#[cfg(feature = "log")]
+pub use defmt::{error, info};
+
+#[cfg(not(feature = "log"))]
+macro_rules! nothing {
+    ($format:literal $(, $argument:expr)* $(,)?) => {{ $( let _ = &$argument; )* }};
+}
+#[cfg(not(feature = "log"))]
+#[allow(unused_imports)] // on the host only the app proper is compiled
+pub(crate) use {nothing as error, nothing as info};

@@ -1,0 +1,54 @@
+//! The boards. Each is one small module that names its clock, its console and its memory map
+//! (`memory/<board>.x`); everything above it sees only [`Board`], whose parts implement the
+//! embedded-hal and embedded-io traits. A cargo feature chooses the board.
+//!
+//! May be called by an app's `main.rs`, never by the app's own code, which knows the traits only.
+//! The crate also brings what every image needs: vector table and reset code (cortex-m-rt, which
+//! switches the floating-point unit on), the panic and fault handlers, and [`stack`] to find out how
+//! much stack was used. On the host it is empty.
+#![no_std]
+#![cfg(target_os = "none")]
+
+#[cfg(feature = "mps2-an386")]
+#[path = "mps2_an386.rs"]
+mod board;
+mod fail;
+#[cfg(feature = "mps2")]
+mod mps2;
+pub mod stack;
+
+pub use board::{CLOCK_HZ, Console, NAME};
+use cortex_m::{delay::Delay, peripheral::DWT};
+pub use cortex_m_rt::entry;
+// The logger registers itself by being linked.
+#[cfg(feature = "log")]
+use defmt_semihosting as _;
+
+/// The parts of the board that apps use.
+pub struct Board {
+    /// Bytes to and from the outside: results, and later samples. Not for logs.
+    pub console: Console,
+    /// Busy waiting.
+    pub delay: Delay,
+}
+
+impl Board {
+    /// The board, once; `None` when it was taken before.
+    pub fn take() -> Option<Self> {
+        let mut core = cortex_m::Peripherals::take()?;
+        core.DCB.enable_trace();
+        core.DWT.enable_cycle_counter();
+        Some(Self { console: board::console(), delay: Delay::new(core.SYST, CLOCK_HZ) })
+    }
+}
+
+/// Cycles since the board was taken, wrapping; always zero in the emulator, which has no such
+/// counter.
+pub fn cycles() -> u32 {
+    DWT::cycle_count()
+}
+
+/// Ends the program; under a debugger or emulator with this exit code.
+pub fn exit(code: i32) -> ! {
+    semihosting::process::exit(code)
+}
