@@ -10,7 +10,9 @@
 //!   `uint8` networks are shifted to `int8` on import (data and zero points minus 128), which changes no result.
 
 mod data;
+pub mod eval;
 mod op;
+pub mod shape;
 mod validate;
 
 pub use data::{DType, Data};
