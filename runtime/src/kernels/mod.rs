@@ -8,11 +8,24 @@
 //!
 //! May use `plan` and `engine::call`; called through [`Library`].
 
+pub mod binary_s8;
+mod columns;
+pub mod conv2d_s8;
+pub mod depthwise_s8;
+pub mod fully_connected_s8;
+pub mod layer_norm_s8;
 pub mod library;
+pub mod lut_s8;
+pub mod matmul_s8;
 #[cfg(feature = "pack")]
 pub mod pack;
+pub mod pool_s8;
 pub mod portable;
+pub mod prelu_s8;
+pub mod reduce_s8;
 pub mod requantize;
+mod s8;
+pub mod softmax_s8;
 pub mod step;
 
 pub use library::{Entry, KernelTable, Library};

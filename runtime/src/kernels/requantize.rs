@@ -12,25 +12,22 @@ pub const DOUBLE: u8 = 1;
 /// (LiteRT's `MultiplyByQuantizedMultiplier` with single rounding.)
 #[inline]
 pub const fn single(acc: i32, multiplier: i32, shift: i32) -> i32 {
-    let total = (31 - shift) as u32 & 63;
+    let total = 31i32.wrapping_sub(shift) as u32 & 63;
     let product = acc as i64 * multiplier as i64;
     ((product + ((1i64 << total) >> 1)) >> total) as i32
 }
 
-/// Two roundings, as gemmlowp does: a saturating doubling high multiply, half away from zero, then a rounding
-/// right shift, half away from zero.
+/// Two roundings, as gemmlowp does: a doubling high multiply, half up, then a rounding right shift, half away from
+/// zero.
+///
+/// (gemmlowp adds `2^30`, or `1 - 2^30` to a negative product, and divides by `2^31` towards zero: the same. Its
+/// saturation is only for a multiplier of `-2^31`, which does not occur.)
 #[inline]
 pub const fn double(acc: i32, multiplier: i32, shift: i32) -> i32 {
     let left = if shift > 0 { shift } else { 0 } as u32;
-    let right = if shift > 0 { 0 } else { -shift } as u32 & 31;
-    let acc = acc.wrapping_shl(left);
-    let high = if acc == i32::MIN && multiplier == i32::MIN {
-        i32::MAX
-    } else {
-        let product = acc as i64 * multiplier as i64;
-        let nudge = if product >= 0 { 1 << 30 } else { 1 - (1 << 30) };
-        ((product + nudge) / (1 << 31)) as i32
-    };
+    let right = if shift > 0 { 0 } else { shift.wrapping_neg() } as u32 & 31;
+    let product = acc.wrapping_shl(left) as i64 * multiplier as i64;
+    let high = ((product + (1 << 30)) >> 31) as i32;
     let mask = (1i32 << right).wrapping_sub(1);
     let remainder = high & mask;
     let threshold = (mask >> 1) + (high < 0) as i32;

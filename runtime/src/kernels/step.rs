@@ -111,4 +111,46 @@ impl<'a> StepView<'a> {
             Err(_) => false,
         }
     }
+
+    /// Rows in the window of operand `index`, padding included; 0 if there is no such operand.
+    pub const fn window(&self, index: usize) -> usize {
+        match self.operand(index) {
+            Ok(o) => o.outer_count as usize * o.inner_count as usize,
+            Err(_) => 0,
+        }
+    }
+
+    /// Whether no output row finds padding in the window of operand `index`.
+    pub const fn within(&self, index: usize) -> bool {
+        let (Ok(input), Ok(output)) = (self.operand(index), self.output()) else { return false };
+        const fn axis(last: u32, stride: u16, count: u16, dilation: u16, pad: i16, len: u32) -> bool {
+            let end = last as i64 * stride as i64 + (count as i64 - 1) * dilation as i64 - pad as i64;
+            // Of an endless stream there is always more.
+            pad <= 0 && (end < len as i64 || len == u32::MAX)
+        }
+        let (o, i) = (&output, &input);
+        axis(o.slices - 1, i.outer_stride, i.outer_count, i.outer_dilation, i.outer_pad, i.slices)
+            && axis(o.rows - 1, i.inner_stride, i.inner_count, i.inner_dilation, i.inner_pad, i.rows)
+    }
+
+    /// Whether this is a step with one input, in place or not, in which each output row reads one row of as many
+    /// elements.
+    pub const fn unary(&self) -> Result<(), Fault> {
+        if self.inputs() != 1 || self.row_len(0) != self.row_len(1) {
+            return Err(Fault::Shape);
+        }
+        if self.record.flags & step_flags::IN_PLACE_MASK & !step_flags::IN_PLACE != 0 {
+            return Err(Fault::Arguments);
+        }
+        if self.in_place(0) || (self.reads_one_row(0) && self.within(0)) {
+            return Ok(());
+        }
+        Err(Fault::Shape)
+    }
+
+    /// Whether constant `index` holds three `i32` for each of `channels` channels.
+    pub const fn channels_are(&self, index: usize, channels: usize) -> bool {
+        let bytes = channels as u64 * 12;
+        bytes <= u32::MAX as u64 && self.blob_is(index, bytes as usize, 4)
+    }
 }

@@ -1,0 +1,160 @@
+//! What the int8 kernels share: views of rows as `i8`, the way of an accumulator to an output code, dot products.
+
+use crate::engine::{Call, Given, Mismatch, Rows};
+use crate::kernels::requantize::{DOUBLE, requantize};
+
+/// Channels that one pass keeps in accumulators: what fits the registers.
+pub(crate) const LANES: usize = if cfg!(target_arch = "arm") { 4 } else { 16 };
+
+/// Refuses a step with the fault unless the condition holds.
+macro_rules! require {
+    ($condition:expr, $fault:ident) => {
+        if !$condition {
+            return Err($crate::plan::Fault::$fault);
+        }
+    };
+}
+
+/// The argument record of a step, which must have exactly its size.
+macro_rules! arguments {
+    ($record:ident, $step:expr) => {
+        match $record::read($step.args(), 0) {
+            Some(args) if $step.args().len() == $record::SIZE => args,
+            _ => return Err($crate::plan::Fault::Arguments),
+        }
+    };
+}
+pub(crate) use {arguments, require};
+
+#[inline(always)]
+pub(crate) fn s8(bytes: &[u8]) -> &[i8] {
+    bytemuck::cast_slice(bytes)
+}
+
+#[inline(always)]
+pub(crate) fn s8_mut(bytes: &mut [u8]) -> &mut [i8] {
+    bytemuck::cast_slice_mut(bytes)
+}
+
+/// Whether this is a code of an `i8` tensor.
+pub(crate) const fn is_code(value: i32) -> bool {
+    value >= -128 && value <= 127
+}
+
+/// Whether the arguments of a [`Stage`] make sense.
+pub(crate) const fn is_stage(zero_point: i32, min: i8, max: i8, rounding: u8) -> bool {
+    is_code(zero_point) && min <= max && rounding <= DOUBLE
+}
+
+/// From accumulators to output codes.
+#[derive(Clone, Copy)]
+pub(crate) struct Stage {
+    pub zero_point: i32,
+    pub min: i8,
+    pub max: i8,
+    pub rounding: u8,
+}
+
+impl Stage {
+    #[inline(always)]
+    pub fn code(&self, acc: i32, multiplier: i32, shift: i32) -> i8 {
+        self.clamp(requantize(acc, multiplier, shift, self.rounding).wrapping_add(self.zero_point))
+    }
+
+    /// Saturates; without the panic that `Ord::clamp` has for an empty range.
+    #[inline(always)]
+    pub fn clamp(&self, code: i32) -> i8 {
+        code.max(self.min.into()).min(self.max.into()) as i8
+    }
+}
+
+/// Per output channel: start of the accumulator, multiplier, shift.
+pub(crate) type Channel = [i32; 3];
+
+/// `acc + sum(x * w)`; the shorter slice ends it.
+#[inline]
+pub(crate) fn dot(acc: i32, x: &[i8], w: &[i8]) -> i32 {
+    x.iter().zip(w).fold(acc, |acc, (&x, &w)| acc.wrapping_add(i32::from(x) * i32::from(w)))
+}
+
+/// Four dot products that share `x`, so that it is loaded once.
+#[inline]
+pub(crate) fn dot4(acc: [i32; 4], x: &[i8], w: [&[i8]; 4]) -> [i32; 4] {
+    let [mut a0, mut a1, mut a2, mut a3] = acc;
+    let [w0, w1, w2, w3] = w;
+    for ((((&x, &w0), &w1), &w2), &w3) in x.iter().zip(w0).zip(w1).zip(w2).zip(w3) {
+        let x = i32::from(x);
+        a0 = a0.wrapping_add(x * i32::from(w0));
+        a1 = a1.wrapping_add(x * i32::from(w1));
+        a2 = a2.wrapping_add(x * i32::from(w2));
+        a3 = a3.wrapping_add(x * i32::from(w3));
+    }
+    [a0, a1, a2, a3]
+}
+
+pub(crate) fn sum(values: &[i8]) -> i32 {
+    values.iter().fold(0i32, |sum, &v| sum.wrapping_add(v.into()))
+}
+
+/// Rows of a window that are looked up in advance.
+const KEPT: usize = 12;
+
+/// The rows of a window, looked up once for all output columns.
+pub(crate) struct Window<'a> {
+    rows: Rows<'a>,
+    len: usize,
+    first: [Option<&'a [i8]>; KEPT],
+}
+
+impl<'a> Window<'a> {
+    pub fn new(rows: Rows<'a>) -> Self {
+        let mut first = [None; KEPT];
+        for (kept, row) in first.iter_mut().zip(rows.iter()) {
+            *kept = row.map(s8);
+        }
+        Self { rows, len: rows.len(), first }
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Row `k`; `None` for padding.
+    #[inline(always)]
+    pub fn get(&self, k: usize) -> Option<&'a [i8]> {
+        match self.first.get(k) {
+            Some(&row) => row,
+            None => self.rows.get(k).map(s8),
+        }
+    }
+}
+
+/// For kernels of one input that may work in place: brings each input row to where the output goes, and calls `f`.
+pub(crate) fn each_in_place(
+    call: Call<'_>,
+    mut f: impl FnMut(&Given<'_>, &mut [i8]) -> Result<(), Mismatch>,
+) -> Result<(), Mismatch> {
+    let Call { given, mut output, .. } = call;
+    let input = given.input(0)?;
+    output.for_each(|slice, row, to| {
+        if let Some(source) = input {
+            let from = source.only(slice, row)?;
+            if from.len() != to.len() {
+                return Err(Mismatch);
+            }
+            to.copy_from_slice(from);
+        }
+        f(&given, s8_mut(to))
+    })
+}
+
+/// Multiplier and shift of each of `channels` channels.
+#[cfg(feature = "pack")]
+pub(crate) fn multipliers(factors: &[f64], channels: usize) -> alloc::vec::Vec<(i32, i32)> {
+    let quantize = crate::kernels::requantize::quantize_multiplier;
+    if factors.len() == 1 {
+        return alloc::vec![quantize(factors[0]); channels];
+    }
+    assert_eq!(factors.len(), channels, "one factor, or one for each channel");
+    factors.iter().map(|&factor| quantize(factor)).collect()
+}
