@@ -33,6 +33,16 @@ impl Columns {
         reach < 1 << 30 && (width as u64) < 1 << 30
     }
 
+    /// The output columns, of `outputs`, all of whose taps lie inside of `width` input columns.
+    pub fn interior(&self, outputs: usize, width: usize) -> core::ops::Range<usize> {
+        let stride = self.stride.max(1);
+        let reach = self.kernel_width.saturating_sub(1) * self.dilation;
+        let start = usize::try_from(self.pad_left).unwrap_or(0).div_ceil(stride).min(outputs);
+        let room = width.saturating_add_signed(self.pad_left).checked_sub(reach + 1);
+        let end = room.map_or(0, |room| (room / stride + 1).min(outputs));
+        start..end.max(start)
+    }
+
     /// The taps of output column `column` over `width` input columns.
     #[inline]
     pub fn span(&self, column: usize, width: usize) -> Span {
@@ -77,6 +87,8 @@ mod tests {
             let columns = Columns { kernel_width, stride, dilation, pad_left };
             for column in 0..8 {
                 let span = columns.span(column, width);
+                let whole = span.from == 0 && span.to == kernel_width;
+                assert_eq!(columns.interior(8, width).contains(&column), whole, "{columns:?} {column}");
                 for tap in 0..kernel_width {
                     let at = (column * stride + tap * dilation) as isize - pad_left;
                     let inside = at >= 0 && at < width as isize;

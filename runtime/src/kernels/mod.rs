@@ -8,25 +8,47 @@
 //!
 //! May use `plan` and `engine::call`; called through [`Library`].
 
+pub mod binary_f32;
 pub mod binary_s8;
+mod block;
+pub mod cast;
 mod columns;
+pub mod concat;
+pub mod conv2d_f32;
 pub mod conv2d_s8;
+pub mod copy;
+pub mod depthwise_f32;
 pub mod depthwise_s8;
+pub mod fully_connected_f32;
 pub mod fully_connected_s8;
+pub mod gather;
+pub mod layer_norm_f32;
 pub mod layer_norm_s8;
 pub mod library;
 pub mod lut_s8;
+pub mod matmul_f32;
 pub mod matmul_s8;
+mod numbers;
 #[cfg(feature = "pack")]
 pub mod pack;
+pub mod pad;
+pub mod pool_f32;
 pub mod pool_s8;
 pub mod portable;
+pub mod prelu_f32;
 pub mod prelu_s8;
+pub mod quantize;
+pub mod reduce_f32;
 pub mod reduce_s8;
 pub mod requantize;
+pub mod resize;
 mod s8;
+pub mod slice;
+pub mod softmax_f32;
 pub mod softmax_s8;
 pub mod step;
+pub mod strided;
+pub mod unary_f32;
 
 pub use library::{Entry, KernelTable, Library};
 pub use portable::PORTABLE;

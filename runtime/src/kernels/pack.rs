@@ -26,6 +26,21 @@ impl Packed {
         self.blobs.push(bytemuck::cast_slice(values).to_vec());
         self
     }
+
+    /// Adds a constant of real numbers, in half precision if so asked (saturated to its largest number).
+    pub fn with_reals(self, values: &[f32], half: bool) -> Self {
+        if !half {
+            return self.with_blob(values);
+        }
+        let largest = f32::from(half::f16::MAX);
+        let values: Vec<_> = values.iter().map(|v| half::f16::from_f32(v.clamp(-largest, largest))).collect();
+        self.with_blob(&values)
+    }
+}
+
+/// The bias as kernels read it: zeros where a layer has none.
+pub fn bias_or_zeros(bias: &[f32], channels: usize) -> Vec<f32> {
+    if bias.is_empty() { alloc::vec![0.0; channels] } else { bias.to_vec() }
 }
 
 /// How integer accumulators become output codes: the real factor per output channel (one, or one each), the

@@ -26,6 +26,7 @@ macro_rules! portable {
 }
 
 portable! {
+    // Int8: 1 to 99.
     CONV2D_S8 = 1, "conv2d_s8", conv2d_s8::run, conv2d_s8::check;
     DEPTHWISE_S8 = 2, "depthwise_s8", depthwise_s8::run, depthwise_s8::check;
     FULLY_CONNECTED_S8 = 3, "fully_connected_s8", fully_connected_s8::run, fully_connected_s8::check;
@@ -44,6 +45,38 @@ portable! {
     LAYER_NORM_S8 = 16, "layer_norm_s8", layer_norm_s8::run, layer_norm_s8::check;
     LUT_S8 = 17, "lut_s8", lut_s8::run, lut_s8::check;
     PRELU_S8 = 18, "prelu_s8", prelu_s8::run, prelu_s8::check;
+
+    // Floats: 100 to 149.
+    CONV2D_F32 = 100, "conv2d_f32", conv2d_f32::run, conv2d_f32::check;
+    CONV2D_F32_W16 = 101, "conv2d_f32_w16", conv2d_f32::run_w16, conv2d_f32::check_w16;
+    DEPTHWISE_F32 = 102, "depthwise_f32", depthwise_f32::run, depthwise_f32::check;
+    DEPTHWISE_F32_W16 = 103, "depthwise_f32_w16", depthwise_f32::run_w16, depthwise_f32::check_w16;
+    FULLY_CONNECTED_F32 = 104, "fully_connected_f32", fully_connected_f32::run, fully_connected_f32::check;
+    FULLY_CONNECTED_F32_W16 = 105, "fully_connected_f32_w16", fully_connected_f32::run_w16, fully_connected_f32::check_w16;
+    MATMUL_F32 = 106, "matmul_f32", matmul_f32::run, matmul_f32::check;
+    BINARY_F32 = 107, "binary_f32", binary_f32::run, binary_f32::check;
+    UNARY_F32 = 108, "unary_f32", unary_f32::run, unary_f32::check;
+    PRELU_F32 = 109, "prelu_f32", prelu_f32::run, prelu_f32::check;
+    AVERAGE_POOL_F32 = 110, "average_pool_f32", pool_f32::run_average, pool_f32::check;
+    MAX_POOL_F32 = 111, "max_pool_f32", pool_f32::run_max, pool_f32::check;
+    REDUCE_F32 = 112, "reduce_f32", reduce_f32::run, reduce_f32::check;
+    SOFTMAX_F32 = 113, "softmax_f32", softmax_f32::run, softmax_f32::check;
+    LAYER_NORM_F32 = 114, "layer_norm_f32", layer_norm_f32::run, layer_norm_f32::check;
+
+    // Any type, movement and conversion: 150 to 199.
+    COPY = 150, "copy", copy::run, copy::check;
+    CONCAT = 151, "concat", concat::run, concat::check;
+    SLICE = 152, "slice", slice::run, slice::check;
+    PAD = 153, "pad", pad::run, pad::check;
+    STRIDED = 154, "strided", strided::run, strided::check;
+    GATHER = 155, "gather", gather::run, gather::check;
+    RESIZE_NEAREST = 156, "resize_nearest", resize::run_nearest, resize::check_nearest;
+    RESIZE_BILINEAR_F32 = 157, "resize_bilinear_f32", resize::run_bilinear_f32, resize::check_bilinear_f32;
+    RESIZE_BILINEAR_S8 = 158, "resize_bilinear_s8", resize::run_bilinear_s8, resize::check_bilinear_s8;
+    QUANTIZE_F32_S8 = 170, "quantize_f32_s8", quantize::run_quantize, quantize::check_quantize;
+    DEQUANTIZE_S8_F32 = 171, "dequantize_s8_f32", quantize::run_dequantize, quantize::check_dequantize;
+    REQUANTIZE_S8 = 172, "requantize_s8", quantize::run_requantize, quantize::check_requantize;
+    CAST = 173, "cast", cast::run, cast::check;
 }
 
 /// The portable kernels as a library, for plans that come at run time.

@@ -133,6 +133,11 @@ impl<'a> StepView<'a> {
             && axis(o.rows - 1, i.inner_stride, i.inner_count, i.inner_dilation, i.inner_pad, i.rows)
     }
 
+    /// Whether input `index` is stored where the output is, or each output row reads one row of it.
+    pub const fn elementwise(&self, index: usize) -> bool {
+        self.in_place(index) || (self.window(index) == 1 && self.within(index))
+    }
+
     /// Whether this is a step with one input, in place or not, in which each output row reads one row of as many
     /// elements.
     pub const fn unary(&self) -> Result<(), Fault> {
