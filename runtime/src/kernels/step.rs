@@ -85,7 +85,7 @@ impl<'a> StepView<'a> {
             return false;
         }
         match self.plan.blob(self.record.blob as usize + index) {
-            Some(blob) => blob.bytes as usize == bytes && blob.offset as usize % align == 0,
+            Some(blob) => blob.bytes as usize == bytes && (blob.offset as usize).is_multiple_of(align),
             None => false,
         }
     }

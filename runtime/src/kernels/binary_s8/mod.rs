@@ -141,7 +141,7 @@ const fn check_operands(step: &StepView<'_>, repeat_a: u32, repeat_b: u32) -> Re
     while k < 2 {
         let repeat = if k == 0 { repeat_a } else { repeat_b };
         let filled = step.row_len(k) as u64 * repeat as u64;
-        require!(filled > 0 && row % filled == 0, Shape);
+        require!(filled > 0 && row.is_multiple_of(filled), Shape);
         if step.in_place(k) {
             require!(filled == row && repeat == 1, Shape);
         } else {

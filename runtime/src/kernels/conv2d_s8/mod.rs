@@ -98,7 +98,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     let groups = args.groups as usize;
     require!(inputs > 0 && outputs > 0 && groups > 0, Arguments);
     require!(inputs % groups == 0 && outputs % groups == 0, Arguments);
-    require!(step.row_len(0) % inputs == 0 && step.row_len(1) % outputs == 0, Shape);
+    require!(step.row_len(0).is_multiple_of(inputs) && step.row_len(1).is_multiple_of(outputs), Shape);
     require!(args.columns().fits(step.row_len(1) / outputs, step.row_len(0) / inputs), Shape);
     require!(args.kernel_rows > 0 && step.window(0) == args.kernel_rows as usize, Shape);
     let taps = args.kernel_rows as u64 * args.kernel_width as u64;

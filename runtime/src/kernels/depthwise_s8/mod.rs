@@ -92,7 +92,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     let outputs = args.in_channels as u64 * args.multiplier as u64;
     require!(outputs > 0 && outputs <= u32::MAX as u64, Arguments);
     let (inputs, outputs) = (args.in_channels as usize, outputs as usize);
-    require!(step.row_len(0) % inputs == 0 && step.row_len(1) % outputs == 0, Shape);
+    require!(step.row_len(0).is_multiple_of(inputs) && step.row_len(1).is_multiple_of(outputs), Shape);
     require!(args.columns().fits(step.row_len(1) / outputs, step.row_len(0) / inputs), Shape);
     require!(args.kernel_rows > 0 && step.window(0) == args.kernel_rows as usize, Shape);
     let taps = args.kernel_rows as u64 * args.kernel_width as u64;

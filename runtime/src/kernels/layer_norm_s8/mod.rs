@@ -65,7 +65,7 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
                 let z = round_shift((i64::from(deviation) << 4).wrapping_mul(root.into()), 15 + k);
                 let scaled = round_shift(z.wrapping_mul(scale.into()), args.shift);
                 let y = round_shift(scaled.wrapping_add(offset.into()), 16);
-                let y = y.max(-(1 << 20)).min(1 << 20) as i32;
+                let y = y.clamp(-(1 << 20), 1 << 20) as i32;
                 *code = stage.clamp(y.wrapping_add(args.zero_point));
             }
         }
@@ -80,7 +80,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     require!(args.depth > 0 && args.depth <= MAX_DEPTH && args.shift < 32, Arguments);
     require!(args.epsilon_high < 1 << 24, Arguments);
     require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
-    require!(step.row_len(1) % args.depth as usize == 0, Shape);
+    require!(step.row_len(1).is_multiple_of(args.depth as usize), Shape);
     require!(step.blobs() == 1 && step.blob_is(0, args.depth as usize * 8, 4), Shape);
     step.unary()
 }

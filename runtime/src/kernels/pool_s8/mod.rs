@@ -87,7 +87,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     require!(args.min <= args.max && is_code(args.padding_code as i32), Arguments);
     let channels = args.channels as usize;
     require!(channels > 0, Arguments);
-    require!(step.row_len(0) % channels == 0 && step.row_len(1) % channels == 0, Shape);
+    require!(step.row_len(0).is_multiple_of(channels) && step.row_len(1).is_multiple_of(channels), Shape);
     require!(args.columns().fits(step.row_len(1) / channels, step.row_len(0) / channels), Shape);
     require!(args.kernel_rows > 0 && step.window(0) == args.kernel_rows as usize, Shape);
     require!(args.kernel_rows as u32 * (args.kernel_width as u32) < 1 << 24, Arguments);

@@ -58,6 +58,6 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     require!(is_code(args.input_zero_point) && is_code(args.slope_zero_point), Arguments);
     require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
     let slopes = step.blob(0).len();
-    require!(step.blobs() == 1 && slopes > 0 && step.row_len(1) % slopes == 0, Shape);
+    require!(step.blobs() == 1 && slopes > 0 && step.row_len(1).is_multiple_of(slopes), Shape);
     step.unary()
 }

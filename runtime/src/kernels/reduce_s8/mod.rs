@@ -100,7 +100,7 @@ pub const fn check_mean(step: &StepView<'_>) -> Result<(), Fault> {
     require!(is_stage(args.zero_point, args.min, args.max, args.rounding), Arguments);
     require!(args.operation == SUM && args.len > 0, Arguments);
     let row = step.row_len(0);
-    require!(row > 0 && row % args.len as usize == 0, Shape);
+    require!(row > 0 && row.is_multiple_of(args.len as usize), Shape);
     require!(step.row_len(1) == args.len as usize && step.within(0), Shape);
     Ok(())
 }

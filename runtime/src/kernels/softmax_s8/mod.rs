@@ -86,10 +86,10 @@ pub const fn check_s16(step: &StepView<'_>) -> Result<(), Fault> {
 const fn check_input(step: &StepView<'_>) -> Result<(), Fault> {
     let args = arguments!(SoftmaxArgs, step);
     require!(step.is(0, DType::I8), Shape);
-    require!(args.depth > 0 && step.row_len(0) % args.depth as usize == 0, Shape);
+    require!(args.depth > 0 && step.row_len(0).is_multiple_of(args.depth as usize), Shape);
     let bytes = step.blob(0).len();
     require!(step.blobs() == 1 && bytes >= 4 && bytes <= 1024, Arguments);
-    require!(bytes % 4 == 0 && step.blob_is(0, bytes, 4), Arguments);
+    require!(bytes.is_multiple_of(4) && step.blob_is(0, bytes, 4), Arguments);
     Ok(())
 }
 
