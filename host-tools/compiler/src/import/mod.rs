@@ -47,7 +47,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-fn list(refusals: &[Refusal]) -> String {
+pub(crate) fn list(refusals: &[Refusal]) -> String {
     refusals.iter().map(Refusal::to_string).collect::<Vec<_>>().join("\n")
 }
 

@@ -1,0 +1,165 @@
+//! The whole way from a model file to a plan.
+
+use crate::emit::{EmitError, Extras, emit};
+use crate::graph::Graph;
+use crate::import::{self, ImportError, Imported, Refusal};
+use crate::lower::lower;
+use crate::passes;
+use crate::quantize::{self, Calibration, QuantizeError};
+use crate::schedule::{Schedule, schedule};
+use mote_runtime::kernels::{KernelTable, PORTABLE};
+use mote_runtime::plan::{PlanError, PreprocessRecord, target};
+use mote_runtime::{Error, Plan};
+
+/// Number format of the converted network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// As the file has it.
+    #[default]
+    AsIs,
+    /// Float networks are quantized with the calibration samples.
+    Int8,
+    /// Float networks only.
+    F32,
+    /// Float networks with weights stored in 16 bits.
+    F16,
+}
+
+/// What to do with a model.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    pub precision: Precision,
+    /// One of [`target`].
+    pub target: u16,
+    pub labels: Vec<String>,
+    pub preprocess: Vec<PreprocessRecord>,
+    /// Leave names and labels out of the plan.
+    pub strip: bool,
+    /// Keep ONNX images channels first at the plan's border.
+    pub keep_layout: bool,
+    /// Skip the rewriting of the graph.
+    pub no_passes: bool,
+    pub calibration: Option<Calibration>,
+}
+
+/// A plan and how it came to be.
+#[derive(Clone, Debug)]
+pub struct Converted {
+    pub plan: Vec<u8>,
+    /// The graph that was lowered.
+    pub graph: Graph,
+    pub schedule: Schedule,
+    /// What the passes did.
+    pub passes: passes::Report,
+    /// Figures of the quantization, if there was one.
+    pub quantization: Option<quantize::Report>,
+}
+
+/// Why a model did not become a plan.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConvertError {
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    #[error("{} node(s) have no kernel:\n{}", .0.len(), import::list(.0))]
+    NoKernel(Vec<Refusal>),
+    #[error(transparent)]
+    Quantize(#[from] QuantizeError),
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+    #[error(
+        "int8 needs calibration samples, to see the ranges of the activations; give a folder of pictures or a .npy \
+         file (`--calibrate`), or name random ones (`--calibrate random`) to only try things out"
+    )]
+    NoCalibration,
+    #[error("the network is int8 already; a float one was asked for")]
+    AlreadyQuantized,
+    /// A defect of the compiler: it wrote a plan that the runtime refuses.
+    #[error("internal error: the plan was refused: {0}")]
+    Refused(#[from] Error),
+}
+
+impl From<PlanError> for ConvertError {
+    fn from(error: PlanError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+/// Format of a model file, told from its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Onnx,
+    Tflite,
+}
+
+impl Format {
+    /// TFLite files carry `TFL3` at byte 4; everything else is tried as ONNX.
+    pub fn of(bytes: &[u8]) -> Self {
+        if bytes.get(4..8) == Some(b"TFL3") { Format::Tflite } else { Format::Onnx }
+    }
+}
+
+/// Reads a model file into a graph.
+pub fn import(bytes: &[u8], options: &Options) -> Result<Imported, ImportError> {
+    match Format::of(bytes) {
+        Format::Tflite => import::tflite::import(bytes),
+        Format::Onnx => {
+            let onnx = import::onnx::OnnxOptions { channels_last_io: !options.keep_layout, ..Default::default() };
+            import::onnx::import(bytes, &onnx)
+        }
+    }
+}
+
+/// Converts a model file.
+pub fn convert(bytes: &[u8], options: &Options) -> Result<Converted, ConvertError> {
+    let imported = import(bytes, options)?;
+    compile(imported.graph, options)
+}
+
+/// Converts a graph.
+pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, ConvertError> {
+    let passes = if options.no_passes { passes::Report::default() } else { passes::optimize(&mut graph) };
+    let quantized = graph.tensors.iter().any(|t| t.quant.is_some() && !t.is_constant());
+    let mut quantization = None;
+    match options.precision {
+        Precision::F32 | Precision::F16 if quantized => return Err(ConvertError::AlreadyQuantized),
+        Precision::Int8 if !quantized => {
+            let calibration = options.calibration.as_ref().ok_or(ConvertError::NoCalibration)?;
+            let (int8, report) = quantize::quantize(&graph, calibration)?;
+            graph = int8;
+            quantization = Some(report);
+        }
+        _ => {}
+    }
+    if !options.labels.is_empty() {
+        graph.labels = options.labels.clone();
+    }
+    let half = options.precision == Precision::F16;
+    let lowered = lower(&mut graph, half).map_err(ConvertError::NoKernel)?;
+    let schedule = schedule(&graph, &lowered.steps, &lowered.aliases);
+    let extras = Extras { target: options.target, preprocess: options.preprocess.clone(), strip: options.strip };
+    let plan = emit(&graph, &lowered, &schedule, &extras)?;
+    check(&plan)?;
+    Ok(Converted { plan, graph, schedule, passes, quantization })
+}
+
+/// The runtime's own opinion of the plan.
+fn check(bytes: &[u8]) -> Result<(), ConvertError> {
+    let plan = Plan::parse(bytes)?;
+    PORTABLE.check_plan(&plan)?;
+    KernelTable::<256>::link(&plan, PORTABLE.entries).map_err(|id| Error::MissingKernel { id })?;
+    Ok(())
+}
+
+/// Name of a target profile and its code.
+pub const TARGETS: &[(&str, u16)] = &[
+    ("portable", target::PORTABLE),
+    ("cortex-m0", target::CORTEX_M0),
+    ("cortex-m4", target::CORTEX_M4),
+    ("cortex-m7", target::CORTEX_M7),
+    ("cortex-m33", target::CORTEX_M33),
+    ("cortex-m55", target::CORTEX_M55),
+    ("aarch64", target::AARCH64),
+    ("wasm", target::WASM),
+    ("wasm-relaxed", target::WASM_RELAXED),
+];

@@ -1,0 +1,143 @@
+//! Graph operators to kernel calls.
+//!
+//! Each file turns one group of operators into [`Step`]s: it chooses the views in which a kernel sees its tensors,
+//! describes the operator to the kernel's own `pack`, and says which inputs the kernel can overwrite. Everything
+//! that cannot be lowered is listed at once.
+
+mod conv;
+mod elementwise;
+mod movement;
+mod pool;
+mod quantized;
+mod rows;
+mod view;
+
+use crate::graph::{DType, Graph, Node, Op, TensorId};
+use crate::import::Refusal;
+use mote_runtime::kernels::pack::Packed;
+use mote_runtime::plan::OperandRecord;
+use std::collections::HashMap;
+
+/// A kernel call before it has addresses.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Name of the node.
+    pub name: String,
+    /// [`Op::name`] of the node.
+    pub op: &'static str,
+    /// Multiplications.
+    pub macs: u64,
+    pub packed: Packed,
+    pub inputs: Vec<Operand>,
+    pub output: Operand,
+    /// Per input: the kernel can work where its output is the input's memory.
+    pub may_be_in_place: Vec<bool>,
+}
+
+/// A tensor in the view in which a step sees it (the view's tensor index is still open).
+#[derive(Clone, Copy, Debug)]
+pub struct Operand {
+    pub tensor: TensorId,
+    pub view: OperandRecord,
+}
+
+impl Operand {
+    /// Whether rows lie at the same places in both tensors' memory.
+    pub fn same_view(&self, other: &Operand) -> bool {
+        let (a, b) = (&self.view, &other.view);
+        (a.offset, a.slots, a.slice_stride, a.rows, a.row_stride, a.row_bytes)
+            == (b.offset, b.slots, b.slice_stride, b.rows, b.row_stride, b.row_bytes)
+            && (a.outer_count, a.outer_stride, a.outer_pad, a.inner_count, a.inner_stride, a.inner_pad)
+                == (1, 1, 0, 1, 1, 0)
+    }
+}
+
+/// A lowered network.
+#[derive(Clone, Debug, Default)]
+pub struct Lowered {
+    /// In the order in which they run.
+    pub steps: Vec<Step>,
+    /// Tensors that are the bytes of another tensor (reshapes).
+    pub aliases: HashMap<TensorId, TensorId>,
+}
+
+/// Why a node has no kernel.
+pub(crate) type Refused = String;
+
+/// What an operator's lowering gets.
+pub(crate) struct Context<'a> {
+    pub graph: &'a mut Graph,
+    pub node: &'a Node,
+    /// Weights of float layers are stored as f16.
+    pub half_weights: bool,
+    pub out: &'a mut Lowered,
+}
+
+impl Context<'_> {
+    fn dtype(&self, id: TensorId) -> DType {
+        self.graph.tensor(id).dtype
+    }
+
+    fn input(&self, index: usize) -> Result<TensorId, Refused> {
+        self.node.inputs.get(index).copied().ok_or_else(|| format!("input {index} is missing"))
+    }
+
+    fn output(&self) -> Result<TensorId, Refused> {
+        self.node.outputs.first().copied().ok_or_else(|| "it has no output".into())
+    }
+
+    fn shape(&self, id: TensorId) -> &[usize] {
+        &self.graph.tensor(id).shape
+    }
+
+    /// Scale and zero point of a quantized activation.
+    fn quant(&self, id: TensorId) -> Result<(f32, i32), Refused> {
+        let tensor = self.graph.tensor(id);
+        let quant = tensor.quant.as_ref().and_then(|q| q.uniform());
+        quant.ok_or_else(|| format!("`{}` has no per-tensor quantization", tensor.name))
+    }
+
+    fn push(&mut self, macs: u64, packed: Packed, inputs: Vec<Operand>, output: Operand, may_be_in_place: Vec<bool>) {
+        let (name, op) = (self.node.name.clone(), self.node.op.name());
+        self.out.steps.push(Step { name, op, macs, packed, inputs, output, may_be_in_place });
+    }
+}
+
+/// Lowers all nodes. The graph may gain tensors (intermediate results of an operator that takes several steps).
+pub fn lower(graph: &mut Graph, half_weights: bool) -> Result<Lowered, Vec<Refusal>> {
+    let mut out = Lowered::default();
+    let mut refusals = Vec::new();
+    for node in graph.nodes.clone() {
+        let mut context = Context { graph, node: &node, half_weights, out: &mut out };
+        if let Err(reason) = lower_node(&mut context) {
+            let (node, operator) = (node.name.clone(), node.op.name().into());
+            refusals.push(Refusal { node, operator, reason, instead: None });
+        }
+    }
+    if refusals.is_empty() { Ok(out) } else { Err(refusals) }
+}
+
+fn lower_node(cx: &mut Context<'_>) -> Result<(), Refused> {
+    match &cx.node.op {
+        Op::Conv { .. } => conv::convolution(cx),
+        Op::Dense => conv::dense(cx),
+        Op::MatMul { .. } => conv::matmul(cx),
+        Op::Binary(_) => elementwise::binary(cx),
+        Op::Unary(_) => elementwise::unary(cx),
+        Op::Prelu => elementwise::prelu(cx),
+        Op::Pool { .. } => pool::pool(cx),
+        Op::Reduce { .. } => pool::reduce(cx),
+        Op::Softmax { .. } => rows::softmax(cx),
+        Op::LayerNorm { .. } => rows::layer_norm(cx),
+        Op::BatchNorm { .. } => Err("batch normalisation that no neighbour could take up".into()),
+        Op::Concat { .. } => movement::concat(cx),
+        Op::Slice { .. } => movement::slice(cx),
+        Op::Pad { .. } => movement::pad(cx),
+        Op::Transpose { .. } => movement::transpose(cx),
+        Op::Reshape => movement::reshape(cx),
+        Op::BroadcastTo => movement::broadcast_to(cx),
+        Op::Resize { .. } => movement::resize(cx),
+        Op::Gather { .. } => movement::gather(cx),
+        Op::Quantize | Op::Dequantize | Op::Requantize | Op::Cast => quantized::convert(cx),
+    }
+}

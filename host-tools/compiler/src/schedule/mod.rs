@@ -1,0 +1,156 @@
+//! When each step runs and where its tensors live.
+//!
+//! [`place`](memory::place) finds arena addresses; [`schedule`] decides which outputs take the place of an input,
+//! and how long every tensor is needed.
+
+pub mod memory;
+
+use crate::graph::{Graph, TensorId};
+use crate::lower::Step;
+use memory::{Block, Layout, place};
+use std::collections::HashMap;
+
+/// The arena's layout and the in-place choices.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// Arena offset of every tensor that lives there.
+    pub offsets: HashMap<TensorId, usize>,
+    /// Per step: offset of its scratch (0 without).
+    pub scratch: Vec<usize>,
+    /// Per step and input: stored where the output is.
+    pub in_place: Vec<Vec<bool>>,
+    /// Bytes of the arena.
+    pub arena: usize,
+    /// The least that any placement of these lives could need: the largest sum of bytes alive at once.
+    pub lower_bound: usize,
+    /// Who lives when: for pictures of the memory.
+    pub lives: Vec<Life>,
+}
+
+/// A piece of the arena over time.
+#[derive(Clone, Debug)]
+pub struct Life {
+    pub name: String,
+    pub offset: usize,
+    pub bytes: usize,
+    /// First and last step at which the bytes are needed.
+    pub first: usize,
+    pub last: usize,
+    pub scratch: bool,
+}
+
+/// Tensors that share bytes because one is a reshape of, or computed in place of, the other.
+struct Classes {
+    parent: HashMap<TensorId, TensorId>,
+}
+
+impl Classes {
+    fn root(&self, mut id: TensorId) -> TensorId {
+        while let Some(&parent) = self.parent.get(&id) {
+            if parent == id {
+                break;
+            }
+            id = parent;
+        }
+        id
+    }
+
+    fn join(&mut self, child: TensorId, parent: TensorId) {
+        let (child, parent) = (self.root(child), self.root(parent));
+        self.parent.insert(child, parent);
+    }
+}
+
+/// Plans the arena for `steps` in their order. `aliases` maps a tensor to the one whose bytes it is.
+pub fn schedule(graph: &Graph, steps: &[Step], aliases: &HashMap<TensorId, TensorId>) -> Schedule {
+    let mut classes = Classes { parent: aliases.clone() };
+    let end = steps.len();
+    let last_read = |classes: &Classes, id: TensorId| -> usize {
+        let root = classes.root(id);
+        let is_output = graph.outputs.iter().any(|&o| classes.root(o) == root);
+        let reads = |step: &Step| step.inputs.iter().any(|i| classes.root(i.tensor) == root);
+        let last = steps.iter().rposition(reads).unwrap_or(0);
+        if is_output { end } else { last }
+    };
+
+    let mut in_place = Vec::new();
+    for (index, step) in steps.iter().enumerate() {
+        let mut flags = vec![false; step.inputs.len()];
+        let output = step.output.tensor;
+        for (k, input) in step.inputs.iter().enumerate() {
+            let operand = graph.tensor(input.tensor);
+            let possible = step.may_be_in_place.get(k).copied().unwrap_or(false)
+                && !operand.is_constant()
+                && input.same_view(&step.output)
+                && operand.dtype.size() == graph.tensor(output).dtype.size()
+                && last_read(&classes, input.tensor) == index
+                && classes.root(output) == output
+                // The same bytes must not be read through another operand of the step.
+                && step.inputs.iter().enumerate().all(|(j, other)| {
+                    j == k || classes.root(other.tensor) != classes.root(input.tensor)
+                });
+            if possible {
+                flags[k] = true;
+                classes.join(output, input.tensor);
+                break;
+            }
+        }
+        in_place.push(flags);
+    }
+
+    // One block per class of tensors, one per scratch.
+    let mut blocks: Vec<Block> = Vec::new();
+    let mut names: Vec<(String, bool)> = Vec::new();
+    let mut block_of: HashMap<TensorId, usize> = HashMap::new();
+    let mut touch = |id: TensorId, at: usize, blocks: &mut Vec<Block>, names: &mut Vec<(String, bool)>| {
+        let tensor = graph.tensor(id);
+        if tensor.is_constant() {
+            return;
+        }
+        let root = classes.root(id);
+        let bytes = tensor.len() * tensor.dtype.size();
+        let block = *block_of.entry(root).or_insert_with(|| {
+            blocks.push(Block { bytes, first: at, last: at });
+            names.push((graph.tensor(root).name.clone(), false));
+            blocks.len() - 1
+        });
+        blocks[block].bytes = blocks[block].bytes.max(bytes);
+        blocks[block].first = blocks[block].first.min(at);
+        blocks[block].last = blocks[block].last.max(at);
+    };
+    for &input in &graph.inputs {
+        touch(input, 0, &mut blocks, &mut names);
+    }
+    for (at, step) in steps.iter().enumerate() {
+        for input in &step.inputs {
+            touch(input.tensor, at, &mut blocks, &mut names);
+        }
+        touch(step.output.tensor, at, &mut blocks, &mut names);
+    }
+    for &output in &graph.outputs {
+        touch(output, end, &mut blocks, &mut names);
+    }
+    let mut scratch_block = vec![None; steps.len()];
+    for (at, step) in steps.iter().enumerate() {
+        if step.packed.scratch > 0 {
+            scratch_block[at] = Some(blocks.len());
+            blocks.push(Block { bytes: step.packed.scratch, first: at, last: at });
+            names.push((step.name.clone(), true));
+        }
+    }
+
+    let Layout { offsets, arena, lower_bound } = place(&blocks);
+    let scratch = scratch_block.iter().map(|b| b.map_or(0, |b| offsets[b])).collect();
+    let lives = blocks.iter().zip(&offsets).zip(names).map(|((block, &offset), (name, scratch))| {
+        let Block { bytes, first, last } = *block;
+        Life { name, offset, bytes, first, last, scratch }
+    });
+    let lives = lives.collect();
+    let mut tensor_offsets = HashMap::new();
+    for id in (0..graph.tensors.len()).map(TensorId) {
+        if let Some(&block) = block_of.get(&classes.root(id)) {
+            tensor_offsets.insert(id, offsets[block]);
+        }
+    }
+    Schedule { offsets: tensor_offsets, scratch, in_place, arena, lower_bound, lives }
+}
