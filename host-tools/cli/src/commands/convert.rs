@@ -1,0 +1,196 @@
+//! `mote convert`: a model file to a plan.
+
+use crate::failure::{Failure, Outcome, read, write};
+use crate::picture::{self, Recipe};
+use crate::{npy, report};
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use mote_compiler::convert::{ConvertError, Converted, Options, Precision, TARGETS, convert, import};
+use mote_compiler::graph::Graph;
+use mote_compiler::quantize::{Calibration, Method};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+#[derive(Args)]
+pub struct Arguments {
+    /// Model file (.onnx or .tflite)
+    model: PathBuf,
+    /// Plan to write
+    #[arg(short, long)]
+    output: PathBuf,
+    /// Machine that the plan is packed for
+    #[arg(long, default_value = "portable")]
+    target: String,
+    /// Number format; without it the file's own
+    #[arg(long)]
+    dtype: Option<Dtype>,
+    /// Calibration samples for int8: a folder of pictures, a .npy file with a leading sample axis, or `random`
+    #[arg(long, value_name = "DIR|X.npy|random")]
+    calibrate: Option<String>,
+    /// How activation ranges are found
+    #[arg(long, default_value = "mse")]
+    ranges: Ranges,
+    /// At most this many calibration samples
+    #[arg(long, default_value_t = 128)]
+    calibration_limit: usize,
+    /// How pictures become inputs (JSON: size, mean, std, resize, crop_from, order); stored in the plan
+    #[arg(long, value_name = "FILE.json")]
+    preprocess: Option<PathBuf>,
+    /// Class names, one a line; stored in the plan
+    #[arg(long, value_name = "FILE.txt")]
+    labels: Option<PathBuf>,
+    /// Leave names and labels out of the plan
+    #[arg(long)]
+    strip: bool,
+    /// Keep ONNX picture inputs channels first
+    #[arg(long)]
+    keep_layout: bool,
+    /// Report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Dtype {
+    Int8,
+    F32,
+    F16,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Ranges {
+    MinMax,
+    Percentile,
+    Mse,
+}
+
+pub fn run(arguments: &Arguments) -> Outcome {
+    let bytes = read(&arguments.model)?;
+    let target = TARGETS.iter().find(|(name, _)| *name == arguments.target).ok_or_else(|| Failure::Hint {
+        message: format!("unknown target `{}`", arguments.target),
+        help: format!("targets: {}", TARGETS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")),
+    })?;
+    let failure = |source: ConvertError| Failure::Convert { path: arguments.model.clone(), source: source.into() };
+    let mut options = Options {
+        precision: match arguments.dtype {
+            None => Precision::AsIs,
+            Some(Dtype::Int8) => Precision::Int8,
+            Some(Dtype::F32) => Precision::F32,
+            Some(Dtype::F16) => Precision::F16,
+        },
+        target: target.1,
+        strip: arguments.strip,
+        keep_layout: arguments.keep_layout,
+        ..Options::default()
+    };
+    if let Some(path) = &arguments.labels {
+        options.labels = String::from_utf8_lossy(&read(path)?).lines().map(str::to_owned).collect();
+    }
+    let recipe = arguments.preprocess.as_deref().map(Recipe::load).transpose()?;
+    let graph = import(&bytes, &options).map_err(|e| failure(e.into()))?.graph;
+    if let Some(recipe) = &recipe {
+        options.preprocess.push(recipe.record(0, channels_first(&graph))?);
+    }
+    if let Some(source) = &arguments.calibrate {
+        let samples = samples(source, &graph, &options, arguments.calibration_limit)?;
+        options.calibration = Some(Calibration {
+            samples,
+            method: match arguments.ranges {
+                Ranges::MinMax => Method::MinMax,
+                Ranges::Percentile => Method::Percentile(99.99),
+                Ranges::Mse => Method::Mse,
+            },
+            ..Calibration::default()
+        });
+    }
+    let bar = spinner(arguments.json, "converting");
+    let converted = convert(&bytes, &options);
+    bar.finish_and_clear();
+    let converted = converted.map_err(failure)?;
+    write(&arguments.output, &converted.plan)?;
+    tell(&converted, arguments);
+    Ok(())
+}
+
+fn tell(converted: &Converted, arguments: &Arguments) {
+    if arguments.json {
+        let mut value = report::summary(&converted.plan);
+        value["plan_bytes"] = json!(converted.plan.len());
+        value["arena_lower_bound"] = json!(converted.schedule.lower_bound);
+        println!("{value:#}");
+        return;
+    }
+    println!("{} -> {}", arguments.model.display(), arguments.output.display());
+    print!("{}", report::headline(&converted.plan));
+    if let Some(quantization) = &converted.quantization {
+        print!("{quantization}");
+    }
+}
+
+/// Whether the network's picture input has its channels before rows and columns.
+pub fn channels_first(graph: &Graph) -> bool {
+    let shape = graph.inputs.first().map(|&id| graph.tensor(id).shape.clone()).unwrap_or_default();
+    matches!(shape[..], [_, c, h, w] if c <= 4 && h > 4 && w > 4)
+}
+
+/// Calibration samples from a folder of pictures, a .npy file, or (only by name) random numbers.
+pub fn samples(source: &str, graph: &Graph, options: &Options, limit: usize) -> Result<Vec<Vec<Vec<f32>>>, Failure> {
+    let lengths: Vec<usize> = graph.inputs.iter().map(|&id| graph.tensor(id).len()).collect();
+    let path = Path::new(source);
+    if source == "random" {
+        return Ok((0..limit.min(16)).map(|seed| lengths.iter().map(|&n| random(seed as u64, n)).collect()).collect());
+    }
+    let [length] = lengths[..] else {
+        return Err(Failure::Usage(format!(
+            "the network has {} inputs; calibration by file or folder serves one input",
+            lengths.len()
+        )));
+    };
+    if path.is_dir() {
+        let recipe = options.preprocess.first().ok_or_else(|| Failure::Hint {
+            message: "calibration by pictures needs to know how pictures become inputs".into(),
+            help: "give --preprocess FILE.json with size, mean and std".into(),
+        })?;
+        let pictures = picture::list(path)?;
+        let step = (pictures.len() / limit.max(1)).max(1);
+        let samples: Result<Vec<_>, Failure> = pictures
+            .iter()
+            .step_by(step)
+            .take(limit)
+            .map(|(path, _)| Ok(vec![picture::load(path, recipe)?]))
+            .collect();
+        return samples;
+    }
+    let tensor = npy::load(path)?;
+    let values: Vec<f32> = match tensor.numbers {
+        npy::Numbers::F32(values) => values,
+        npy::Numbers::I8(values) => values.iter().map(|&v| v.into()).collect(),
+    };
+    if values.is_empty() || values.len() % length != 0 {
+        let reason = format!("{} numbers are not a multiple of the input's {length}", values.len());
+        return Err(Failure::Npy { path: path.into(), reason });
+    }
+    Ok(values.chunks_exact(length).take(limit).map(|sample| vec![sample.to_vec()]).collect())
+}
+
+/// Roughly normal numbers.
+fn random(seed: u64, count: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1u64 << 24) as f32
+    };
+    (0..count).map(|_| (next() + next() + next() + next() - 2.0) * 1.73).collect()
+}
+
+/// A sign of life for work without a known length; silent where a program reads.
+pub fn spinner(silent: bool, message: &'static str) -> ProgressBar {
+    if silent {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner().with_style(ProgressStyle::default_spinner()).with_message(message);
+    bar.enable_steady_tick(std::time::Duration::from_millis(120));
+    bar
+}

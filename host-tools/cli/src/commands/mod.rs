@@ -1,0 +1,7 @@
+//! The subcommands, one file each: `Arguments` for clap, `run` for the work.
+
+pub mod convert;
+pub mod demo;
+pub mod eval;
+pub mod inspect;
+pub mod run;

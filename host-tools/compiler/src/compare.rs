@@ -1,0 +1,94 @@
+//! Two plans of one network beside each other: the signal-to-noise ratio of every tensor that both have.
+
+use crate::executor::{AlignedBytes, Executor};
+use mote_runtime::engine::Observer;
+use mote_runtime::plan::DType;
+use mote_runtime::{Error, Plan};
+use std::collections::HashMap;
+
+/// How much of a tensor's signal survives in the second plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer {
+    /// Name of the tensor.
+    pub name: String,
+    /// `10 log10(sum x^2 / sum (x - y)^2)`.
+    pub snr_db: f64,
+    /// Fall of the ratio against the best tensor before.
+    pub lost_db: f64,
+}
+
+/// Runs both plans on the samples (real numbers of input 0) and compares all tensors that have the same name and
+/// number of elements, in the order of the second plan's steps.
+pub fn compare(reference: &[u8], other: &[u8], samples: &[Vec<f32>]) -> Result<Vec<Layer>, Error> {
+    let mut sums: HashMap<String, (f64, f64)> = HashMap::new();
+    let mut order = Vec::new();
+    for sample in samples {
+        let expected: HashMap<String, Vec<f32>> = tensors(reference, sample)?.into_iter().collect();
+        for (name, values) in tensors(other, sample)? {
+            let Some(truth) = expected.get(&name).filter(|truth| truth.len() == values.len()) else { continue };
+            if !sums.contains_key(&name) {
+                order.push(name.clone());
+            }
+            let (signal, noise) = sums.entry(name).or_default();
+            for (&x, &y) in truth.iter().zip(&values) {
+                *signal += f64::from(x) * f64::from(x);
+                *noise += f64::from(x - y) * f64::from(x - y);
+            }
+        }
+    }
+    let mut best = f64::INFINITY;
+    let layers = order.into_iter().map(|name| {
+        let (signal, noise) = sums[&name];
+        let snr_db = 10.0 * (signal / noise.max(f64::MIN_POSITIVE)).log10();
+        let lost_db = if best.is_finite() { best - snr_db } else { 0.0 };
+        best = snr_db;
+        Layer { name, snr_db, lost_db }
+    });
+    Ok(layers.collect())
+}
+
+/// Real values of every step's output for one sample, with the tensors' names, in order.
+pub fn tensors(bytes: &[u8], sample: &[f32]) -> Result<Vec<(String, Vec<f32>)>, Error> {
+    let aligned = AlignedBytes::from_slice(bytes);
+    let plan = Plan::parse_unverified(aligned.as_ref())?;
+    let mut recorder = Recorder { plan: &plan, found: Vec::new() };
+    let mut executor = Executor::new(bytes)?;
+    executor.with(|engine| {
+        let mut input = engine.input(0)?;
+        let (needed, given) = (input.len(), sample.len());
+        if needed != given {
+            return Err(Error::Length { needed, given });
+        }
+        sample.iter().enumerate().try_for_each(|(i, &value)| input.set_real(i, value))?;
+        engine.run_observed(&mut recorder)
+    })?;
+    Ok(recorder.found)
+}
+
+struct Recorder<'a> {
+    plan: &'a Plan<'a>,
+    found: Vec<(String, Vec<f32>)>,
+}
+
+impl Observer for Recorder<'_> {
+    fn after(&mut self, step: usize, output: &[u8]) {
+        let record = self.plan.step(step);
+        let operand = record.and_then(|r| self.plan.operand(usize::from(r.operand) + usize::from(r.inputs)));
+        let Some(operand) = operand else { return };
+        let Some(tensor) = self.plan.tensor(operand.tensor.into()) else { return };
+        let quant = self.plan.quant(tensor.quant.into());
+        let (scale, zero) = quant.map_or((1.0, 0), |q| (q.scale, q.zero_point));
+        let values: Vec<f32> = match DType::from_code(tensor.dtype) {
+            Some(DType::I8) => output.iter().map(|&b| scale * (i32::from(b as i8) - zero) as f32).collect(),
+            Some(DType::F32) => {
+                let numbers = output.chunks_exact(4).filter_map(|c| c.try_into().ok());
+                numbers.map(f32::from_le_bytes).collect()
+            }
+            _ => return,
+        };
+        let name = self.plan.tensor_name(operand.tensor.into()).to_string();
+        // A tensor that several steps write (a concatenation) is complete after the last.
+        self.found.retain(|(known, _)| *known != name);
+        self.found.push((name, values));
+    }
+}

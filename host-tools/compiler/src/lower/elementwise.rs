@@ -1,0 +1,212 @@
+//! Operators that work number by number, with broadcasting.
+
+use super::quantized::{activation_codes, rounding};
+use super::{Context, Operand, Refused};
+use crate::graph::{BinaryFn, DType, Op, Tensor, TensorId, UnaryFn, unary_value};
+use mote_runtime::kernels::binary::{BinaryF32, Function as Binary};
+use mote_runtime::kernels::binary_s8::{Affine, ExtremeS8, MulS8, SumS8};
+use mote_runtime::kernels::lut_s8::LutS8;
+use mote_runtime::kernels::pack::{Packed, Requant};
+use mote_runtime::kernels::prelu::PreluF32;
+use mote_runtime::kernels::prelu_s8::PreluS8;
+use mote_runtime::kernels::unary::{Function as Unary, UnaryF32};
+
+/// How an operand's elements meet the output's: element `i` of the output meets `(i / repeat) mod len`.
+/// `None` if the broadcast axes don't lie around one block.
+fn pattern(operand: &[usize], output: &[usize]) -> Option<usize> {
+    let missing = output.len().checked_sub(operand.len())?;
+    let padded = std::iter::repeat_n(1, missing).chain(operand.iter().copied());
+    let pairs: Vec<(usize, usize)> = padded.zip(output.iter().copied()).filter(|&(_, out)| out != 1).collect();
+    let is_shared = |&(own, _): &(usize, usize)| own == 1;
+    let inner = pairs.iter().rev().take_while(|pair| is_shared(pair)).count();
+    let block = pairs.iter().rev().skip(inner).take_while(|pair| !is_shared(pair)).count();
+    let rest = pairs.len() - inner - block;
+    let repeat = pairs.iter().rev().take(inner).map(|&(_, out)| out).product();
+    match (block, pairs[..rest].iter().all(is_shared)) {
+        (0, _) => Some(1), // a single element
+        (_, true) => Some(repeat),
+        _ => None,
+    }
+}
+
+/// The operand as one long row and how often each element is repeated; copied out in full where the pattern is none
+/// that the kernels know.
+fn broadcast(cx: &mut Context<'_>, operand: TensorId, output: TensorId) -> Result<(Operand, usize), Refused> {
+    if let Some(repeat) = pattern(cx.shape(operand), cx.shape(output)) {
+        return Ok((cx.flat(operand), repeat));
+    }
+    let (from, to) = (cx.graph.tensor(operand).clone(), cx.shape(output).to_vec());
+    let full = Tensor { name: format!("{} (broadcast)", from.name), shape: to, data: None, ..from };
+    let full = cx.graph.add_tensor(full);
+    super::movement::broadcast_step(cx, operand, full)?;
+    Ok((cx.flat(full), 1))
+}
+
+pub(super) fn binary(cx: &mut Context<'_>) -> Result<(), Refused> {
+    let Op::Binary(function) = cx.node.op else { return Err("not a binary operator".into()) };
+    let (a, b, output) = (cx.input(0)?, cx.input(1)?, cx.output()?);
+    let ((first, repeat_a), (second, repeat_b)) = (broadcast(cx, a, output)?, broadcast(cx, b, output)?);
+    let packed = match cx.dtype(output) {
+        DType::F32 => {
+            let (min, max) = cx.node.activation.limits();
+            let function = match function {
+                BinaryFn::Add => Binary::Add,
+                BinaryFn::Sub => Binary::Sub,
+                BinaryFn::Mul => Binary::Mul,
+                BinaryFn::Div => Binary::Div,
+                BinaryFn::Max => Binary::Max,
+                BinaryFn::Min => Binary::Min,
+                BinaryFn::SquaredDifference => Binary::SquaredDifference,
+                BinaryFn::Pow => Binary::Pow,
+            };
+            BinaryF32 { function, a_repeat: repeat_a, b_repeat: repeat_b, min, max }.pack()
+        }
+        DType::I8 => binary_s8(cx, function, [a, b, output], [repeat_a, repeat_b])?,
+        other => return Err(format!("no {} on {other:?}", function.name())),
+    };
+    let output = cx.flat(output);
+    let whole = [first, second].map(|operand| operand.view.row_bytes == output.view.row_bytes);
+    let macs = u64::from(function == BinaryFn::Mul) * u64::from(output.view.row_bytes);
+    cx.push(macs, packed, vec![first, second], output, whole.to_vec());
+    Ok(())
+}
+
+fn binary_s8(
+    cx: &Context<'_>,
+    function: BinaryFn,
+    [a, b, output]: [TensorId; 3],
+    repeat: [usize; 2],
+) -> Result<Packed, Refused> {
+    let affine = |id| cx.quant(id).map(|(scale, zero_point)| Affine { scale: scale.into(), zero_point });
+    let (min, max) = activation_codes(cx, output)?;
+    let rounding = rounding(cx.node.rounding);
+    Ok(match function {
+        BinaryFn::Add | BinaryFn::Sub => {
+            let (a, b, output) = (affine(a)?, affine(b)?, affine(output)?);
+            let sum = SumS8 { a, b, output, repeat, min, max, rounding };
+            if function == BinaryFn::Add { sum.pack_add() } else { sum.pack_sub() }
+        }
+        BinaryFn::Mul => {
+            let ((sa, zero_a), (sb, zero_b), (so, zero_point)) = (cx.quant(a)?, cx.quant(b)?, cx.quant(output)?);
+            let factors = vec![f64::from(sa * sb / so)];
+            MulS8 { zero_a, zero_b, repeat, requant: Requant { factors, zero_point, min, max, rounding } }.pack()
+        }
+        BinaryFn::Max | BinaryFn::Min => {
+            if cx.quant(a)? != cx.quant(output)? || cx.quant(b)? != cx.quant(output)? {
+                return Err("int8 maximum and minimum need one scale for inputs and output".into());
+            }
+            let extreme = ExtremeS8 { repeat };
+            if function == BinaryFn::Max { extreme.pack_maximum() } else { extreme.pack_minimum() }
+        }
+        other => return Err(format!("no int8 {}", other.name())),
+    })
+}
+
+pub(super) fn unary(cx: &mut Context<'_>) -> Result<(), Refused> {
+    let Op::Unary(function) = cx.node.op else { return Err("not a unary operator".into()) };
+    let (x, output) = (cx.input(0)?, cx.output()?);
+    let packed = match (cx.dtype(x), cx.dtype(output)) {
+        (DType::F32, DType::F32) => {
+            let (function, p, q) = unary_f32(function);
+            UnaryF32 { function, p, q }.pack()
+        }
+        (DType::I8, DType::I8) => {
+            let table = table(cx, x, output, |real| unary_value(function, real))?;
+            LutS8 { table: &table }.pack()
+        }
+        (from, to) => return Err(format!("no {} from {from:?} to {to:?}", function.name())),
+    };
+    let (input, output) = (cx.flat(x), cx.flat(output));
+    cx.push(0, packed, vec![input], output, vec![true]);
+    Ok(())
+}
+
+/// Codes of `function` for all input codes.
+fn table(cx: &Context<'_>, x: TensorId, output: TensorId, function: impl Fn(f64) -> f64) -> Result<[i8; 256], Refused> {
+    let ((s_in, z_in), (s_out, z_out)) = (cx.quant(x)?, cx.quant(output)?);
+    let (min, max) = activation_codes(cx, output)?;
+    Ok(std::array::from_fn(|i| {
+        let real = f64::from(s_in) * f64::from(i as i32 - 128 - z_in);
+        let value = function(real);
+        let code = (value / f64::from(s_out)).round() + f64::from(z_out);
+        // Not a number (the logarithm of a negative one) becomes the lowest code.
+        if code.is_nan() { min as i8 } else { code.clamp(min.into(), max.into()) as i8 }
+    }))
+}
+
+fn unary_f32(function: UnaryFn) -> (Unary, f32, f32) {
+    let plain = |f| (f, 0.0, 0.0);
+    match function {
+        UnaryFn::Relu => plain(Unary::Relu),
+        UnaryFn::Relu6 => plain(Unary::Relu6),
+        UnaryFn::Clip { min, max } => (Unary::Clip, min, max),
+        UnaryFn::LeakyRelu { slope } => (Unary::LeakyRelu, slope, 0.0),
+        UnaryFn::Elu { alpha } => (Unary::Elu, alpha, 0.0),
+        UnaryFn::Sigmoid => plain(Unary::Sigmoid),
+        UnaryFn::Tanh => plain(Unary::Tanh),
+        UnaryFn::Swish => plain(Unary::Swish),
+        UnaryFn::HardSwish => plain(Unary::HardSwish),
+        UnaryFn::HardSigmoid { slope, offset } => (Unary::HardSigmoid, slope, offset),
+        UnaryFn::Gelu { approximate: false } => plain(Unary::Gelu),
+        UnaryFn::Gelu { approximate: true } => plain(Unary::GeluTanh),
+        UnaryFn::Erf => plain(Unary::Erf),
+        UnaryFn::Exp => plain(Unary::Exp),
+        UnaryFn::Log => plain(Unary::Log),
+        UnaryFn::Sqrt => plain(Unary::Sqrt),
+        UnaryFn::Rsqrt => plain(Unary::Rsqrt),
+        UnaryFn::Reciprocal => plain(Unary::Reciprocal),
+        UnaryFn::Square => plain(Unary::Square),
+        UnaryFn::Abs => plain(Unary::Abs),
+        UnaryFn::Neg => plain(Unary::Neg),
+        UnaryFn::Softplus => plain(Unary::Softplus),
+        UnaryFn::Mish => plain(Unary::Mish),
+        UnaryFn::Floor => plain(Unary::Floor),
+        UnaryFn::Ceil => plain(Unary::Ceil),
+        UnaryFn::Round => plain(Unary::Round),
+        UnaryFn::Sin => plain(Unary::Sin),
+        UnaryFn::Cos => plain(Unary::Cos),
+    }
+}
+
+pub(super) fn prelu(cx: &mut Context<'_>) -> Result<(), Refused> {
+    let (x, slope, output) = (cx.input(0)?, cx.input(1)?, cx.output()?);
+    let tensor = cx.graph.tensor(slope).clone();
+    let Some(data) = &tensor.data else { return Err("the slopes are computed at run time".into()) };
+    if pattern(&tensor.shape, cx.shape(x)) != Some(1) {
+        return Err("the slopes are not one per channel or one per element".into());
+    }
+    let packed = match cx.dtype(x) {
+        DType::F32 => PreluF32 { slopes: &data.to_f32() }.pack(),
+        DType::I8 => {
+            let ((s_in, input_zero_point), (s_out, zero_point)) = (cx.quant(x)?, cx.quant(output)?);
+            let (s_slope, slope_zero_point) = cx.quant(slope)?;
+            let slopes = data.as_i8().ok_or("the slopes are not int8")?;
+            let positive = f64::from(s_in) / f64::from(s_out);
+            let factors = vec![positive, f64::from(s_in) * f64::from(s_slope) / f64::from(s_out)];
+            let requant = Requant { factors, zero_point, min: -128, max: 127, rounding: rounding(cx.node.rounding) };
+            PreluS8 { slopes, slope_zero_point, input_zero_point, requant }.pack()
+        }
+        other => return Err(format!("no prelu on {other:?}")),
+    };
+    let (input, output) = (cx.flat(x), cx.flat(output));
+    cx.push(0, packed, vec![input], output, vec![true]);
+    Ok(())
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::pattern;
+
+    #[test]
+    fn blocks_of_matching_axes_are_recognised() {
+        assert_eq!(pattern(&[1, 4, 5, 8], &[1, 4, 5, 8]), Some(1));
+        assert_eq!(pattern(&[8], &[1, 4, 5, 8]), Some(1));
+        assert_eq!(pattern(&[1, 1, 1, 8], &[1, 4, 5, 8]), Some(1));
+        assert_eq!(pattern(&[1, 4, 5, 1], &[1, 4, 5, 8]), Some(8));
+        assert_eq!(pattern(&[1, 4, 1, 1], &[1, 4, 5, 8]), Some(40));
+        assert_eq!(pattern(&[1, 1, 5, 1], &[1, 4, 5, 8]), Some(8));
+        assert_eq!(pattern(&[], &[1, 4, 5, 8]), Some(1));
+        assert_eq!(pattern(&[4, 1, 8], &[1, 4, 5, 8]), None);
+    }
+}

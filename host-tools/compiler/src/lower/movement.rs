@@ -1,0 +1,163 @@
+//! Operators that only move numbers.
+
+use super::view::thwc;
+use super::{Context, Refused};
+use crate::graph::{DType, Op, ResizeMode, Tensor, TensorId};
+use mote_runtime::kernels::concat::Concat;
+use mote_runtime::kernels::gather::Gather;
+use mote_runtime::kernels::pad::Pad;
+use mote_runtime::kernels::strided::{BroadcastTo, Strided, Transpose};
+
+/// Moves keep codes, so input and output must mean the same by them.
+fn same_quant(cx: &Context<'_>, inputs: &[TensorId], output: TensorId) -> Result<(), Refused> {
+    if cx.dtype(output) != DType::I8 {
+        return Ok(());
+    }
+    for &input in inputs {
+        if cx.quant(input)? != cx.quant(output)? {
+            return Err("input and output have different scales; requantize between".into());
+        }
+    }
+    Ok(())
+}
+
+/// The output takes over the bytes of the input.
+pub(super) fn reshape(cx: &mut Context<'_>) -> Result<(), Refused> {
+    let (x, output) = (cx.input(0)?, cx.output()?);
+    same_quant(cx, &[x], output)?;
+    if cx.graph.tensor(x).is_constant() {
+        return Err("reshape of a constant that was not folded".into());
+    }
+    cx.out.aliases.insert(output, x);
+    Ok(())
+}
+
+pub(super) fn concat(cx: &mut Context<'_>) -> Result<(), Refused> {
+    let Op::Concat { axis } = cx.node.op else { return Err("not a concatenation".into()) };
+    let (inputs, output) = (cx.node.inputs.clone(), cx.output()?);
+    same_quant(cx, &inputs, output)?;
+    if inputs.len() > 64 {
+        return Err(format!("{} inputs; at most 64", inputs.len()));
+    }
+    let positions = cx.shape(output)[..axis].iter().product();
+    let packed = Concat { positions }.pack();
+    let operands = inputs.iter().map(|&id| cx.flat(id)).collect();
+    let output = cx.flat(output);
+    cx.push(0, packed, operands, output, Vec::new());
+    Ok(())
+}
+
+pub(super) fn slice(cx: &mut Context<'_>) -> Result<(), Refused> {
+    let Op::Slice { starts, steps } = cx.node.op.clone() else { return Err("not a slice".into()) };
+    let (x, output) = (cx.input(0)?, cx.output()?);
+    same_quant(cx, &[x], output)?;
+    let mut stride = 1;
+    let mut strides = vec![0; starts.len()];
+    let mut offset = 0;
+    for (axis, &len) in cx.shape(x).iter().enumerate().rev() {
+        strides[axis] = stride * steps[axis];
+        offset += stride * starts[axis];
+        stride *= len;
+    }
+    let element = cx.dtype(x).size();
+    let packed = Strided { element, offset, shape: cx.shape(output), strides: &strides }.pack();
+    let (input, output) = (cx.flat(x), cx.flat(output));
+    cx.push(0, packed, vec![input], output, vec![false]);
+    Ok(())
+}
+
+pub(super) fn pad(cx: &mut Context<'_>) -> Result<(), Refused> {
+    let Op::Pad { pads, value } = cx.node.op.clone() else { return Err("not a padding".into()) };
+    let (x, output) = (cx.input(0)?, cx.output()?);
+    same_quant(cx, &[x], output)?;
+    let fill = match cx.dtype(x) {
+        DType::F32 => value.to_le_bytes(),
+        DType::I8 => {
+            let (scale, zero_point) = cx.quant(x)?;
+            let code = (value / scale).round() + zero_point as f32;
+            [code.clamp(-128.0, 127.0) as i8 as u8, 0, 0, 0]
+        }
+        other => return Err(format!("no padding of {other:?}")),
+    };
+    let element = cx.dtype(x).size();
+    // One axis after the other, innermost first.
+    let axes: Vec<usize> = (0..pads.len()).rev().filter(|&axis| pads[axis] != (0, 0)).collect();
+    let mut from = x;
+    for (index, &axis) in axes.iter().enumerate() {
+        let mut shape = cx.shape(from).to_vec();
+        let block: usize = shape[axis + 1..].iter().product::<usize>() * element;
+        let (before, after) = pads[axis];
+        let len_bytes = shape[axis] * block;
+        shape[axis] += before + after;
+        let to = if index + 1 == axes.len() {
+            output
+        } else {
+            let tensor = cx.graph.tensor(x);
+            let name = format!("{} (padded axis {axis})", tensor.name);
+            let tensor = Tensor { name, shape, data: None, ..tensor.clone() };
+            cx.graph.add_tensor(tensor)
+        };
+        let packed = Pad { before_bytes: before * block, len_bytes, after_bytes: after * block, fill, element }.pack();
+        let (input, padded) = (cx.flat(from), cx.flat(to));
+        cx.push(0, packed, vec![input], padded, vec![false]);
+        from = to;
+    }
+    if axes.is_empty() { reshape(cx) } else { Ok(()) }
+}
+
+pub(super) fn transpose(cx: &mut Context<'_>) -> Result<(), Refused> {
+    let Op::Transpose { perm } = cx.node.op.clone() else { return Err("not a transposition".into()) };
+    let (x, output) = (cx.input(0)?, cx.output()?);
+    same_quant(cx, &[x], output)?;
+    let packed = Transpose { element: cx.dtype(x).size(), shape: cx.shape(x), perm: &perm }.pack();
+    let (input, output) = (cx.flat(x), cx.flat(output));
+    cx.push(0, packed, vec![input], output, vec![false]);
+    Ok(())
+}
+
+pub(super) fn broadcast_to(cx: &mut Context<'_>) -> Result<(), Refused> {
+    let (x, output) = (cx.input(0)?, cx.output()?);
+    same_quant(cx, &[x], output)?;
+    broadcast_step(cx, x, output)
+}
+
+/// Repeats axes of length 1 of `x` up to the shape of `output`.
+pub(super) fn broadcast_step(cx: &mut Context<'_>, x: TensorId, output: TensorId) -> Result<(), Refused> {
+    let (from, to) = (cx.shape(x), cx.shape(output));
+    if from.len() > to.len() {
+        return Err(format!("{from:?} cannot be broadcast to {to:?}"));
+    }
+    let packed = BroadcastTo { element: cx.dtype(x).size(), from, to }.pack();
+    let (input, output) = (cx.flat(x), cx.flat(output));
+    cx.push(0, packed, vec![input], output, vec![false]);
+    Ok(())
+}
+
+pub(super) fn gather(cx: &mut Context<'_>) -> Result<(), Refused> {
+    let Op::Gather { axis } = cx.node.op else { return Err("not a gather".into()) };
+    let (x, indices, output) = (cx.input(0)?, cx.input(1)?, cx.output()?);
+    same_quant(cx, &[x], output)?;
+    let indices = cx.graph.tensor(indices).data.as_ref().and_then(|data| data.to_i64());
+    let indices = indices.ok_or("the indices are computed at run time")?;
+    let shape = cx.shape(x);
+    let (len, block): (usize, usize) = (shape[axis], shape[axis + 1..].iter().product());
+    let wrapped = |&i: &i64| if i < 0 { i + len as i64 } else { i };
+    let indices: Vec<u32> = indices.iter().map(wrapped).filter_map(|i| u32::try_from(i).ok()).collect();
+    if indices.iter().any(|&i| i as usize >= len) {
+        return Err(format!("an index lies outside of the {len} entries of axis {axis}"));
+    }
+    let packed = Gather { block_bytes: block * cx.dtype(x).size(), len, indices: &indices }.pack();
+    let (input, output) = (cx.flat(x), cx.flat(output));
+    cx.push(0, packed, vec![input], output, vec![false]);
+    Ok(())
+}
+
+pub(super) fn resize(cx: &mut Context<'_>) -> Result<(), Refused> {
+    let Op::Resize { mode, coordinates } = cx.node.op else { return Err("not a resize".into()) };
+    let (x, output) = (cx.input(0)?, cx.output()?);
+    same_quant(cx, &[x], output)?;
+    let ([_, rows, columns, channels], [_, out_rows, out_columns, _]) =
+        (thwc(cx.shape(x)), thwc(cx.shape(output)));
+    let _ = (mode, coordinates, rows, columns, channels, out_rows, out_columns, ResizeMode::Bilinear);
+    Err("resize".into())
+}
