@@ -32,8 +32,12 @@ pub fn load(path: &Path) -> Result<Tensor, Failure> {
     let numbers = match descr.trim_matches('\'') {
         "|i1" => Numbers::I8(file.into_vec().map_err(vector_failure)?),
         "<f4" => Numbers::F32(file.into_vec().map_err(vector_failure)?),
-        "<f8" => Numbers::F32(file.into_vec::<f64>().map_err(vector_failure)?.iter().map(|&x| x as f32).collect()),
-        "|u1" => Numbers::F32(file.into_vec::<u8>().map_err(vector_failure)?.iter().map(|&x| x.into()).collect()),
+        "<f8" => {
+            Numbers::F32(file.into_vec::<f64>().map_err(vector_failure)?.iter().map(|&x| x as f32).collect())
+        }
+        "|u1" => {
+            Numbers::F32(file.into_vec::<u8>().map_err(vector_failure)?.iter().map(|&x| x.into()).collect())
+        }
         other => return Err(failure(format!("elements of type {other} are not supported"))),
     };
     Ok(Tensor { shape, numbers })

@@ -50,8 +50,11 @@ impl Recipe {
             })
         };
         let channel = |values: &[f32], c: usize| values.get(c).or(values.first()).copied().unwrap_or(0.0);
-        if self.std.iter().any(|s| !(s.is_finite() && *s != 0.0)) || self.mean.iter().any(|m| !m.is_finite()) {
-            return Err(Failure::Usage("mean and std of the preprocessing must be finite, std not zero".into()));
+        if self.std.iter().any(|s| !(s.is_finite() && *s != 0.0)) || self.mean.iter().any(|m| !m.is_finite())
+        {
+            return Err(Failure::Usage(
+                "mean and std of the preprocessing must be finite, std not zero".into(),
+            ));
         }
         Ok(PreprocessRecord {
             port,

@@ -76,7 +76,8 @@ impl Figures {
 
 fn step(plan: &Plan<'_>, index: usize) -> Option<StepFigures> {
     let record = plan.step(index)?;
-    let kernel = plan.kernel(record.kernel.into()).and_then(|id| PORTABLE.find(id)).map_or("?", |entry| entry.name);
+    let kernel =
+        plan.kernel(record.kernel.into()).and_then(|id| PORTABLE.find(id)).map_or("?", |entry| entry.name);
     let output = plan.operand(usize::from(record.operand) + usize::from(record.inputs))?;
     let weight_bytes = (0..usize::from(record.blobs)).map(|k| plan.step_blob(&record, k).len()).sum();
     Some(StepFigures {
@@ -178,7 +179,13 @@ pub fn headline(bytes: &[u8]) -> String {
             let _ = writeln!(text, "  {what:<8}{port}");
         }
     }
-    let _ = writeln!(text, "  steps   {}, {} multiplications, packed for {}", f.steps.len(), grouped(f.macs), f.target);
+    let _ = writeln!(
+        text,
+        "  steps   {}, {} multiplications, packed for {}",
+        f.steps.len(),
+        grouped(f.macs),
+        f.target
+    );
     let _ = writeln!(
         text,
         "  flash   {} bytes of plan, of them {} of weights and constants",

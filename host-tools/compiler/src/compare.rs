@@ -25,7 +25,9 @@ pub fn compare(reference: &[u8], other: &[u8], samples: &[Vec<f32>]) -> Result<V
     for sample in samples {
         let expected: HashMap<String, Vec<f32>> = tensors(reference, sample)?.into_iter().collect();
         for (name, values) in tensors(other, sample)? {
-            let Some(truth) = expected.get(&name).filter(|truth| truth.len() == values.len()) else { continue };
+            let Some(truth) = expected.get(&name).filter(|truth| truth.len() == values.len()) else {
+                continue;
+            };
             if !sums.contains_key(&name) {
                 order.push(name.clone());
             }

@@ -4,8 +4,8 @@ use crate::graph::{DType, Graph, TensorId};
 use crate::lower::{Lowered, Operand};
 use crate::schedule::Schedule;
 use mote_runtime::plan::{
-    DType as PlanType, MAX_RANK, NONE, OperandRecord, PlanWriter, PreprocessRecord, RegionKind, Space, StepEntry,
-    TensorRecord, step_flags,
+    DType as PlanType, MAX_RANK, NONE, OperandRecord, PlanWriter, PreprocessRecord, RegionKind, Space,
+    StepEntry, TensorRecord, step_flags,
 };
 use std::collections::HashMap;
 
@@ -34,7 +34,12 @@ pub enum EmitError {
 }
 
 /// The plan file.
-pub fn emit(graph: &Graph, lowered: &Lowered, schedule: &Schedule, extras: &Extras) -> Result<Vec<u8>, EmitError> {
+pub fn emit(
+    graph: &Graph,
+    lowered: &Lowered,
+    schedule: &Schedule,
+    extras: &Extras,
+) -> Result<Vec<u8>, EmitError> {
     let weights: u64 = lowered.steps.iter().flat_map(|s| &s.packed.blobs).map(|b| b.len() as u64).sum();
     if weights + schedule.arena as u64 > u32::MAX.into() {
         return Err(EmitError::TooLarge { bytes: weights });
@@ -110,7 +115,8 @@ impl Tensors<'_> {
         let mut shape = [1; MAX_RANK];
         shape.iter_mut().zip(&tensor.shape).for_each(|(to, &from)| *to = from as u32);
         let dtype = plan_type(tensor.dtype);
-        let dtype = dtype.ok_or_else(|| EmitError::Type { tensor: tensor.name.clone(), dtype: tensor.dtype })?;
+        let dtype =
+            dtype.ok_or_else(|| EmitError::Type { tensor: tensor.name.clone(), dtype: tensor.dtype })?;
         let (space, offset) = match &tensor.data {
             Some(data) => (Space::Constant, self.writer.constant(&data.to_bytes())),
             None => (Space::Arena, self.schedule.offsets.get(&id).map_or(0, |&o| o as u32)),
@@ -136,7 +142,8 @@ impl Tensors<'_> {
     }
 }
 
-fn plan_type(dtype: DType) -> Option<PlanType> {
+/// The plan's name of an element type; `None` for types that only shapes are made of.
+pub(crate) fn plan_type(dtype: DType) -> Option<PlanType> {
     Some(match dtype {
         DType::F32 => PlanType::F32,
         DType::F16 => PlanType::F16,

@@ -61,7 +61,8 @@ impl Executor {
         let plan = Plan::parse(aligned.as_ref())?;
         library.check_plan(&plan)?;
         let table = KernelTable::link(&plan, library.entries).map_err(|id| Error::MissingKernel { id })?;
-        let (arena, state) = (AlignedBytes::zeroed(plan.arena_bytes()), AlignedBytes::zeroed(plan.state_bytes()));
+        let (arena, state) =
+            (AlignedBytes::zeroed(plan.arena_bytes()), AlignedBytes::zeroed(plan.state_bytes()));
         Ok(Self { plan: aligned, arena, state, table })
     }
 
@@ -78,7 +79,11 @@ impl Executor {
     }
 
     /// [`Executor::run`], watched.
-    pub fn run_observed(&mut self, inputs: &[&[u8]], observer: &mut impl Observer) -> Result<Vec<Vec<u8>>, Error> {
+    pub fn run_observed(
+        &mut self,
+        inputs: &[&[u8]],
+        observer: &mut impl Observer,
+    ) -> Result<Vec<Vec<u8>>, Error> {
         self.with(|engine| {
             for (index, bytes) in inputs.iter().enumerate() {
                 engine.input(index)?.copy_from(bytes)?;

@@ -12,6 +12,11 @@
 //! * [`schedule`]: order of steps, in-place choices, arena addresses.
 //! * [`convert`]: the whole way in one call.
 
+pub mod compare;
+pub mod emit;
+pub mod executor;
 pub mod graph;
 pub mod import;
+pub mod lower;
 pub mod passes;
+pub mod schedule;

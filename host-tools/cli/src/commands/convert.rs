@@ -70,7 +70,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
         message: format!("unknown target `{}`", arguments.target),
         help: format!("targets: {}", TARGETS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")),
     })?;
-    let failure = |source: ConvertError| Failure::Convert { path: arguments.model.clone(), source: source.into() };
+    let failure =
+        |source: ConvertError| Failure::Convert { path: arguments.model.clone(), source: source.into() };
     let mut options = Options {
         precision: match arguments.dtype {
             None => Precision::AsIs,
@@ -134,11 +135,18 @@ pub fn channels_first(graph: &Graph) -> bool {
 }
 
 /// Calibration samples from a folder of pictures, a .npy file, or (only by name) random numbers.
-pub fn samples(source: &str, graph: &Graph, options: &Options, limit: usize) -> Result<Vec<Vec<Vec<f32>>>, Failure> {
+pub fn samples(
+    source: &str,
+    graph: &Graph,
+    options: &Options,
+    limit: usize,
+) -> Result<Vec<Vec<Vec<f32>>>, Failure> {
     let lengths: Vec<usize> = graph.inputs.iter().map(|&id| graph.tensor(id).len()).collect();
     let path = Path::new(source);
     if source == "random" {
-        return Ok((0..limit.min(16)).map(|seed| lengths.iter().map(|&n| random(seed as u64, n)).collect()).collect());
+        return Ok((0..limit.min(16))
+            .map(|seed| lengths.iter().map(|&n| random(seed as u64, n)).collect())
+            .collect());
     }
     let [length] = lengths[..] else {
         return Err(Failure::Usage(format!(

@@ -21,18 +21,24 @@ pub struct Arguments {
 
 fn bundled() -> PathBuf {
     let here = Path::new("models/cifar10");
-    if here.is_dir() { here.into() } else { Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/cifar10") }
+    if here.is_dir() {
+        here.into()
+    } else {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/cifar10")
+    }
 }
 
 pub fn run(arguments: &Arguments) -> Outcome {
     let folder = &arguments.folder;
     let model = folder.join("cifar10_small.onnx");
     let bytes = read(&model)?;
-    let labels = String::from_utf8_lossy(&read(&folder.join("labels.txt"))?).lines().map(str::to_owned).collect();
+    let labels =
+        String::from_utf8_lossy(&read(&folder.join("labels.txt"))?).lines().map(str::to_owned).collect();
     let failure = |source| Failure::Convert { path: model.clone(), source: Box::new(source) };
 
     let recipe = Recipe::load(&folder.join("preprocess.json"))?.record(0, false)?;
-    let mut options = Options { precision: Precision::F32, labels, preprocess: vec![recipe], ..Options::default() };
+    let mut options =
+        Options { precision: Precision::F32, labels, preprocess: vec![recipe], ..Options::default() };
     println!("1. convert {} to float and to int8 (calibrated on bundled pictures)\n", model.display());
     let float = convert(&bytes, &options).map_err(failure)?;
     let graph = import(&bytes, &options).map_err(|e| failure(e.into()))?.graph;
@@ -78,7 +84,10 @@ pub fn run(arguments: &Arguments) -> Outcome {
 
     let layers = compare(&float.plan, &int8.plan, &inputs).map_err(plan_failure)?;
     if let Some(last) = layers.last() {
-        println!("\n4. int8 against float over these pictures: {:.1} dB signal to noise at the output", last.snr_db);
+        println!(
+            "\n4. int8 against float over these pictures: {:.1} dB signal to noise at the output",
+            last.snr_db
+        );
     }
     Ok(())
 }

@@ -53,7 +53,10 @@ pub fn run(arguments: &Arguments) -> Outcome {
         let options = Options { precision: Precision::F32, ..Options::default() };
         let float = convert(&file, &options).map_err(failed)?;
         let graph = import(&file, &options).map_err(|e| failed(e.into()))?.graph;
-        let options = Options { preprocess: vec![PreprocessRecord { layout: channels_first(&graph).into(), ..recipe }], ..options };
+        let options = Options {
+            preprocess: vec![PreprocessRecord { layout: channels_first(&graph).into(), ..recipe }],
+            ..options
+        };
         let few: Vec<Vec<f32>> = pictures
             .iter()
             .step_by((pictures.len() / COMPARED).max(1))
@@ -82,7 +85,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
     bar.finish_and_clear();
 
     let share = |count: usize| count as f64 / pictures.len().max(1) as f64;
-    let worst = layers.iter().filter(|l| l.lost_db.is_finite()).max_by(|a, b| a.lost_db.total_cmp(&b.lost_db));
+    let worst =
+        layers.iter().filter(|l| l.lost_db.is_finite()).max_by(|a, b| a.lost_db.total_cmp(&b.lost_db));
     if arguments.json {
         let mut value = json!({"accuracy": share(right[0]), "samples": pictures.len()});
         if right.len() > 1 {
@@ -126,7 +130,8 @@ fn recipe(plan: &Plan<'_>, arguments: &Arguments) -> Result<PreprocessRecord, Fa
     match (&arguments.preprocess, stored) {
         (Some(path), _) => {
             let port = plan.port_of(0, 0).and_then(|i| plan.port(i));
-            let tensor = port.and_then(|p| plan.operand(p.operand.into())).and_then(|o| plan.tensor(o.tensor.into()));
+            let tensor =
+                port.and_then(|p| plan.operand(p.operand.into())).and_then(|o| plan.tensor(o.tensor.into()));
             let first = tensor.is_some_and(|t| t.rank == 4 && t.shape[1] <= 4 && t.shape[2] > 4);
             Recipe::load(path)?.record(0, first)
         }
@@ -152,7 +157,8 @@ fn pictures(plan: &Plan<'_>, arguments: &Arguments) -> Result<Vec<(PathBuf, usiz
         let folder = folders.get(index)?;
         if labels.is_empty() { Some(index) } else { labels.iter().position(|label| label == folder) }
     };
-    let unknown: Vec<&String> = (0..).zip(&folders).filter(|(i, _)| class(*i).is_none()).map(|(_, f)| f).collect();
+    let unknown: Vec<&String> =
+        (0..).zip(&folders).filter(|(i, _)| class(*i).is_none()).map(|(_, f)| f).collect();
     if !unknown.is_empty() {
         return Err(Failure::Hint {
             message: format!("folders without a label in the plan: {unknown:?}"),
@@ -174,4 +180,3 @@ fn progress(silent: bool, length: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} pictures, {eta} left");
     ProgressBar::new(length as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
-

@@ -65,12 +65,14 @@ pub fn memory_map(figures: &Figures) -> String {
     }
     let wide = (MAP_COLUMNS / ticks).clamp(1, 4);
     let mut text = format!("\n  memory over time ({} bytes, a column per step)\n", grouped(arena as u64));
-    let letter = |i: usize| char::from(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"[i % 62]);
+    let letter =
+        |i: usize| char::from(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"[i % 62]);
     for row in (0..MAP_ROWS).rev() {
         let (from, to) = (arena * row / MAP_ROWS, (arena * (row + 1) / MAP_ROWS).max(1));
         let _ = write!(text, "  {:>9} |", from);
         for tick in 0..ticks {
-            let covers = |s: &Span| s.first <= tick && tick <= s.last && s.offset < to && s.offset + s.bytes > from;
+            let covers =
+                |s: &Span| s.first <= tick && tick <= s.last && s.offset < to && s.offset + s.bytes > from;
             // Of tensors in place of each other the later one is shown.
             let cell = figures.spans.iter().rposition(covers).map_or('.', letter);
             text.extend(std::iter::repeat_n(cell, wide));

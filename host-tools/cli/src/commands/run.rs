@@ -37,12 +37,17 @@ pub fn run(arguments: &Arguments) -> Outcome {
 
     let ports = executor.with(|engine| Ok((engine.inputs(), engine.outputs()))).map_err(failure)?;
     if arguments.input.len() != ports.0 {
-        return Err(Failure::Usage(format!("the plan has {} input(s), {} given", ports.0, arguments.input.len())));
+        return Err(Failure::Usage(format!(
+            "the plan has {} input(s), {} given",
+            ports.0,
+            arguments.input.len()
+        )));
     }
     if arguments.output.len() > ports.1 {
         return Err(Failure::Usage(format!("the plan has {} output(s)", ports.1)));
     }
-    let loaded: Result<Vec<_>, _> = (0..).zip(&arguments.input).map(|(i, path)| load(&plan, i, path)).collect();
+    let loaded: Result<Vec<_>, _> =
+        (0..).zip(&arguments.input).map(|(i, path)| load(&plan, i, path)).collect();
     let loaded = loaded?;
 
     let mut collected = vec![Vec::new(); ports.1];
@@ -116,7 +121,12 @@ fn load(plan: &Plan<'_>, port: usize, path: &Path) -> Result<Numbers, Failure> {
 }
 
 /// Writes sample `index` into the engine's input; `false` where there are no more.
-fn fill(engine: &mut Engine<'_>, port: usize, numbers: &Numbers, index: usize) -> Result<bool, mote_runtime::Error> {
+fn fill(
+    engine: &mut Engine<'_>,
+    port: usize,
+    numbers: &Numbers,
+    index: usize,
+) -> Result<bool, mote_runtime::Error> {
     let mut input = engine.input(port)?;
     let range = index * input.len()..(index + 1) * input.len();
     match numbers {
@@ -136,7 +146,12 @@ fn fill(engine: &mut Engine<'_>, port: usize, numbers: &Numbers, index: usize) -
     Ok(true)
 }
 
-fn check_lengths(executor: &mut Executor, loaded: &[Numbers], samples: usize, arguments: &Arguments) -> Outcome {
+fn check_lengths(
+    executor: &mut Executor,
+    loaded: &[Numbers],
+    samples: usize,
+    arguments: &Arguments,
+) -> Outcome {
     for (port, numbers) in loaded.iter().enumerate() {
         let failure = |source| Failure::Plan { path: arguments.plan.clone(), source };
         let needed = executor.with(|engine| Ok(engine.input(port)?.len())).map_err(failure)?;
@@ -164,9 +179,11 @@ fn show(
     let labels: Vec<&str> = plan.labels().collect();
     let reals: Vec<f32> = executor.with(|engine| Ok(engine.output(0)?.reals().collect())).map_err(failure)?;
     let best = ranking(&reals, arguments.top);
-    let name = |class: usize| labels.get(class).map_or_else(|| format!("class {class}"), |l| (*l).to_string());
+    let name =
+        |class: usize| labels.get(class).map_or_else(|| format!("class {class}"), |l| (*l).to_string());
     if arguments.json {
-        let top: Vec<_> = best.iter().map(|&c| json!({"class": c, "label": name(c), "value": reals[c]})).collect();
+        let top: Vec<_> =
+            best.iter().map(|&c| json!({"class": c, "label": name(c), "value": reals[c]})).collect();
         println!("{:#}", json!({"samples": samples, "top": top}));
         return Ok(());
     }

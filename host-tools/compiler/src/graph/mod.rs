@@ -11,6 +11,7 @@
 
 mod data;
 pub mod eval;
+pub use eval::unary_value;
 mod op;
 pub mod shape;
 mod validate;

@@ -4,13 +4,13 @@ use super::quantized::{activation_codes, requant};
 use super::view::thwc;
 use super::{Context, Operand, Refused};
 use crate::graph::{DType, Op, Spatial, TensorId};
-use mote_runtime::kernels::conv::ConvF32;
+use mote_runtime::kernels::conv2d_f32::ConvF32;
 use mote_runtime::kernels::conv2d_s8::ConvS8;
-use mote_runtime::kernels::depthwise::DepthwiseF32;
+use mote_runtime::kernels::depthwise_f32::DepthwiseF32;
 use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
-use mote_runtime::kernels::fully_connected::FullyConnectedF32;
+use mote_runtime::kernels::fully_connected_f32::FullyConnectedF32;
 use mote_runtime::kernels::fully_connected_s8::FullyConnectedS8;
-use mote_runtime::kernels::matmul::MatMulF32;
+use mote_runtime::kernels::matmul_f32::MatMulF32;
 use mote_runtime::kernels::matmul_s8::MatmulS8;
 use mote_runtime::kernels::pack::{Packed, Requant};
 use mote_runtime::plan::OperandRecord;
@@ -250,7 +250,9 @@ fn pointwise_f32(
 }
 
 pub(super) fn matmul(cx: &mut Context<'_>) -> Result<(), Refused> {
-    let Op::MatMul { transpose_a, transpose_b } = cx.node.op else { return Err("not a matrix product".into()) };
+    let Op::MatMul { transpose_a, transpose_b } = cx.node.op else {
+        return Err("not a matrix product".into());
+    };
     let (a, b, output) = (cx.input(0)?, cx.input(1)?, cx.output()?);
     let matrix = |shape: &[usize], transposed: bool| match *shape {
         [.., r, c] => Ok(if transposed { (c, r) } else { (r, c) }),
@@ -261,7 +263,8 @@ pub(super) fn matmul(cx: &mut Context<'_>) -> Result<(), Refused> {
         return Err(format!("inner lengths {k} and {k_b} differ"));
     }
     let batch = cx.graph.tensor(output).len() / (m * n).max(1);
-    let matrices = |cx: &Context<'_>, id: TensorId, elements: usize| cx.graph.tensor(id).len() / elements.max(1);
+    let matrices =
+        |cx: &Context<'_>, id: TensorId, elements: usize| cx.graph.tensor(id).len() / elements.max(1);
     let shared = |count: usize| match count {
         _ if count == batch => Ok(false),
         1 => Ok(true),

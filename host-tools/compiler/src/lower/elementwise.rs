@@ -3,20 +3,21 @@
 use super::quantized::{activation_codes, rounding};
 use super::{Context, Operand, Refused};
 use crate::graph::{BinaryFn, DType, Op, Tensor, TensorId, UnaryFn, unary_value};
-use mote_runtime::kernels::binary::{BinaryF32, Function as Binary};
+use mote_runtime::kernels::binary_f32::{BinaryF32, Function as Binary};
 use mote_runtime::kernels::binary_s8::{Affine, ExtremeS8, MulS8, SumS8};
 use mote_runtime::kernels::lut_s8::LutS8;
 use mote_runtime::kernels::pack::{Packed, Requant};
-use mote_runtime::kernels::prelu::PreluF32;
+use mote_runtime::kernels::prelu_f32::PreluF32;
 use mote_runtime::kernels::prelu_s8::PreluS8;
-use mote_runtime::kernels::unary::{Function as Unary, UnaryF32};
+use mote_runtime::kernels::unary_f32::{Function as Unary, UnaryF32};
 
 /// How an operand's elements meet the output's: element `i` of the output meets `(i / repeat) mod len`.
 /// `None` if the broadcast axes don't lie around one block.
 fn pattern(operand: &[usize], output: &[usize]) -> Option<usize> {
     let missing = output.len().checked_sub(operand.len())?;
     let padded = std::iter::repeat_n(1, missing).chain(operand.iter().copied());
-    let pairs: Vec<(usize, usize)> = padded.zip(output.iter().copied()).filter(|&(_, out)| out != 1).collect();
+    let pairs: Vec<(usize, usize)> =
+        padded.zip(output.iter().copied()).filter(|&(_, out)| out != 1).collect();
     let is_shared = |&(own, _): &(usize, usize)| own == 1;
     let inner = pairs.iter().rev().take_while(|pair| is_shared(pair)).count();
     let block = pairs.iter().rev().skip(inner).take_while(|pair| !is_shared(pair)).count();
@@ -87,9 +88,11 @@ fn binary_s8(
             if function == BinaryFn::Add { sum.pack_add() } else { sum.pack_sub() }
         }
         BinaryFn::Mul => {
-            let ((sa, zero_a), (sb, zero_b), (so, zero_point)) = (cx.quant(a)?, cx.quant(b)?, cx.quant(output)?);
+            let ((sa, zero_a), (sb, zero_b), (so, zero_point)) =
+                (cx.quant(a)?, cx.quant(b)?, cx.quant(output)?);
             let factors = vec![f64::from(sa * sb / so)];
-            MulS8 { zero_a, zero_b, repeat, requant: Requant { factors, zero_point, min, max, rounding } }.pack()
+            MulS8 { zero_a, zero_b, repeat, requant: Requant { factors, zero_point, min, max, rounding } }
+                .pack()
         }
         BinaryFn::Max | BinaryFn::Min => {
             if cx.quant(a)? != cx.quant(output)? || cx.quant(b)? != cx.quant(output)? {
@@ -122,7 +125,12 @@ pub(super) fn unary(cx: &mut Context<'_>) -> Result<(), Refused> {
 }
 
 /// Codes of `function` for all input codes.
-fn table(cx: &Context<'_>, x: TensorId, output: TensorId, function: impl Fn(f64) -> f64) -> Result<[i8; 256], Refused> {
+fn table(
+    cx: &Context<'_>,
+    x: TensorId,
+    output: TensorId,
+    function: impl Fn(f64) -> f64,
+) -> Result<[i8; 256], Refused> {
     let ((s_in, z_in), (s_out, z_out)) = (cx.quant(x)?, cx.quant(output)?);
     let (min, max) = activation_codes(cx, output)?;
     Ok(std::array::from_fn(|i| {
@@ -183,7 +191,8 @@ pub(super) fn prelu(cx: &mut Context<'_>) -> Result<(), Refused> {
             let slopes = data.as_i8().ok_or("the slopes are not int8")?;
             let positive = f64::from(s_in) / f64::from(s_out);
             let factors = vec![positive, f64::from(s_in) * f64::from(s_slope) / f64::from(s_out)];
-            let requant = Requant { factors, zero_point, min: -128, max: 127, rounding: rounding(cx.node.rounding) };
+            let requant =
+                Requant { factors, zero_point, min: -128, max: 127, rounding: rounding(cx.node.rounding) };
             PreluS8 { slopes, slope_zero_point, input_zero_point, requant }.pack()
         }
         other => return Err(format!("no prelu on {other:?}")),
@@ -192,7 +201,6 @@ pub(super) fn prelu(cx: &mut Context<'_>) -> Result<(), Refused> {
     cx.push(0, packed, vec![input], output, vec![true]);
     Ok(())
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -97,7 +97,14 @@ impl Context<'_> {
         quant.ok_or_else(|| format!("`{}` has no per-tensor quantization", tensor.name))
     }
 
-    fn push(&mut self, macs: u64, packed: Packed, inputs: Vec<Operand>, output: Operand, may_be_in_place: Vec<bool>) {
+    fn push(
+        &mut self,
+        macs: u64,
+        packed: Packed,
+        inputs: Vec<Operand>,
+        output: Operand,
+        may_be_in_place: Vec<bool>,
+    ) {
         let (name, op) = (self.node.name.clone(), self.node.op.name());
         self.out.steps.push(Step { name, op, macs, packed, inputs, output, may_be_in_place });
     }

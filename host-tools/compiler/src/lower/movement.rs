@@ -2,10 +2,11 @@
 
 use super::view::thwc;
 use super::{Context, Refused};
-use crate::graph::{DType, Op, ResizeMode, Tensor, TensorId};
+use crate::graph::{DType, NearestRounding, Op, ResizeCoordinates, ResizeMode, Tensor, TensorId};
 use mote_runtime::kernels::concat::Concat;
 use mote_runtime::kernels::gather::Gather;
 use mote_runtime::kernels::pad::Pad;
+use mote_runtime::kernels::resize::{Coordinates, NearestRounding as Nearest, ResizeBilinear, ResizeNearest};
 use mote_runtime::kernels::strided::{BroadcastTo, Strided, Transpose};
 
 /// Moves keep codes, so input and output must mean the same by them.
@@ -97,7 +98,8 @@ pub(super) fn pad(cx: &mut Context<'_>) -> Result<(), Refused> {
             let tensor = Tensor { name, shape, data: None, ..tensor.clone() };
             cx.graph.add_tensor(tensor)
         };
-        let packed = Pad { before_bytes: before * block, len_bytes, after_bytes: after * block, fill, element }.pack();
+        let packed =
+            Pad { before_bytes: before * block, len_bytes, after_bytes: after * block, fill, element }.pack();
         let (input, padded) = (cx.flat(from), cx.flat(to));
         cx.push(0, packed, vec![input], padded, vec![false]);
         from = to;
@@ -156,8 +158,37 @@ pub(super) fn resize(cx: &mut Context<'_>) -> Result<(), Refused> {
     let Op::Resize { mode, coordinates } = cx.node.op else { return Err("not a resize".into()) };
     let (x, output) = (cx.input(0)?, cx.output()?);
     same_quant(cx, &[x], output)?;
-    let ([_, rows, columns, channels], [_, out_rows, out_columns, _]) =
-        (thwc(cx.shape(x)), thwc(cx.shape(output)));
-    let _ = (mode, coordinates, rows, columns, channels, out_rows, out_columns, ResizeMode::Bilinear);
-    Err("resize".into())
+    let [slices, in_height, in_width, channels] = thwc(cx.shape(x));
+    let [_, out_height, out_width, _] = thwc(cx.shape(output));
+    if slices != 1 {
+        return Err("a resize works on one picture at a time".into());
+    }
+    let coordinates = match coordinates {
+        ResizeCoordinates::HalfPixel { pytorch } => Coordinates::HalfPixel { pytorch },
+        ResizeCoordinates::AlignCorners => Coordinates::AlignCorners,
+        ResizeCoordinates::Asymmetric => Coordinates::Asymmetric,
+    };
+    let packed = match (mode, cx.dtype(x)) {
+        (ResizeMode::Nearest { rounding }, dtype) => {
+            let rounding = match rounding {
+                NearestRounding::Floor => Nearest::Floor,
+                NearestRounding::Ceil => Nearest::Ceil,
+                NearestRounding::HalfDown => Nearest::HalfDown,
+                NearestRounding::HalfUp => Nearest::HalfUp,
+            };
+            let pixel_bytes = channels * dtype.size();
+            ResizeNearest { in_height, in_width, out_height, out_width, pixel_bytes, coordinates, rounding }
+                .pack()
+        }
+        (ResizeMode::Bilinear, DType::F32) => {
+            ResizeBilinear { in_height, in_width, out_height, out_width, channels, coordinates }.pack_f32()
+        }
+        (ResizeMode::Bilinear, DType::I8) => {
+            ResizeBilinear { in_height, in_width, out_height, out_width, channels, coordinates }.pack_s8()
+        }
+        (_, other) => return Err(format!("no bilinear resize of {other:?}")),
+    };
+    let (input, output) = (cx.spatial(x).repeated(), cx.spatial(output));
+    cx.push(0, packed, vec![input], output, vec![false]);
+    Ok(())
 }

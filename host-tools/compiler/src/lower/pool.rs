@@ -4,10 +4,10 @@ use super::quantized::{activation_codes, rounding};
 use super::view::thwc;
 use super::{Context, Refused};
 use crate::graph::{DType, Op, PoolKind, ReduceFn, Spatial};
-use mote_runtime::kernels::mean::{ReduceF32, ReduceFunction};
 use mote_runtime::kernels::pack::Requant;
-use mote_runtime::kernels::pool::{AveragePoolF32, MaxPoolF32};
+use mote_runtime::kernels::pool_f32::{AveragePoolF32, MaxPoolF32};
 use mote_runtime::kernels::pool_s8::PoolS8;
+use mote_runtime::kernels::reduce_f32::{ReduceF32, ReduceFunction};
 use mote_runtime::kernels::reduce_s8::{MeanS8, ReduceS8};
 
 pub(super) fn pool(cx: &mut Context<'_>) -> Result<(), Refused> {
@@ -20,11 +20,20 @@ pub(super) fn pool(cx: &mut Context<'_>) -> Result<(), Refused> {
         DType::F32 => {
             let (min, max) = cx.node.activation.limits();
             match kind {
-                PoolKind::Max => MaxPoolF32 { channels, kernel_width, stride, dilation, pad_left, min, max }.pack(),
-                PoolKind::Average { include_padding } => {
-                    AveragePoolF32 { channels, kernel_width, stride, dilation, pad_left, include_padding, min, max }
-                        .pack()
+                PoolKind::Max => {
+                    MaxPoolF32 { channels, kernel_width, stride, dilation, pad_left, min, max }.pack()
                 }
+                PoolKind::Average { include_padding } => AveragePoolF32 {
+                    channels,
+                    kernel_width,
+                    stride,
+                    dilation,
+                    pad_left,
+                    include_padding,
+                    min,
+                    max,
+                }
+                .pack(),
             }
         }
         DType::I8 => {
@@ -62,7 +71,8 @@ pub(super) fn reduce(cx: &mut Context<'_>) -> Result<(), Refused> {
     let shape = cx.shape(x).to_vec();
     let reduced = |axis: usize| axes.contains(&axis) || shape[axis] == 1;
     // [outer kept][reduced][inner kept]; unit axes are both.
-    let kept_behind = shape.iter().enumerate().rev().take_while(|&(axis, &n)| !axes.contains(&axis) || n == 1).count();
+    let kept_behind =
+        shape.iter().enumerate().rev().take_while(|&(axis, &n)| !axes.contains(&axis) || n == 1).count();
     let inner: usize = shape[shape.len() - kept_behind..].iter().product();
     let middle_axes = (0..shape.len() - kept_behind).rev().take_while(|&axis| reduced(axis)).count();
     let middle = shape.len() - kept_behind - middle_axes;
@@ -92,8 +102,12 @@ pub(super) fn reduce(cx: &mut Context<'_>) -> Result<(), Refused> {
                 (ReduceFn::Mean, 1) => ReduceS8 { depth: len, input_zero_point, requant }.pack_mean(),
                 (ReduceFn::Sum, 1) => ReduceS8 { depth: len, input_zero_point, requant }.pack_sum(),
                 (ReduceFn::Max, 1) => ReduceS8 { depth: len, input_zero_point, requant }.pack_max(),
-                (ReduceFn::Mean, _) => MeanS8 { channels: inner, count: len, input_zero_point, requant }.pack(),
-                (ReduceFn::Sum, _) => MeanS8 { channels: inner, count: len, input_zero_point, requant }.pack_sum(),
+                (ReduceFn::Mean, _) => {
+                    MeanS8 { channels: inner, count: len, input_zero_point, requant }.pack()
+                }
+                (ReduceFn::Sum, _) => {
+                    MeanS8 { channels: inner, count: len, input_zero_point, requant }.pack_sum()
+                }
                 (ReduceFn::Max, _) => return Err("int8 maximum over rows and columns; use a pool".into()),
             }
         }

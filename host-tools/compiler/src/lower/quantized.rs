@@ -76,7 +76,11 @@ pub(super) fn convert(cx: &mut Context<'_>) -> Result<(), Refused> {
             let requant = &Requant { factors, zero_point, min, max, rounding };
             RequantizeS8 { in_zero_point, in_unsigned: false, requant }.pack()
         }
-        (Op::Cast, ..) => Cast.pack(),
+        (Op::Cast, from, to) => {
+            let plan =
+                |dtype| crate::emit::plan_type(dtype).ok_or_else(|| format!("no numbers of type {dtype:?}"));
+            Cast { from: plan(from)?, to: plan(to)? }.pack()
+        }
         (_, from, to) => return Err(format!("no conversion from {from:?} to {to:?}")),
     };
     let (input, output) = (cx.flat(x), cx.flat(output));

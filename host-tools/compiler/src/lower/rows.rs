@@ -3,9 +3,9 @@
 use super::quantized::activation_codes;
 use super::{Context, Refused};
 use crate::graph::{DType, Op};
-use mote_runtime::kernels::layer_norm::LayerNormF32;
+use mote_runtime::kernels::layer_norm_f32::LayerNormF32;
 use mote_runtime::kernels::layer_norm_s8::LayerNormS8;
-use mote_runtime::kernels::softmax::SoftmaxF32;
+use mote_runtime::kernels::softmax_f32::SoftmaxF32;
 use mote_runtime::kernels::softmax_s8::SoftmaxS8;
 
 pub(super) fn softmax(cx: &mut Context<'_>) -> Result<(), Refused> {
@@ -21,7 +21,9 @@ pub(super) fn softmax(cx: &mut Context<'_>) -> Result<(), Refused> {
         DType::I8 => {
             let (scale, _) = cx.quant(x)?;
             if cx.quant(output)? != (1.0 / 256.0, -128) {
-                return Err("an int8 softmax has scale 1/256 and zero point -128; requantize behind it".into());
+                return Err(
+                    "an int8 softmax has scale 1/256 and zero point -128; requantize behind it".into()
+                );
             }
             SoftmaxS8 { depth, input_scale: scale.into(), beta: beta.into() }.pack()
         }

@@ -23,7 +23,8 @@ impl Context<'_> {
         let [slices, rows, width, channels] = thwc(&t.shape).map(|n| n as u32);
         let row_bytes = width * channels * t.dtype.size() as u32;
         let slice_stride = rows * row_bytes;
-        let view = OperandRecord { slots: slices, slices, slice_stride, ..OperandRecord::rows(0, rows, row_bytes) };
+        let view =
+            OperandRecord { slots: slices, slices, slice_stride, ..OperandRecord::rows(0, rows, row_bytes) };
         Operand { tensor, view }
     }
 

@@ -38,7 +38,7 @@ fn zip(a: &Array, b: &Array, f: impl Fn(f64, f64) -> f64) -> Outcome {
     Ok(Array { shape, values })
 }
 
-fn unary_value(function: UnaryFn, x: f64) -> f64 {
+pub fn unary_value(function: UnaryFn, x: f64) -> f64 {
     match function {
         UnaryFn::Relu => x.max(0.0),
         UnaryFn::Relu6 => x.clamp(0.0, 6.0),

@@ -9,6 +9,8 @@
 
 mod algebra;
 mod elementwise;
+
+pub use elementwise::unary_value;
 mod movement;
 mod window;
 
