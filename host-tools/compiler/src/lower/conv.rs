@@ -71,7 +71,8 @@ pub(super) fn convolution(cx: &mut Context<'_>) -> Result<(), Refused> {
     if spatial.size != [kt, kh, kw] {
         return Err("the window and the weights have different sizes".into());
     }
-    let (stride, dilation, pad_left) = (spatial.stride[2], spatial.dilation[2], spatial.pad[2].0);
+    let (stride, dilation, pad_left) = (spatial.stride[2], spatial.dilation[2], spatial.pad[2].0 as isize);
+    let (kernel_rows, kernel_width) = (kt * kh, kw);
     let macs = (cx.graph.tensor(layer.output).len() * kt * kh * kw * group_channels) as u64;
     let depthwise = group_channels == 1 && groups > 1;
     let multiplier = out_channels / groups;
@@ -82,7 +83,7 @@ pub(super) fn convolution(cx: &mut Context<'_>) -> Result<(), Refused> {
             let bias = layer.bias.map(|id| cx.reals(id)).unwrap_or_default();
             let (weights, bias) = (&weights[..], &bias[..]);
             let (min, max) = cx.node.activation.limits();
-            let (taps_outer, kernel_width) = (kt * kh, kw);
+
             if depthwise {
                 DepthwiseF32 {
                     weights,
@@ -90,7 +91,7 @@ pub(super) fn convolution(cx: &mut Context<'_>) -> Result<(), Refused> {
                     bias,
                     in_channels,
                     multiplier,
-                    taps_outer,
+                    kernel_rows,
                     kernel_width,
                     stride,
                     dilation,
@@ -106,7 +107,7 @@ pub(super) fn convolution(cx: &mut Context<'_>) -> Result<(), Refused> {
                     bias,
                     in_channels,
                     out_channels,
-                    taps_outer,
+                    kernel_rows,
                     kernel_width,
                     stride,
                     dilation,
@@ -122,7 +123,7 @@ pub(super) fn convolution(cx: &mut Context<'_>) -> Result<(), Refused> {
             let (weights, bias) = (&cx.codes(layer.weights)?[..], &cx.integer_bias(&layer)?[..]);
             let requant = requant(cx, layer.x, layer.weights, layer.output, true)?;
             let (_, input_zero_point) = cx.quant(layer.x)?;
-            let (kernel_rows, kernel_width, pad_left) = (kt * kh, kw, pad_left as isize);
+
             if depthwise {
                 DepthwiseS8 {
                     weights,
@@ -237,7 +238,7 @@ fn pointwise_f32(
         bias,
         in_channels,
         out_channels,
-        taps_outer: 1,
+        kernel_rows: 1,
         kernel_width: 1,
         stride: 1,
         dilation: 1,

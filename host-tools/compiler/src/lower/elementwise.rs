@@ -60,7 +60,7 @@ pub(super) fn binary(cx: &mut Context<'_>) -> Result<(), Refused> {
                 BinaryFn::SquaredDifference => Binary::SquaredDifference,
                 BinaryFn::Pow => Binary::Pow,
             };
-            BinaryF32 { function, a_repeat: repeat_a, b_repeat: repeat_b, min, max }.pack()
+            BinaryF32 { function, repeat_a, repeat_b, min, max }.pack()
         }
         DType::I8 => binary_s8(cx, function, [a, b, output], [repeat_a, repeat_b])?,
         other => return Err(format!("no {} on {other:?}", function.name())),

@@ -15,7 +15,7 @@ pub(super) fn pool(cx: &mut Context<'_>) -> Result<(), Refused> {
     let (x, output) = (cx.input(0)?, cx.output()?);
     let [_, _, _, channels] = thwc(cx.shape(x));
     let Spatial { size, stride, dilation, pad } = &spatial;
-    let (kernel_width, stride, dilation, pad_left) = (size[2], stride[2], dilation[2], pad[2].0);
+    let (kernel_width, stride, dilation, pad_left) = (size[2], stride[2], dilation[2], pad[2].0 as isize);
     let packed = match cx.dtype(x) {
         DType::F32 => {
             let (min, max) = cx.node.activation.limits();
@@ -42,7 +42,7 @@ pub(super) fn pool(cx: &mut Context<'_>) -> Result<(), Refused> {
                 return Err("an int8 pool keeps its quantization; requantize behind it".into());
             }
             let (min, max) = activation_codes(cx, output)?;
-            let (kernel_rows, pad_left) = (size[0] * size[1], pad_left as isize);
+            let kernel_rows = size[0] * size[1];
             let include_padding = matches!(kind, PoolKind::Average { include_padding: true });
             let pool = PoolS8 {
                 channels,
