@@ -3,6 +3,8 @@
 //! An importer translates what it can and collects everything that it can't: [`ImportError::Unsupported`] lists
 //! all offending nodes at once, each with the reason and the nearest thing that would work.
 
+pub mod onnx;
+
 use crate::graph::Graph;
 use std::fmt;
 
