@@ -19,4 +19,5 @@ pub mod graph;
 pub mod import;
 pub mod lower;
 pub mod passes;
+pub mod quantize;
 pub mod schedule;
