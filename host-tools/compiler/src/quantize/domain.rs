@@ -17,7 +17,7 @@ pub(super) enum Kind {
     /// As [`Kind::Same`]; the node only moves elements about, and follows its input into float or int8.
     Move,
     /// Output and all inputs share a quantization.
-    Concat,
+    Joint,
 }
 
 /// The decisions.
@@ -27,7 +27,7 @@ pub(super) struct Domain {
     pub nodes: Vec<Result<Kind, String>>,
     /// Per tensor: a tensor that stands for all that share its quantization.
     groups: Vec<usize>,
-    /// Inputs of concatenations that need a [`Op::Requantize`], as (node, operand).
+    /// Inputs of joint nodes that need a [`Op::Requantize`], as (node, operand).
     pub requantized: Vec<(usize, usize)>,
     /// Per tensor: index of the node that computes it.
     producers: Vec<Option<usize>>,
@@ -54,7 +54,7 @@ impl Domain {
     pub fn is_root(&self, id: TensorId) -> bool {
         match self.producer(id).map(|node| &self.nodes[node]) {
             None | Some(Err(_)) => true,
-            Some(Ok(kind)) => !matches!(kind, Kind::Same | Kind::Move | Kind::Concat),
+            Some(Ok(kind)) => !matches!(kind, Kind::Same | Kind::Move | Kind::Joint),
         }
     }
 
@@ -78,7 +78,7 @@ pub(super) fn decide(graph: &Graph, keep_float: &[String]) -> Domain {
     for (index, node) in graph.nodes.iter().enumerate() {
         match domain.nodes[index] {
             Ok(Kind::Same | Kind::Move) => domain.unite(node.inputs[0], node.outputs[0]),
-            Ok(Kind::Concat) => {
+            Ok(Kind::Joint) => {
                 for operand in 0..node.inputs.len() {
                     let input = node.inputs[operand];
                     if graph.tensor(input).is_constant() {
@@ -124,11 +124,10 @@ fn kind(graph: &Graph, node: &Node, keep_float: &[String]) -> Result<Kind, Strin
             }
         }
         Op::MatMul { .. } => Ok(Kind::Free),
-        Op::Binary(BinaryFn::Add | BinaryFn::Sub | BinaryFn::Mul | BinaryFn::Max | BinaryFn::Min)
-            if node.inputs.iter().all(real) =>
-        {
+        Op::Binary(BinaryFn::Add | BinaryFn::Sub | BinaryFn::Mul) if node.inputs.iter().all(real) => {
             Ok(Kind::Free)
         }
+        Op::Binary(BinaryFn::Max | BinaryFn::Min) if node.inputs.iter().all(real) => Ok(Kind::Joint),
         Op::Unary(function) => match function {
             UnaryFn::Sigmoid => Ok(Kind::Fixed),
             UnaryFn::Exp | UnaryFn::Log | UnaryFn::Sqrt | UnaryFn::Rsqrt | UnaryFn::Reciprocal => {
@@ -138,12 +137,20 @@ fn kind(graph: &Graph, node: &Node, keep_float: &[String]) -> Result<Kind, Strin
         },
         Op::Prelu if constant(1) => Ok(Kind::Free),
         Op::Pool { kind: PoolKind::Max | PoolKind::Average { .. }, .. } => Ok(Kind::Same),
-        Op::Reduce { function: ReduceFn::Max, .. } => Ok(Kind::Same),
+        Op::Reduce { function: ReduceFn::Max, axes, .. } => {
+            let shape = &graph.tensor(node.inputs[0]).shape;
+            let kept_behind = shape.iter().enumerate().rev().take_while(|(axis, _)| !axes.contains(axis));
+            if kept_behind.map(|(_, n)| n).product::<usize>() == 1 {
+                Ok(Kind::Same)
+            } else {
+                Err("its int8 kernel reduces the last axes only; a max pool takes rows and columns".into())
+            }
+        }
         Op::Reduce { .. } => Ok(Kind::Free),
         Op::Softmax { axis, .. } if axis + 1 == graph.tensor(output).shape.len() => Ok(Kind::Fixed),
         Op::Softmax { .. } => Err("it does not run along the last axis".into()),
         Op::LayerNorm { .. } if constant(1) && constant(2) => Ok(Kind::Free),
-        Op::Concat { .. } if node.inputs.iter().all(real) => Ok(Kind::Concat),
+        Op::Concat { .. } if node.inputs.iter().all(real) => Ok(Kind::Joint),
         Op::Slice { .. }
         | Op::Pad { .. }
         | Op::Transpose { .. }
@@ -165,7 +172,7 @@ fn follow_inputs(graph: &Graph, domain: &mut Domain) {
         };
         let follows = match domain.nodes[index] {
             Ok(Kind::Move) => node.inputs.first().is_some_and(from_float),
-            Ok(Kind::Concat) => node.inputs.iter().all(from_float),
+            Ok(Kind::Joint) => node.inputs.iter().all(from_float),
             _ => false,
         };
         if follows {
@@ -211,7 +218,7 @@ pub(super) fn consumers(graph: &Graph) -> Vec<Vec<usize>> {
     consumers
 }
 
-/// Whether a concatenation can give its quantization to this input: nobody else reads it, and its producer does not
+/// Whether a joint node can give its quantization to this input: nobody else reads it, and its producer does not
 /// mind.
 fn adapts(graph: &Graph, domain: &Domain, input: TensorId) -> bool {
     let (mut id, mut steps) = (input, graph.nodes.len());
@@ -221,7 +228,7 @@ fn adapts(graph: &Graph, domain: &Domain, input: TensorId) -> bool {
         }
         let Some(producer) = domain.producer(id) else { return false };
         match &domain.nodes[producer] {
-            Ok(Kind::Weighted | Kind::Free | Kind::Concat) => return true,
+            Ok(Kind::Weighted | Kind::Free | Kind::Joint) => return true,
             Ok(Kind::Same | Kind::Move) => id = graph.nodes[producer].inputs[0],
             Ok(Kind::Fixed) | Err(_) => return false,
         }

@@ -1,6 +1,6 @@
 //! Signal-to-noise of the int8 network's tensors.
 
-use super::activations::{Activations, Evaluator};
+use super::activations::network;
 use super::{Calibration, QuantizeError, is_activation};
 use crate::graph::{Graph, TensorId};
 use std::collections::HashMap;
@@ -35,7 +35,7 @@ pub(super) fn compare(
     int8: &Graph,
     calibration: &Calibration,
 ) -> Result<HashMap<TensorId, Energy>, QuantizeError> {
-    let (mut reference, mut network) = (Evaluator(float), Evaluator(int8));
+    let (mut reference, mut network) = (network(float), network(int8));
     let mut energies: HashMap<TensorId, Energy> = HashMap::new();
     for inputs in calibration.samples.iter().take(SAMPLES) {
         let mut expected = HashMap::new();

@@ -28,14 +28,14 @@ mod weights;
 #[cfg(test)]
 mod tests;
 
-pub use activations::{Activations, Evaluator};
+pub use activations::{Activations, Evaluator, Runtime};
 pub use report::{FloatNode, NodeReport, Report};
 
 use crate::graph::eval::EvalError;
 use crate::graph::{DType, Graph};
 
 /// What the network is calibrated with, and how.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Calibration {
     /// Sample, then graph input, then the values in the input's layout.
     pub samples: Vec<Vec<Vec<f32>>>,
@@ -60,10 +60,23 @@ pub enum Method {
     Mse,
 }
 
+impl Default for Calibration {
+    /// The usual choices, without samples.
+    fn default() -> Self {
+        Self {
+            samples: Vec::new(),
+            method: Method::default(),
+            equalize: false,
+            correct_bias: true,
+            keep_float: Vec::new(),
+        }
+    }
+}
+
 impl Calibration {
-    /// The usual choice for these samples.
+    /// The usual choices for these samples.
     pub fn new(samples: Vec<Vec<Vec<f32>>>) -> Self {
-        Self { samples, correct_bias: true, ..Self::default() }
+        Self { samples, ..Self::default() }
     }
 
     /// Uniform random samples between -1 and 1: enough to try things out, not for a network that shall be used.

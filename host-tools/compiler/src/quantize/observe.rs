@@ -1,6 +1,6 @@
 //! Statistics of the float network's activations on the calibration samples.
 
-use super::activations::{Activations, Evaluator};
+use super::activations::network;
 use super::histogram::Histogram;
 use super::{Calibration, QuantizeError, is_activation};
 use crate::graph::{Graph, TensorId};
@@ -40,7 +40,7 @@ impl Seen {
 
 /// Runs all samples.
 pub(super) fn observe(graph: &Graph, calibration: &Calibration) -> Result<Observed, QuantizeError> {
-    let mut network = Evaluator(graph);
+    let mut network = network(graph);
     let mut observed = Observed::new();
     for (sample, inputs) in calibration.samples.iter().enumerate() {
         let mut bad = None;

@@ -3,8 +3,7 @@
 use super::Method;
 use super::domain::{Domain, Kind, consumers};
 use super::observe::Observed;
-use crate::graph::eval::evaluate;
-use crate::graph::{DType, Data, Graph, Node, Op, Quant, Tensor, TensorId, UnaryFn};
+use crate::graph::{Graph, Node, Op, Quant, TensorId, UnaryFn, unary_value};
 use std::collections::HashMap;
 
 /// Quantization of each group of tensors, by [`Domain::group`].
@@ -81,7 +80,7 @@ pub(super) fn choose<'a>(
         }
         match node {
             Some((_, Ok(Kind::Fixed))) => drop(fixed.insert(domain.group(id), (1.0 / 256.0, -128))),
-            Some((node, Ok(Kind::Concat))) => {
+            Some((node, Ok(Kind::Joint))) => {
                 for &input in &node.inputs {
                     let range = match &graph.tensor(input).data {
                         Some(data) => extremes(&data.to_f32()),
@@ -133,16 +132,7 @@ fn image(function: UnaryFn, (scale, zero_point): (f32, i32)) -> (f32, f32) {
 
 /// The function of some numbers.
 fn apply(function: UnaryFn, x: &[f32]) -> Vec<f32> {
-    let mut graph = Graph::default();
-    let input = graph.add_tensor(Tensor::activation("x", vec![x.len()], DType::F32));
-    let output = graph.add_tensor(Tensor::activation("y", vec![x.len()], DType::F32));
-    graph.nodes.push(Node::new("f", Op::Unary(function), vec![input], vec![output]));
-    graph.inputs.push(input);
-    graph.outputs.push(output);
-    match evaluate(&graph, &[Data::F32(x.into())]).ok().as_deref() {
-        Some([Data::F32(y)]) => y.to_vec(),
-        _ => x.to_vec(),
-    }
+    x.iter().map(|&x| unary_value(function, x.into()) as f32).collect()
 }
 
 #[cfg(test)]

@@ -110,7 +110,9 @@ impl Rewriter<'_> {
         let name = format!("{}/quantized", tensor.name);
         let activation = Tensor::activation(name.clone(), tensor.shape.clone(), DType::I8);
         let int8 = self.graph.add_tensor(activation.with_quant(self.ranges.quant(id)));
-        self.graph.nodes.push(Node::new(name, Op::Quantize, vec![id], vec![int8]));
+        let mut quantize = Node::new(name, Op::Quantize, vec![id], vec![int8]);
+        quantize.rounding = Rounding::Single;
+        self.graph.nodes.push(quantize);
         self.int8.insert(id, int8);
         int8
     }
@@ -131,8 +133,8 @@ impl Rewriter<'_> {
                 layer = Some(made);
                 inputs
             }
-            (Kind::Concat, _) => {
-                (0..node.inputs.len()).map(|operand| self.concatenated(index, node, operand)).collect()
+            (Kind::Joint, _) => {
+                (0..node.inputs.len()).map(|operand| self.joined(index, node, operand)).collect()
             }
             (_, Op::LayerNorm { .. } | Op::Gather { .. }) => {
                 let first = self.as_int8(node.inputs[0]);
@@ -142,10 +144,6 @@ impl Rewriter<'_> {
         };
         self.make_int8(output);
         let op = match &node.op {
-            Op::Pad { pads, value } => {
-                let (scale, zero_point) = self.ranges.of(output);
-                Op::Pad { pads: pads.clone(), value: code(*value, scale, zero_point).into() }
-            }
             // From float to float: the codes stay as they are.
             Op::Cast => Op::Reshape,
             op => op.clone(),
@@ -155,8 +153,8 @@ impl Rewriter<'_> {
         layer
     }
 
-    /// An input of a concatenation, in the output's quantization.
-    fn concatenated(&mut self, index: usize, node: &Node, operand: usize) -> TensorId {
+    /// An input of a node that shares its quantization, in the output's quantization.
+    fn joined(&mut self, index: usize, node: &Node, operand: usize) -> TensorId {
         let (id, output) = (node.inputs[operand], node.outputs[0]);
         let tensor = self.float.tensor(id);
         if let Some(data) = &tensor.data {

@@ -1,0 +1,109 @@
+//! Properties of single techniques.
+
+use super::*;
+
+/// Widely different channels between two layers.
+fn unbalanced() -> Graph {
+    let mut graph = classifier(11);
+    for (node, invert) in [(0, false), (1, true)] {
+        let weights = graph.nodes[node].inputs[1];
+        let bias = graph.nodes[node].inputs[2];
+        let per_channel = graph.tensor(weights).len() / 8;
+        let scale = |channel: usize| 10f32.powi(channel as i32 % 4 - 2);
+        let values: Vec<f32> = graph.tensor(weights).data.as_ref().unwrap().to_f32();
+        let scaled = values.iter().enumerate().map(|(i, w)| {
+            let s = scale(i / per_channel);
+            if invert { w / s } else { w * s }
+        });
+        graph.tensor_mut(weights).data = Some(Data::F32(scaled.collect()));
+        if !invert {
+            let values = graph.tensor(bias).data.as_ref().unwrap().to_f32();
+            let scaled = values.iter().enumerate().map(|(i, b)| b * scale(i));
+            graph.tensor_mut(bias).data = Some(Data::F32(scaled.collect()));
+        }
+    }
+    graph
+}
+
+#[test]
+fn equalization_keeps_the_function_and_balances_the_channels() {
+    let graph = unbalanced();
+    let mut equal = graph.clone();
+    assert_eq!(equalize::equalize(&mut equal), 2);
+    for sample in samples(&graph, 4, 3) {
+        let (before, after) = (outputs(&graph, &sample), outputs(&equal, &sample));
+        let range = before.iter().fold(0.0f32, |range, x| range.max(x.abs()));
+        for (a, b) in before.iter().zip(&after) {
+            assert!((a - b).abs() <= 1e-5 * range, "{a} {b}");
+        }
+    }
+    let weights = equal.tensor(equal.nodes[0].inputs[1]).data.as_ref().unwrap().to_f32();
+    let largest: Vec<f32> =
+        weights.chunks(weights.len() / 8).map(|w| w.iter().fold(0.0, |l: f32, x| l.max(x.abs()))).collect();
+    let (low, high) = largest.iter().fold((f32::INFINITY, 0.0f32), |(a, b), &x| (a.min(x), b.max(x)));
+    assert!(high / low < 20.0, "{largest:?}");
+
+    let calibration = Calibration::new(samples(&graph, 16, 5));
+    let (_, plain) = quantize(&graph, &calibration).unwrap();
+    let (_, equalized) = quantize(&graph, &Calibration { equalize: true, ..calibration }).unwrap();
+    assert_eq!(equalized.equalized, 2);
+    let (plain, equalized) = (plain.output_snr().unwrap(), equalized.output_snr().unwrap());
+    assert!(equalized > plain + 3.0, "{plain:.1} dB, equalized {equalized:.1} dB");
+}
+
+#[test]
+fn bias_correction_lowers_the_mean_error() {
+    // Few, coarse weights and inputs with large means: a bias error that rounding noise does not hide.
+    let mut b = Builder::new(12);
+    let x = b.input(&[1, 64]);
+    let y = b.dense(x, 8);
+    let graph = b.finish(y);
+    let mut calibration = Calibration::new(samples(&graph, 64, 5));
+    calibration.samples.iter_mut().for_each(|s| s[0].iter_mut().for_each(|x| *x = 3.0 + 0.3 * *x));
+    calibration.correct_bias = false;
+    let mean_error = |calibration: &Calibration| -> f64 {
+        let (int8, _) = quantize(&graph, calibration).unwrap();
+        let mut errors = vec![0.0f64; 8];
+        for sample in &calibration.samples {
+            let pairs = outputs(&graph, sample).into_iter().zip(outputs(&int8, sample));
+            errors.iter_mut().zip(pairs).for_each(|(e, (a, b))| *e += f64::from(b - a));
+        }
+        errors.iter().map(|e| (e / 64.0).abs()).sum()
+    };
+    let plain = mean_error(&calibration);
+    calibration.correct_bias = true;
+    let corrected = mean_error(&calibration);
+    assert!(corrected < 0.5 * plain, "{plain} became {corrected}");
+}
+
+#[test]
+fn both_ways_of_running_agree() {
+    let graph = classifier(13);
+    let sample = &samples(&graph, 1, 3)[0];
+    let collect = |network: &mut dyn Activations| {
+        let mut all = std::collections::BTreeMap::new();
+        network.run(sample, &mut |id, values| drop(all.insert(id, values.to_vec()))).unwrap();
+        all
+    };
+    let slow = collect(&mut Evaluator(&graph));
+    let fast = collect(&mut Runtime::new(&graph).unwrap());
+    assert_eq!(slow.keys().collect::<Vec<_>>(), fast.keys().collect::<Vec<_>>());
+    for (a, b) in slow.values().flatten().zip(fast.values().flatten()) {
+        assert!((a - b).abs() < 1e-4);
+    }
+}
+
+#[test]
+fn every_method_works_and_outliers_want_clipping() {
+    let graph = classifier(14);
+    let mut wild = samples(&graph, 16, 5);
+    wild[3][0][7] = 200.0;
+    let snr = |method| {
+        let calibration = Calibration::new(wild.clone()).with_method(method);
+        let (_, report) = quantize(&graph, &calibration).unwrap();
+        report.nodes[0].range.1
+    };
+    let full = snr(Method::MinMax);
+    assert!(snr(Method::Percentile(99.9)) < 0.5 * full);
+    assert!(snr(Method::Mse) <= full * 1.001);
+}
