@@ -6,7 +6,13 @@
 
 mod edit;
 pub mod fold;
+pub mod fold_batch_norm;
+pub mod fold_scale;
+pub mod fuse_activation;
+pub mod fuse_bias;
+pub mod fuse_pad;
 pub mod layout;
+mod linear;
 mod report;
 pub mod share;
 #[cfg(test)]
