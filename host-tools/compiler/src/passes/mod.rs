@@ -12,7 +12,9 @@ pub mod fuse_activation;
 pub mod fuse_bias;
 pub mod fuse_pad;
 pub mod layout;
+pub mod legalize;
 mod linear;
+pub mod recognise;
 mod report;
 pub mod share;
 #[cfg(test)]
