@@ -85,7 +85,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
 const fn fits(step: &StepView<'_>, index: usize, repeat: u32) -> bool {
     let period = step.row_len(index) as u64 * repeat as u64;
     let whole = step.row_len(2) as u64;
-    let divides = period > 0 && whole % period == 0;
+    let divides = period > 0 && whole.is_multiple_of(period);
     divides && step.elementwise(index) && (!step.in_place(index) || repeat == 1)
 }
 

@@ -68,8 +68,8 @@ const fn check_size(step: &StepView<'_>, weight_bytes: u64) -> Result<(), Fault>
     if cin == 0 || cout == 0 || groups == 0 || cin % groups != 0 || cout % groups != 0 {
         return Err(Fault::Arguments);
     }
-    if step.row_len(0) % cin != 0
-        || step.row_len(1) % cout != 0
+    if !step.row_len(0).is_multiple_of(cin)
+        || !step.row_len(1).is_multiple_of(cout)
         || step.window(0) != args.kernel_rows as usize
     {
         return Err(Fault::Shape);

@@ -67,7 +67,7 @@ const fn check_size(step: &StepView<'_>, weight_bytes: usize) -> Result<(), Faul
         return Err(Fault::Shape);
     }
     let (cin, cout) = (args.in_channels as usize, channels as usize);
-    let rows = step.row_len(0) % cin == 0 && step.row_len(1) % cout == 0;
+    let rows = step.row_len(0).is_multiple_of(cin) && step.row_len(1).is_multiple_of(cout);
     if !rows || step.window(0) != args.kernel_rows as usize {
         return Err(Fault::Shape);
     }

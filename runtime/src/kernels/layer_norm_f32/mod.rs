@@ -29,7 +29,8 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
         return Err(Fault::Arguments);
     }
     let depth = args.depth as usize;
-    let rows = step.row_len(0) == step.row_len(1) && step.row_len(1) % depth == 0 && step.elementwise(0);
+    let rows =
+        step.row_len(0) == step.row_len(1) && step.row_len(1).is_multiple_of(depth) && step.elementwise(0);
     let types = step.is(0, DType::F32) && step.is(1, DType::F32);
     if !rows || !types || !step.blob_is(0, depth * 4, 4) || !step.blob_is(1, depth * 4, 4) {
         return Err(Fault::Shape);

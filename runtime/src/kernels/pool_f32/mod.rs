@@ -38,7 +38,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     if !step.is(0, DType::F32) || !step.is(1, DType::F32) {
         return Err(Fault::Shape);
     }
-    if step.row_len(0) % channels != 0 || step.row_len(1) % channels != 0 {
+    if !step.row_len(0).is_multiple_of(channels) || !step.row_len(1).is_multiple_of(channels) {
         return Err(Fault::Shape);
     }
     if !args.columns().fits(step.row_len(1) / channels, step.row_len(0) / channels) {

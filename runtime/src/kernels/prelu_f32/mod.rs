@@ -17,7 +17,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     }
     let bytes = step.blob(0).len();
     let slopes = bytes / 4;
-    if slopes == 0 || !step.blob_is(0, slopes * 4, 4) || step.row_len(1) % slopes != 0 {
+    if slopes == 0 || !step.blob_is(0, slopes * 4, 4) || !step.row_len(1).is_multiple_of(slopes) {
         return Err(Fault::Shape);
     }
     let same = step.row_len(0) == step.row_len(1) && step.elementwise(0);

@@ -27,7 +27,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     if step.args().len() != SoftmaxF32Args::SIZE || step.inputs() != 1 || args.depth == 0 {
         return Err(Fault::Arguments);
     }
-    let rows = step.row_len(0) == step.row_len(1) && step.row_len(1) % args.depth as usize == 0;
+    let rows = step.row_len(0) == step.row_len(1) && step.row_len(1).is_multiple_of(args.depth as usize);
     let types = step.is(0, DType::F32) && step.is(1, DType::F32);
     if rows && types && step.elementwise(0) { Ok(()) } else { Err(Fault::Shape) }
 }

@@ -186,6 +186,6 @@ fn softplus(x: f32) -> f32 {
 }
 
 fn gelu_tanh(x: f32) -> f32 {
-    const SQRT_2_BY_PI: f32 = 0.797_884_56;
+    const SQRT_2_BY_PI: f32 = 0.797_884_6;
     0.5 * x * (1.0 + libm::tanhf(SQRT_2_BY_PI * (x + 0.044_715 * x * x * x)))
 }
