@@ -1,5 +1,6 @@
 //! What the passes did, for `convert` and `inspect` to print.
 
+use super::{Pattern, PatternKind};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -43,6 +44,8 @@ pub struct Report {
     pub nodes_after: usize,
     /// One entry per pass that changed something, in the order in which they first did.
     pub changes: Vec<Changes>,
+    /// Groups of operators with a name, in the optimised graph.
+    pub patterns: Vec<Pattern>,
 }
 
 impl Report {
@@ -71,6 +74,8 @@ impl fmt::Display for Report {
             let list: Vec<String> = counts.iter().map(|(what, times)| format!("{what} {times}")).collect();
             writeln!(f, "  {pass}: {}", list.join(", "))?;
         }
-        Ok(())
+        let mut kinds: BTreeMap<PatternKind, usize> = BTreeMap::new();
+        self.patterns.iter().for_each(|pattern| *kinds.entry(pattern.kind).or_default() += 1);
+        kinds.iter().try_for_each(|(kind, times)| writeln!(f, "  found: {kind} {times}"))
     }
 }
