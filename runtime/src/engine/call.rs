@@ -124,7 +124,7 @@ impl<'a> Source<'a> {
         if s >= self.view.slices || r >= self.view.rows {
             return None;
         }
-        let slot = if s < self.view.slots { s } else { s % self.view.slots };
+        let slot = if s < self.view.slots { s } else { s.checked_rem(self.view.slots)? };
         let start =
             slot as usize * self.view.slice_stride as usize + r as usize * self.view.row_stride as usize;
         self.bytes.get(start..start + self.view.row_bytes as usize)

@@ -14,6 +14,16 @@ pub fn numbers_mut<T: bytemuck::Pod>(bytes: &mut [u8]) -> Result<&mut [T], Misma
     bytemuck::try_cast_slice_mut(bytes).map_err(|_| Mismatch)
 }
 
+/// Copies bytes of equal number.
+#[inline]
+pub fn copy(dst: &mut [u8], src: &[u8]) -> Result<(), Mismatch> {
+    if dst.len() != src.len() {
+        return Err(Mismatch);
+    }
+    dst.copy_from_slice(src);
+    Ok(())
+}
+
 /// A weight as it is stored; read as `f32`.
 pub trait Weight: bytemuck::AnyBitPattern {
     fn real(self) -> f32;

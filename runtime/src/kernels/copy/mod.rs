@@ -2,6 +2,7 @@
 
 use crate::engine::{Call, Mismatch};
 use crate::kernels::StepView;
+use crate::kernels::numbers::copy;
 use crate::plan::Fault;
 
 pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
@@ -22,7 +23,7 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
     output.for_each(|slice, row, dst| {
         let pieces = dst.chunks_exact_mut(source.row_bytes().max(1));
         for (dst, src) in pieces.zip(source.window(slice, row).iter()) {
-            dst.copy_from_slice(src.ok_or(Mismatch)?);
+            copy(dst, src.ok_or(Mismatch)?)?;
         }
         Ok(())
     })

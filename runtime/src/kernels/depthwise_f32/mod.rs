@@ -63,7 +63,12 @@ const fn check_size(step: &StepView<'_>, weight_bytes: usize) -> Result<(), Faul
     let bytes = (channels * weight_bytes as u64)
         .saturating_mul(args.kernel_rows as u64)
         .saturating_mul(args.kernel_width as u64);
-    if !step.is(0, DType::F32) || !step.is(1, DType::F32) || bytes > u32::MAX as u64 || bytes == 0 {
+    if !step.is(0, DType::F32)
+        || !step.is(1, DType::F32)
+        || bytes > u32::MAX as u64
+        || bytes == 0
+        || channels > 1 << 29
+    {
         return Err(Fault::Shape);
     }
     let (cin, cout) = (args.in_channels as usize, channels as usize);
@@ -74,7 +79,7 @@ const fn check_size(step: &StepView<'_>, weight_bytes: usize) -> Result<(), Faul
     if !args.columns().fits(step.row_len(1) / cout, step.row_len(0) / cin) {
         return Err(Fault::Arguments);
     }
-    if !step.blob_is(0, bytes as usize, weight_bytes) || cout > 1 << 29 || !step.blob_is(1, cout * 4, 4) {
+    if !step.blob_is(0, bytes as usize, weight_bytes) || !step.blob_is(1, cout * 4, 4) {
         return Err(Fault::Shape);
     }
     Ok(())
@@ -193,10 +198,9 @@ impl<W: Weight> Job<'_, W> {
                 let row: &[f32] = numbers(row)?;
                 let column = span.column(tap);
                 let input = row.get(column * self.cin..(column + 1) * self.cin).ok_or(Mismatch)?;
-                let outputs = dst.chunks_exact_mut(self.multiplier);
-                for ((x, sums), weights) in
-                    input.iter().zip(outputs).zip(weights.chunks_exact(self.multiplier))
-                {
+                let multiplier = self.multiplier.max(1);
+                let outputs = dst.chunks_exact_mut(multiplier);
+                for ((x, sums), weights) in input.iter().zip(outputs).zip(weights.chunks_exact(multiplier)) {
                     for (sum, w) in sums.iter_mut().zip(weights) {
                         *sum += x * w.real();
                     }

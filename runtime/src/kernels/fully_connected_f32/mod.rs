@@ -60,7 +60,7 @@ const fn check_size(step: &StepView<'_>, weight_bytes: u64) -> Result<(), Fault>
     let rows = step.window(0) as u64;
     let one = rows * given == inputs && made == outputs;
     let several = rows == 1 && given % inputs == 0 && made % outputs == 0 && given / inputs == made / outputs;
-    if !one && !several {
+    if !step.within(0) || (!one && !several) {
         return Err(Fault::Shape);
     }
     let weights = step.blob_is(0, bytes as usize, weight_bytes as usize);

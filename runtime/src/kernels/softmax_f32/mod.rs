@@ -8,6 +8,7 @@ pub use pack::SoftmaxF32;
 
 use crate::engine::{Call, Mismatch};
 use crate::kernels::StepView;
+use crate::kernels::exp::exp;
 use crate::kernels::numbers::{numbers, numbers_mut};
 use crate::kernels::reduce_f32::sum;
 use crate::plan::{DType, Fault};
@@ -49,7 +50,7 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
 fn softmax(vector: &mut [f32], beta: f32) {
     vector.iter_mut().for_each(|x| *x *= beta);
     let max = vector.iter().fold(f32::NEG_INFINITY, |max, x| if *x > max { *x } else { max });
-    vector.iter_mut().for_each(|x| *x = libm::expf(*x - max));
+    vector.iter_mut().for_each(|x| *x = exp(*x - max));
     let factor = 1.0 / sum(vector);
     vector.iter_mut().for_each(|x| *x *= factor);
 }

@@ -9,6 +9,7 @@ pub use pack::UnaryF32;
 
 use crate::engine::{Call, Mismatch};
 use crate::kernels::StepView;
+use crate::kernels::exp::exp;
 use crate::kernels::numbers::{limit, numbers, numbers_mut};
 use crate::plan::{DType, Fault};
 use crate::records;
@@ -176,8 +177,9 @@ fn each(numbers: &mut [f32], f: impl Fn(f32) -> f32) {
     numbers.iter_mut().for_each(|x| *x = f(*x));
 }
 
+#[inline(always)]
 fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + libm::expf(-x))
+    1.0 / (1.0 + exp(-x))
 }
 
 fn softplus(x: f32) -> f32 {
@@ -185,7 +187,9 @@ fn softplus(x: f32) -> f32 {
     (if x > 0.0 { x } else { 0.0 }) + libm::log1pf(libm::expf(-libm::fabsf(x)))
 }
 
+#[inline(always)]
 fn gelu_tanh(x: f32) -> f32 {
     const SQRT_2_BY_PI: f32 = 0.797_884_6;
-    0.5 * x * (1.0 + libm::tanhf(SQRT_2_BY_PI * (x + 0.044_715 * x * x * x)))
+    // (1 + tanh(u)) / 2 = sigmoid(2 u).
+    x * sigmoid(2.0 * SQRT_2_BY_PI * (x + 0.044_715 * x * x * x))
 }
