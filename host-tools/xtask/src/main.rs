@@ -1,1 +1,58 @@
-fn main() {}
+//! `cargo xtask`: the project's own tasks. The tasks are modules of their own (`setup`, `lint`,
+//! `test`, `bench`, `firmware`); what they share lies beside them: `workspace` (paths, cargo),
+//! `steps` (collecting errors), `board`, `image`, `qemu`, `counts` and `panics`.
+
+mod bench;
+mod board;
+mod counts;
+mod firmware;
+mod golden;
+mod image;
+mod lint;
+mod models;
+mod on_target;
+mod panics;
+mod qemu;
+mod setup;
+mod steps;
+mod test;
+mod workspace;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's own tasks")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what the other tasks need: targets, QEMU, cargo-deny
+    Setup,
+    /// Everything that must hold: set-up, lints, all tests on the host and under QEMU
+    Test(test::Options),
+    /// Formatting, clippy for host and device, licences, forbidden texts
+    Lint,
+    /// Run the programs of tests/on-target under QEMU and compare with what they must print
+    OnTarget(on_target::Options),
+    /// Measure
+    #[command(subcommand)]
+    Bench(bench::Bench),
+    /// Build, run and check firmware
+    #[command(subcommand)]
+    Firmware(firmware::Firmware),
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().task {
+        Task::Setup => setup::run(),
+        Task::Test(options) => test::run(&options),
+        Task::Lint => lint::run(),
+        Task::OnTarget(options) => on_target::run(&options),
+        Task::Bench(bench) => bench::run(&bench),
+        Task::Firmware(firmware) => firmware::run(&firmware),
+    }
+}

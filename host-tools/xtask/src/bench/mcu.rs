@@ -1,0 +1,316 @@
+//! `cargo xtask bench mcu`: what a network costs on a microcontroller.
+//!
+//! The model is converted, built into the image that would be shipped (no logs), and run under QEMU
+//! with the counting plugin. Instructions are those of the second inference. Flash is everything that
+//! is flashed (sections of the image that are loaded: vector table, code, constants, initial values)
+//! minus the weights; the plan's tables, the start-up code and this app are in it.
+
+use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+
+use super::peers::{Comparison, Peers};
+use crate::{
+    board::Board,
+    counts::Section,
+    image::{self, App, Samples, Speed},
+    models::{self, Facts, Found, Model},
+    panics,
+    qemu::{self, Settings},
+};
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// Short names (kws, vww, ad, sww, resnet8, cifar10) or files (.tflite, .onnx, .mote)
+    #[arg(long, value_delimiter = ',', default_value = "ad,kws,sww,vww,resnet8,cifar10")]
+    model: Vec<String>,
+    #[arg(long, value_delimiter = ',', default_value = "m4")]
+    core: Vec<String>,
+    /// Optimise the code for speed or for size
+    #[arg(long, value_enum, default_value = "fast")]
+    opt: Speed,
+    /// Count every step of the plan, too (in a second image)
+    #[arg(long)]
+    steps: bool,
+    /// A table for programs on standard output
+    #[arg(long)]
+    json: bool,
+    /// Further arguments for `mote convert`, after `--`
+    #[arg(last = true)]
+    convert: Vec<String>,
+}
+
+/// One network on one core. Names in the JSON are a stable interface.
+#[derive(Serialize)]
+struct Row {
+    model: String,
+    core: &'static str,
+    board: &'static str,
+    instructions: u64,
+    startup_instructions: u64,
+    /// Estimated from the instruction classes, not measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cycles_estimate: Option<u64>,
+    macs: u64,
+    instructions_per_mac: f64,
+    arena_bytes: u64,
+    state_bytes: u64,
+    /// Most stack in use during start-up and inferences.
+    stack_bytes: u32,
+    flash_bytes: u64,
+    weight_bytes: u64,
+    plan_bytes: u64,
+    /// Ways to a panic in the image.
+    panics: usize,
+    peers: Vec<Comparison>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    steps: Vec<StepRow>,
+}
+
+#[derive(Serialize)]
+struct StepRow {
+    name: String,
+    op: String,
+    kernel: String,
+    macs: u64,
+    instructions: u64,
+    calls: usize,
+}
+
+pub fn run(options: &Options) -> Result<()> {
+    let peers = Peers::read()?;
+    let mut rows = Vec::new();
+    let mut failed = Vec::new();
+    for core in &options.core {
+        let board = Board::by_core(core)?;
+        for name in &options.model {
+            let model = match models::find(name)? {
+                Found::Here(model) => model,
+                Found::Absent(reason) => {
+                    eprintln!("skipped {reason}");
+                    continue;
+                }
+            };
+            eprintln!("{} on {core}", model.name);
+            match measure(options, board, &model, &peers) {
+                Ok(row) => rows.push(row),
+                Err(error) => {
+                    eprintln!("{}: {error:#}", model.name);
+                    failed.push(model.name);
+                }
+            }
+        }
+    }
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&rows)?);
+    } else {
+        print_table(&rows);
+    }
+    if !failed.is_empty() {
+        bail!("not measured: {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+fn measure(options: &Options, board: &'static Board, model: &Model, peers: &Peers) -> Result<Row> {
+    let plan = model.convert(board, &options.convert)?;
+    let facts = models::facts(&plan)?;
+    let app = App {
+        board,
+        plan: &plan,
+        samples: Samples { seed: 1, count: 2 },
+        log: false,
+        laps: false,
+        speed: options.opt,
+    };
+    let image = app.build()?;
+    let sizes = image::sizes(&image)?;
+    let panics = panics::find(&image)?;
+    for site in &panics {
+        eprintln!("  can panic: {site}");
+    }
+    let run = count(board, &image)?;
+    let counts = &run.inference.counts;
+    let instructions = counts.total()?;
+    let steps = if options.steps { steps(App { laps: true, ..app }, &facts)? } else { Vec::new() };
+    Ok(Row {
+        model: model.name.clone(),
+        core: board.core,
+        board: board.name,
+        instructions,
+        startup_instructions: run.start_up.counts.total()?,
+        cycles_estimate: if board.core == "m4" { Some(counts.m4_cycles()?) } else { None },
+        macs: facts.macs,
+        instructions_per_mac: instructions as f64 / facts.macs.max(1) as f64,
+        arena_bytes: facts.arena_bytes,
+        state_bytes: facts.state_bytes,
+        stack_bytes: run.tail.stack_bytes,
+        flash_bytes: sizes.flash.saturating_sub(facts.weight_bytes),
+        weight_bytes: facts.weight_bytes,
+        plan_bytes: fs::metadata(&plan)?.len(),
+        panics: panics.len(),
+        peers: peers.beside(&model.name, board.core, instructions),
+        steps,
+    })
+}
+
+/// A run of an image: its start-up and second inference.
+struct Run {
+    start_up: Section,
+    inference: Section,
+    tail: Tail,
+}
+
+fn count(board: &Board, image: &Path) -> Result<Run> {
+    let settings = Settings { count: true, echo: true, patience: Duration::from_secs(600) };
+    let outcome = qemu::emulate(board, image, settings)?;
+    if outcome.exit != 0 {
+        bail!("the image ended with code {}", outcome.exit);
+    }
+    let mut log = outcome.counts.context("no instruction counts")?;
+    Ok(Run {
+        start_up: log.take("start-up", 0)?,
+        inference: log.take("inference", 1)?,
+        tail: Tail::parse(&outcome.console)?,
+    })
+}
+
+/// What the app writes to the console behind the outputs: see `firmware/apps/infer/src/report.rs`.
+struct Tail {
+    stack_bytes: u32,
+    /// The step that each lap belongs to.
+    laps: Vec<u16>,
+}
+
+impl Tail {
+    /// Read from the end: step of each lap (u16), number of laps (u32), stack (u32).
+    fn parse(console: &[u8]) -> Result<Self> {
+        let error = || "the image's report is incomplete";
+        let (rest, stack) = console.split_last_chunk().with_context(error)?;
+        let (rest, laps) = rest.split_last_chunk().with_context(error)?;
+        let laps = u32::from_le_bytes(*laps) as usize;
+        let start = rest.len().checked_sub(2 * laps).with_context(error)?;
+        let laps = rest[start..].as_chunks().0.iter().map(|&step| u16::from_le_bytes(step)).collect();
+        Ok(Self { stack_bytes: u32::from_le_bytes(*stack), laps })
+    }
+}
+
+fn steps(app: App, facts: &Facts) -> Result<Vec<StepRow>> {
+    let run = count(app.board, &app.build()?)?;
+    if run.tail.laps.len() != run.inference.laps.len() {
+        bail!("{} laps were counted, but {} steps ran", run.inference.laps.len(), run.tail.laps.len());
+    }
+    let mut sums: BTreeMap<u16, (u64, usize)> = BTreeMap::new();
+    for (&step, lap) in run.tail.laps.iter().zip(&run.inference.laps) {
+        let (instructions, calls) = sums.entry(step).or_default();
+        *instructions += lap.total()?;
+        *calls += 1;
+    }
+    let row = |(step, (instructions, calls))| {
+        let facts =
+            facts.steps.get(usize::from(step)).context("a lap of a step that the plan does not have")?;
+        Ok(StepRow {
+            name: facts.name.clone(),
+            op: facts.op.clone(),
+            kernel: facts.kernel.clone(),
+            macs: facts.macs,
+            instructions,
+            calls,
+        })
+    };
+    sums.into_iter().map(row).collect()
+}
+
+fn print_table(rows: &[Row]) {
+    println!(
+        "{:18} {:>4} {:>12} {:>9} {:>12} {:>7} {:>9} {:>7} {:>8} {:>7}",
+        "model",
+        "core",
+        "instructions",
+        "start-up",
+        "~ cycles",
+        "per MAC",
+        "arena",
+        "stack",
+        "flash",
+        "panics"
+    );
+    for row in rows {
+        println!(
+            "{:18} {:>4} {:>12} {:>9} {:>12} {:>7.2} {:>9} {:>7} {:>8} {:>7}",
+            row.model,
+            row.core,
+            grouped(row.instructions),
+            grouped(row.startup_instructions),
+            row.cycles_estimate.map_or_else(|| "-".into(), grouped),
+            row.instructions_per_mac,
+            grouped(row.arena_bytes),
+            grouped(row.stack_bytes.into()),
+            grouped(row.flash_bytes),
+            row.panics,
+        );
+        for peer in &row.peers {
+            println!(
+                "  {:21} {:>12} {:>9} {:>12} {:>7} {:>9} {:>7} {:>8}   {:.2} x ours",
+                peer.name,
+                grouped(peer.instructions),
+                peer.startup_instructions.map_or_else(|| "-".into(), grouped),
+                "",
+                "",
+                peer.arena_bytes.map_or_else(|| "-".into(), grouped),
+                "",
+                peer.flash_bytes.map_or_else(|| "-".into(), grouped),
+                peer.ratio,
+            );
+        }
+        for step in &row.steps {
+            let per_mac = match step.macs {
+                0 => String::new(),
+                macs => format!("{:.2} a MAC", step.instructions as f64 / macs as f64),
+            };
+            println!(
+                "    {:40} {:12} {:24} {:>12} {:>5} calls {per_mac}",
+                step.name,
+                step.op,
+                step.kernel,
+                grouped(step.instructions),
+                step.calls
+            );
+        }
+    }
+    println!("flash is code and constants without weights; cycles are estimated from instruction classes");
+}
+
+/// 1234567 as 1,234,567.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_digits() {
+        assert_eq!(grouped(7), "7");
+        assert_eq!(grouped(123), "123");
+        assert_eq!(grouped(7_847_109), "7,847,109");
+    }
+
+    #[test]
+    fn reads_the_tail() -> Result<()> {
+        let tail = Tail::parse(&[9, 9, 1, 0, 2, 0, 2, 0, 0, 0, 0, 4, 0, 0])?;
+        assert_eq!((tail.stack_bytes, tail.laps), (1024, vec![1, 2]));
+        assert!(Tail::parse(&[1, 0, 0, 0, 0, 0, 0, 0]).is_err());
+        Ok(())
+    }
+}

@@ -1,0 +1,83 @@
+//! `cargo xtask firmware`: build an image with a model, run it, check it.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Result, bail};
+
+use crate::{
+    board::Board,
+    image::{self, App, Samples, Speed},
+    models::{self, Found},
+    panics,
+    qemu::{self, Settings},
+};
+
+#[derive(clap::Subcommand)]
+pub enum Firmware {
+    /// Run an image with this model under QEMU
+    Run(Options),
+    /// Check that an image with this model can't panic
+    Check(Options),
+}
+
+#[derive(clap::Args)]
+pub struct Options {
+    #[arg(long, default_value = "mps2-an386")]
+    board: String,
+    /// Short name (kws, vww, ad, sww, resnet8, cifar10) or file (.tflite, .onnx, .mote)
+    #[arg(long, default_value = "cifar10")]
+    model: String,
+    /// How many random samples to run on
+    #[arg(long, default_value_t = 2)]
+    samples: usize,
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Optimise the code for speed or for size
+    #[arg(long, value_enum, default_value = "fast")]
+    opt: Speed,
+    /// Further arguments for `mote convert`, after `--`
+    #[arg(last = true)]
+    convert: Vec<String>,
+}
+
+pub fn run(firmware: &Firmware) -> Result<()> {
+    match firmware {
+        Firmware::Run(options) => start(options),
+        Firmware::Check(options) => check(options),
+    }
+}
+
+fn start(options: &Options) -> Result<()> {
+    let (board, image) = build(options, true)?;
+    eprintln!("{} on the emulated {}:", image.display(), board.name);
+    let settings = Settings { count: true, echo: true, patience: Duration::from_secs(600) };
+    let outcome = qemu::emulate(board, &image, settings)?;
+    for section in outcome.counts.iter().flat_map(|counts| &counts.sections) {
+        println!("{}: {} instructions", section.name, section.counts.total()?);
+    }
+    if outcome.exit != 0 {
+        bail!("the image ended with code {}", outcome.exit);
+    }
+    Ok(())
+}
+
+fn check(options: &Options) -> Result<()> {
+    // Without logs: formatting text may panic, and what is shipped can do without it.
+    let (_, image) = build(options, false)?;
+    panics::check(&image)?;
+    let image::Sizes { flash, ram } = image::sizes(&image)?;
+    println!("{}: no way to a panic; {flash} bytes of flash, {ram} bytes of static RAM", image.display());
+    Ok(())
+}
+
+fn build(options: &Options, log: bool) -> Result<(&'static Board, PathBuf)> {
+    let board = Board::by_name(&options.board)?;
+    let model = match models::find(&options.model)? {
+        Found::Here(model) => model,
+        Found::Absent(reason) => bail!("{reason}"),
+    };
+    let plan = model.convert(board, &options.convert)?;
+    let samples = Samples { seed: options.seed, count: options.samples };
+    let app = App { board, plan: &plan, samples, log, laps: false, speed: options.opt };
+    Ok((board, app.build()?))
+}

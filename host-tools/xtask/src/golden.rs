@@ -1,0 +1,132 @@
+//! Compares outputs of an emulated microcontroller with `tests/golden/mlperf`, whose README tells the
+//! format.
+
+use std::{fs, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use crate::{
+    board::Board,
+    image::{App, Samples, Speed},
+    models::Model,
+    qemu::{self, Settings},
+    steps::Tally,
+    workspace::root,
+};
+
+#[derive(Deserialize)]
+struct Golden {
+    model: String,
+    model_crc32: u32,
+    output_tensor: usize,
+    tensors: Vec<Tensor>,
+    sets: Vec<Set>,
+}
+
+#[derive(Deserialize)]
+struct Tensor {
+    tensor: usize,
+    shape: Vec<usize>,
+}
+
+#[derive(Deserialize)]
+struct Set {
+    name: String,
+    seed: Option<u64>,
+    count: usize,
+    crc32: String,
+}
+
+/// Runs the model on the first `count` random samples; each output that equals the reference in every
+/// byte is a test passed.
+pub fn run(board: &Board, model: &Model, count: usize) -> Result<Tally> {
+    let golden = find(model)?;
+    let set = golden.sets.iter().find(|set| set.name == "random").context("no random samples")?;
+    let seed = set.seed.context("random samples without a seed")?;
+    let count = count.min(set.count);
+
+    let plan = model.convert(board, &[])?;
+    let app = App {
+        board,
+        plan: &plan,
+        samples: Samples { seed, count },
+        log: false,
+        laps: false,
+        speed: Speed::Fast,
+    };
+    let settings = Settings { count: false, echo: true, patience: Duration::from_secs(1800) };
+    let outcome = qemu::emulate(board, &app.build()?, settings)?;
+    if outcome.exit != 0 {
+        bail!("the image ended with code {}", outcome.exit);
+    }
+
+    let column = golden.tensors.iter().position(|tensor| tensor.tensor == golden.output_tensor);
+    let column = column.context("the output is not among the tensors")?;
+    let length: usize = golden.tensors[column].shape.iter().product();
+    let references = base64(&set.crc32)?;
+    let references = references.as_chunks::<4>().0.chunks(golden.tensors.len());
+    if outcome.console.len() < count * length {
+        bail!("{} bytes of output are missing", count * length - outcome.console.len());
+    }
+    let mut tally = Tally::default();
+    for (i, (output, reference)) in outcome.console.chunks(length).zip(references).take(count).enumerate() {
+        if crc32fast::hash(output) == u32::from_le_bytes(reference[column]) {
+            tally.passed += 1;
+        } else {
+            tally.failed += 1;
+            eprintln!("{}: sample {i} differs: {output:?}", model.name);
+        }
+    }
+    Ok(tally)
+}
+
+/// The golden file made from exactly this model file.
+fn find(model: &Model) -> Result<Golden> {
+    let file = model.path.file_name().context("a model without a name")?.to_string_lossy();
+    let name = file.strip_suffix("_int8.tflite").context("golden outputs are of int8 networks")?;
+    let path = root().join("tests/golden/mlperf").join(name).with_extension("json");
+    let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    let golden: Golden =
+        serde_json::from_str(&text).with_context(|| format!("reading {}", path.display()))?;
+    if golden.model != file || golden.model_crc32 != crc32fast::hash(&fs::read(&model.path)?) {
+        bail!("{} was made from another file than {}", path.display(), model.path.display());
+    }
+    Ok(golden)
+}
+
+/// Decodes standard base64 with padding.
+fn base64(text: &str) -> Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut bits, mut held) = (0u32, 0);
+    for c in text.trim_end_matches('=').bytes() {
+        let value = match c {
+            b'A'..=b'Z' => c - b'A',
+            b'a'..=b'z' => c - b'a' + 26,
+            b'0'..=b'9' => c - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => bail!("{:?} in base64", char::from(c)),
+        };
+        bits = bits << 6 | u32::from(value);
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            bytes.push((bits >> held) as u8);
+        }
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decodes_base64() -> Result<()> {
+        assert_eq!(base64("TW90ZQ==")?, b"Mote");
+        assert_eq!(base64("//79")?, [255, 254, 253]);
+        assert!(base64("a b").is_err());
+        Ok(())
+    }
+}

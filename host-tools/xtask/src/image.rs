@@ -1,0 +1,115 @@
+//! Builds firmware images and measures them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use object::{Object, ObjectSection, SectionFlags, SectionKind, elf};
+
+use crate::{
+    board::Board,
+    workspace::{cargo, run, target},
+};
+
+/// What the app `mote-infer` is built for.
+pub struct App<'a> {
+    pub board: &'a Board,
+    pub plan: &'a Path,
+    pub samples: Samples,
+    /// With logs. Without them the image holds only what inference needs.
+    pub log: bool,
+    /// A marker after each step, for counts per step.
+    pub laps: bool,
+    pub speed: Speed,
+}
+
+#[derive(Clone, Copy)]
+pub struct Samples {
+    pub seed: u64,
+    pub count: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Speed {
+    /// opt-level 3
+    Fast,
+    /// opt-level s
+    Small,
+}
+
+impl Speed {
+    fn profile(self) -> &'static str {
+        match self {
+            Self::Fast => "firmware",
+            Self::Small => "firmware-small",
+        }
+    }
+}
+
+impl App<'_> {
+    /// Builds the image.
+    pub fn build(&self) -> Result<PathBuf> {
+        let mut features = vec![self.board.name];
+        features.extend(self.log.then_some("log"));
+        features.extend(self.laps.then_some("laps"));
+        let environment = [
+            ("MOTE_PLAN", fs::canonicalize(self.plan)?.display().to_string()),
+            ("MOTE_SEED", self.samples.seed.to_string()),
+            ("MOTE_SAMPLE_COUNT", self.samples.count.to_string()),
+        ];
+        build("mote-infer", self.board, self.speed, &features.join(","), &environment)
+    }
+}
+
+/// Builds all programs of a device crate; the path of the one that is named like the crate, or
+/// would be.
+pub fn build(
+    package: &str,
+    board: &Board,
+    speed: Speed,
+    features: &str,
+    environment: &[(&str, String)],
+) -> Result<PathBuf> {
+    // A folder of its own: other compiler flags must not throw away what host builds have made.
+    let folder = target()?.join("device").join(board.cpu);
+    let (variable, flags) = board.rustflags();
+    run(cargo()
+        .args(["build", "--quiet", "--package", package, "--features", features])
+        .args(["--profile", speed.profile(), "--target", board.triple])
+        .arg("--target-dir")
+        .arg(&folder)
+        .env(variable, flags)
+        .envs(environment.iter().map(|(name, value)| (name, value))))?;
+    Ok(folder.join(board.triple).join(speed.profile()).join(package))
+}
+
+/// What an image occupies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Code, constants and initial values: everything that is flashed.
+    pub flash: u64,
+    /// Initialized and zeroed variables; the stack is not among them.
+    pub ram: u64,
+}
+
+pub fn sizes(image: &Path) -> Result<Sizes> {
+    let data = fs::read(image).with_context(|| format!("reading {}", image.display()))?;
+    let file = object::File::parse(&*data)?;
+    let mut sizes = Sizes { flash: 0, ram: 0 };
+    for section in file.sections() {
+        let SectionFlags::Elf { sh_flags } = section.flags() else { continue };
+        if sh_flags & u64::from(elf::SHF_ALLOC) == 0 {
+            continue;
+        }
+        let zeroed = section.kind() == SectionKind::UninitializedData;
+        if !zeroed {
+            sizes.flash += section.size();
+        }
+        if sh_flags & u64::from(elf::SHF_WRITE) != 0 {
+            sizes.ram += section.size();
+        }
+    }
+    Ok(sizes)
+}

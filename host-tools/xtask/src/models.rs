@@ -1,0 +1,110 @@
+//! Models by short name, and their conversion by the command-line tool.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use crate::{
+    board::Board,
+    workspace::{capture, cargo, data, root, run, target},
+};
+
+/// The networks of MLPerf Tiny: short name and file.
+pub const MLPERF: &[(&str, &str)] = &[
+    ("ad", "ad_int8.tflite"),
+    ("kws", "kws_int8.tflite"),
+    ("sww", "sww_int8.tflite"),
+    ("vww", "vww_int8.tflite"),
+    ("resnet8", "ic_resnet8_int8.tflite"),
+];
+
+/// The network that comes with the project.
+const BUNDLED: (&str, &str) = ("cifar10", "models/cifar10/cifar10_small.onnx");
+
+/// Where a model is, or why it is not.
+pub enum Found {
+    Here(Model),
+    Absent(String),
+}
+
+pub struct Model {
+    /// Short name, or the file's.
+    pub name: String,
+    pub path: PathBuf,
+}
+
+/// What `mote inspect --json` tells of a plan.
+#[derive(Deserialize)]
+pub struct Facts {
+    pub arena_bytes: u64,
+    pub state_bytes: u64,
+    pub weight_bytes: u64,
+    pub macs: u64,
+    pub steps: Vec<Step>,
+}
+
+#[derive(Deserialize)]
+pub struct Step {
+    pub name: String,
+    pub op: String,
+    pub kernel: String,
+    pub macs: u64,
+}
+
+/// A model by short name or by path.
+pub fn find(name: &str) -> Result<Found> {
+    if let Some((short, file)) = MLPERF.iter().find(|(short, _)| *short == name) {
+        let path = data().map(|data| data.join("mlperf-tiny").join(file)).filter(|path| path.is_file());
+        return Ok(match path {
+            Some(path) => Found::Here(Model { name: (*short).into(), path }),
+            None => Found::Absent(format!("{name}: {file} is not in the data folder (MOTE_DATA)")),
+        });
+    }
+    let path = if name == BUNDLED.0 { root().join(BUNDLED.1) } else { PathBuf::from(name) };
+    if !path.is_file() {
+        let known: Vec<_> = MLPERF.iter().map(|(short, _)| *short).chain([BUNDLED.0]).collect();
+        bail!("no model {name}: give a file, or one of {}", known.join(", "));
+    }
+    let stem = path.file_stem().context("a model without a name")?.to_string_lossy();
+    let name = if name == BUNDLED.0 { name.into() } else { stem.into_owned() };
+    Ok(Found::Here(Model { name, path }))
+}
+
+impl Model {
+    /// Converts the model for a board; a file that is a plan already is taken as it is.
+    pub fn convert(&self, board: &Board, extra: &[String]) -> Result<PathBuf> {
+        if self.path.extension().is_some_and(|extension| extension == "mote") {
+            return Ok(self.path.clone());
+        }
+        let folder = target()?.join("plans").join(board.core);
+        fs::create_dir_all(&folder)?;
+        let plan = folder.join(&self.name).with_extension("mote");
+        run(mote()
+            .arg("convert")
+            .arg(&self.path)
+            .arg("-o")
+            .arg(&plan)
+            .args(["--target", board.plan_target])
+            .args(extra)
+            .stdout(std::process::Stdio::null()))
+        .with_context(|| format!("converting {}", self.path.display()))?;
+        Ok(plan)
+    }
+}
+
+/// What the plan needs.
+pub fn facts(plan: &Path) -> Result<Facts> {
+    let text = capture(mote().arg("inspect").arg(plan).arg("--json"))?;
+    serde_json::from_str(&text).context("reading the answer of mote inspect --json")
+}
+
+/// The command-line tool.
+fn mote() -> std::process::Command {
+    let mut command = cargo();
+    command.args(["run", "--quiet", "--release", "--package", "mote-cli", "--"]);
+    command
+}

@@ -1,0 +1,100 @@
+//! Running many steps to the end: errors are collected, not stopped at the first.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+/// What one step found.
+#[derive(Default, Clone, Copy)]
+pub struct Tally {
+    pub passed: usize,
+    pub failed: usize,
+}
+
+/// The steps so far.
+#[derive(Default)]
+pub struct Steps {
+    done: Vec<Done>,
+}
+
+struct Done {
+    name: String,
+    outcome: Outcome,
+    took: Duration,
+}
+
+enum Outcome {
+    Counted(Tally),
+    Failed(anyhow::Error),
+    Skipped(String),
+}
+
+impl Steps {
+    /// Runs a step that holds or does not.
+    pub fn run(&mut self, name: &str, step: impl FnOnce() -> Result<()>) {
+        self.tests(name, || step().map(|()| Tally { passed: 1, failed: 0 }));
+    }
+
+    /// Runs a step that counts tests of its own.
+    pub fn tests(&mut self, name: &str, step: impl FnOnce() -> Result<Tally>) {
+        eprintln!("\n== {name}");
+        let begin = Instant::now();
+        let outcome = match step() {
+            Ok(tally) => Outcome::Counted(tally),
+            Err(error) => {
+                eprintln!("{name}: {error:#}");
+                Outcome::Failed(error)
+            }
+        };
+        self.done.push(Done { name: name.into(), outcome, took: begin.elapsed() });
+    }
+
+    /// Notes a step that can't be run here.
+    pub fn skip(&mut self, name: &str, reason: impl Into<String>) {
+        let reason = reason.into();
+        eprintln!("\n== {name}: skipped, {reason}");
+        self.done.push(Done { name: name.into(), outcome: Outcome::Skipped(reason), took: Duration::ZERO });
+    }
+
+    /// All tests of all steps; a step without tests of its own counts as one.
+    pub fn tally(&self) -> Tally {
+        let mut sum = Tally::default();
+        for done in &self.done {
+            match done.outcome {
+                Outcome::Counted(tally) => {
+                    sum.passed += tally.passed;
+                    sum.failed += tally.failed;
+                }
+                Outcome::Failed(_) => sum.failed += 1,
+                Outcome::Skipped(_) => {}
+            }
+        }
+        sum
+    }
+
+    /// Prints the summary; an error if anything failed.
+    pub fn finish(self) -> Result<()> {
+        println!("\nSummary");
+        for done in &self.done {
+            let (mark, text) = match &done.outcome {
+                Outcome::Counted(Tally { passed, failed: 0 }) => ("ok     ", format!("{passed} passed")),
+                Outcome::Counted(Tally { passed, failed }) => {
+                    ("FAILED ", format!("{passed} passed, {failed} failed"))
+                }
+                Outcome::Failed(error) => ("FAILED ", first_line(error)),
+                Outcome::Skipped(reason) => ("skipped", reason.clone()),
+            };
+            println!("  {mark} {:44} {:>6.1} s  {text}", done.name, done.took.as_secs_f32());
+        }
+        let Tally { passed, failed } = self.tally();
+        println!("{passed} passed, {failed} failed");
+        if failed > 0 {
+            bail!("{failed} failed");
+        }
+        Ok(())
+    }
+}
+
+fn first_line(error: &anyhow::Error) -> String {
+    format!("{error:#}").lines().next().unwrap_or_default().into()
+}

@@ -1,0 +1,108 @@
+//! `cargo xtask test`: everything that must hold before a change is merged.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::Stdio,
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    board::{BOARDS, Board},
+    golden,
+    image::{App, Samples, Speed},
+    lint, models,
+    models::{Found, MLPERF},
+    on_target, panics, setup,
+    steps::{Steps, Tally},
+    workspace::{cargo, shown},
+};
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// Random samples per network on the emulated microcontroller (the golden files hold 200)
+    #[arg(long, default_value_t = 10)]
+    samples: usize,
+}
+
+pub fn run(options: &Options) -> Result<()> {
+    let mut steps = Steps::default();
+    setup::add_steps(&mut steps);
+    lint::add_steps(&mut steps);
+    steps.tests("tests on the host", host_tests);
+    for board in BOARDS {
+        steps.tests(&format!("programs on {}", board.name), || on_target::run_all(board, ""));
+        networks(&mut steps, board, options.samples);
+    }
+    steps.finish()
+}
+
+/// The networks on an emulated board: outputs as the reference has them, and no way to a panic.
+fn networks(steps: &mut Steps, board: &Board, samples: usize) {
+    for (name, _) in MLPERF {
+        let step = format!("{name} on {}", board.name);
+        match models::find(name) {
+            Ok(Found::Here(model)) => steps.tests(&step, || golden::run(board, &model, samples)),
+            Ok(Found::Absent(reason)) => steps.skip(&step, reason),
+            Err(error) => steps.run(&step, || Err(error)),
+        }
+    }
+    for (name, _) in MLPERF.iter().chain([&("cifar10", "")]) {
+        let step = format!("no panic: {name} on {}", board.name);
+        match models::find(name) {
+            Ok(Found::Here(model)) => steps.run(&step, || {
+                let plan = model.convert(board, &[])?;
+                let samples = Samples { seed: 1, count: 1 };
+                let app = App { board, plan: &plan, samples, log: false, laps: false, speed: Speed::Fast };
+                panics::check(&app.build()?)
+            }),
+            Ok(Found::Absent(reason)) => steps.skip(&step, reason),
+            Err(error) => steps.run(&step, || Err(error)),
+        }
+    }
+}
+
+/// All tests that cargo knows, with their output, counted.
+fn host_tests() -> Result<Tally> {
+    let mut cargo = cargo();
+    cargo.args(["test", "--release", "--workspace", "--no-fail-fast"]).stdout(Stdio::piped());
+    let mut child = cargo.spawn()?;
+    let mut tally = Tally::default();
+    for line in BufReader::new(child.stdout.take().context("cargo has no output")?).lines() {
+        let line = line?;
+        if let Some(result) = parse(&line) {
+            tally.passed += result.passed;
+            tally.failed += result.failed;
+        }
+        println!("{line}");
+    }
+    let status = child.wait()?;
+    if !status.success() && tally.failed == 0 {
+        bail!("{status}: {}", shown(&cargo)); // did not compile, or a test program crashed
+    }
+    Ok(tally)
+}
+
+/// Reads `test result: ok. 5 passed; 0 failed; ...`.
+fn parse(line: &str) -> Option<Tally> {
+    let mut numbers = line
+        .strip_prefix("test result: ")?
+        .split_once(". ")?
+        .1
+        .split("; ")
+        .map(|part| part.split(' ').next().and_then(|number| number.parse().ok()));
+    Some(Tally { passed: numbers.next()??, failed: numbers.next()?? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_tests() {
+        let line = "test result: FAILED. 12 passed; 3 failed; 1 ignored; 0 measured; 0 filtered out";
+        let tally = parse(line).unwrap_or_default();
+        assert_eq!((tally.passed, tally.failed), (12, 3));
+        assert!(parse("test plan::parses ... ok").is_none());
+    }
+}
