@@ -79,7 +79,7 @@ fn run_one(board: &Board, image: &Path, expectation: &Path) -> Result<()> {
 fn told(expected: &str, outcome: &Outcome, image: &Path) -> Result<String> {
     let mut text = String::new();
     for line in &outcome.log {
-        writeln!(text, "log {line}")?;
+        writeln!(text, "log {}", line.replace('\n', " "))?;
     }
     let asked: Vec<_> = expected.lines().filter_map(|line| line.strip_prefix("count ")).collect();
     let sections = outcome.counts.as_ref().map_or(&[][..], |counts| &counts.sections);
