@@ -4,6 +4,7 @@
 //! all offending nodes at once, each with the reason and the nearest thing that would work.
 
 pub mod onnx;
+pub mod tflite;
 
 use crate::graph::Graph;
 use std::fmt;
