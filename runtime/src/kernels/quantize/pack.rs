@@ -32,7 +32,7 @@ pub struct RequantizeS8<'a> {
     pub in_zero_point: i32,
     /// The input tensor is `u8`, not `i8`.
     pub in_unsigned: bool,
-    /// One factor, `s_in / s_out`; clamp as for the output's type.
+    /// One factor, `s_in / s_out`; clamp as for the output's type. TFLite's reference rounds twice (`DOUBLE`).
     pub requant: &'a Requant,
 }
 

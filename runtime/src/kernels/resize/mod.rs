@@ -49,7 +49,11 @@ pub const fn check_bilinear_f32(step: &StepView<'_>) -> Result<(), Fault> {
 
 pub const fn check_bilinear_s8(step: &StepView<'_>) -> Result<(), Fault> {
     match check(step, 2, 2) {
-        Ok(_) if step.is(0, DType::I8) && step.is(1, DType::I8) => Ok(()),
+        Ok(args) if step.is(0, DType::I8) && step.is(1, DType::I8) => {
+            let limit = ONE as u16 + 1;
+            let parts = table_fits(step, 1, args.out_width, limit);
+            if parts && table_fits(step, 3, args.out_height, limit) { Ok(()) } else { Err(Fault::Range) }
+        }
         Ok(_) => Err(Fault::Shape),
         Err(fault) => Err(fault),
     }
