@@ -3,8 +3,8 @@
 
 use super::Changes;
 use super::edit::Editor;
-use super::linear::{Linear, with_channel_constant};
-use crate::graph::{Activation, BinaryFn, Graph, Node, Op, TensorId};
+use super::linear::{Linear, into_layers_after, with_channel_constant};
+use crate::graph::{Activation, BinaryFn, Graph, Node, Op, ReduceFn, Tensor, TensorId};
 
 pub fn run(graph: &mut Graph) -> Changes {
     let mut changes = Changes::new("fold_scale");
@@ -22,10 +22,11 @@ pub fn run(graph: &mut Graph) -> Changes {
 
 type Rule = fn(&mut Editor, usize) -> Option<()>;
 
-const RULES: [(&str, Rule); 4] = [
+const RULES: [(&str, Rule); 5] = [
     ("into the layer before", into_layer_before),
     ("into layer norm", into_layer_norm),
     ("into the layer after", into_layer_after),
+    ("past a mean", past_mean),
     ("two into one", merge),
 ];
 
@@ -81,16 +82,39 @@ fn into_layer_norm(editor: &mut Editor, slot: usize) -> Option<()> {
 fn into_layer_after(editor: &mut Editor, slot: usize) -> Option<()> {
     let node = editor.node(slot)?;
     let (x, factor) = scaling(editor, node)?;
-    let &output = node.outputs.first()?;
-    if node.activation != Activation::None || !editor.is_private(output) {
+    let &output = node.outputs.first().filter(|_| node.activation == Activation::None)?;
+    into_layers_after(editor, output, x, &factor, &vec![0.0; factor.len()])
+}
+
+/// The mean of a product is the product of the mean: fewer elements, and perhaps a layer behind.
+fn past_mean(editor: &mut Editor, slot: usize) -> Option<()> {
+    scaling(editor, editor.node(slot)?)?;
+    move_past_mean(editor, slot)
+}
+
+/// Lets a mean over positions read the first dynamic operand of `slot`, a binary node with a constant per channel,
+/// and puts that node behind the mean.
+pub(super) fn move_past_mean(editor: &mut Editor, slot: usize) -> Option<()> {
+    let node = editor.node(slot)?.clone();
+    let (&[a, b], &[output]) = (&node.inputs[..], &node.outputs[..]) else { return None };
+    let (x, c) = if editor.tensor(b).is_constant() { (a, b) } else { (b, a) };
+    let &mean_slot = editor.readers(output).first().filter(|_| editor.is_private(output))?;
+    let mean = editor.node(mean_slot)?.clone();
+    let rank = editor.shape(output).len();
+    let over_positions =
+        matches!(&mean.op, Op::Reduce { function: ReduceFn::Mean, axes, .. } if !axes.contains(&(rank - 1)));
+    let plain = node.activation == Activation::None && mean.activation == Activation::None;
+    if !over_positions || !plain || !editor.all_float(&mean) {
         return None;
     }
-    let &reader = editor.readers(output).first()?;
-    let only_operand = editor.node(reader)?.inputs.iter().position(|&id| id == output)? == 0
-        && editor.node(reader)?.inputs.iter().filter(|&&id| id == output).count() == 1;
-    let linear = Linear::at(editor, reader).filter(|_| only_operand)?;
-    linear.scale_columns(editor, &factor, &vec![0.0; factor.len()]).then_some(())?;
-    editor.update(reader, |node| node.inputs[0] = x);
+    let &result = mean.outputs.first()?;
+    // The constant must not add axes to the smaller result.
+    let length = editor.tensor(c).len();
+    let c = editor.reshaped(&node, c, &[length]);
+    let reduced = editor.add_tensor(Tensor { data: None, ..editor.tensor(result).clone() });
+    editor.update(mean_slot, |mean| (mean.inputs, mean.outputs) = (vec![x], vec![reduced]));
+    let inputs = if x == a { vec![reduced, c] } else { vec![c, reduced] };
+    editor.update(slot, |node| (node.inputs, node.outputs) = (inputs, vec![result]));
     Some(())
 }
 
@@ -114,7 +138,7 @@ fn merge(editor: &mut Editor, slot: usize) -> Option<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{DType, Data, PoolKind, Quant, Tensor};
+    use crate::graph::{DType, Data, PoolKind, Quant};
     use crate::passes::testing::{Build, check, count};
 
     #[test]
@@ -141,6 +165,28 @@ mod tests {
             let y = b.conv(x, columns, 3, 1, 1);
             assert_eq!(check(b.finish(&[y]), run).nodes.len(), 1);
         }
+    }
+
+    #[test]
+    fn normalisation_before_a_mean_folds_into_the_classifier() {
+        let mut b = Build::new();
+        let x = b.input(&[1, 4, 4, 3]);
+        let x = b.unary(crate::graph::UnaryFn::Tanh, x);
+        let g = b.constant(&[1, 1, 1, 3], 4);
+        let x = b.binary(BinaryFn::Mul, x, g);
+        let c = b.constant(&[3], 5);
+        let x = b.binary(BinaryFn::Sub, c, x);
+        let x = b.reduce(ReduceFn::Mean, x, &[1, 2], false);
+        let y = b.dense(x, 2, 1);
+        let graph = check(b.finish(&[y]), |graph| {
+            for _ in 0..3 {
+                crate::passes::fuse_bias::run(graph);
+                run(graph);
+            }
+            run(graph)
+        });
+        let names: Vec<_> = graph.nodes.iter().map(|node| node.op.name()).collect();
+        assert_eq!(names, ["tanh", "mean", "dense"]);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 
 use super::Changes;
 use super::edit::Editor;
-use super::linear::{Linear, with_channel_constant};
+use super::fold_scale::move_past_mean;
+use super::linear::{Linear, into_layers_after, with_channel_constant};
 use crate::graph::{Activation, BinaryFn, Graph, Node, Op, TensorId};
 
 pub fn run(graph: &mut Graph) -> Changes {
@@ -22,10 +23,11 @@ pub fn run(graph: &mut Graph) -> Changes {
 
 type Rule = fn(&mut Editor, usize) -> Option<()>;
 
-const RULES: [(&str, Rule); 4] = [
+const RULES: [(&str, Rule); 5] = [
     ("into the layer before", into_layer_before),
     ("into layer norm", into_layer_norm),
     ("into the layer after", into_layer_after),
+    ("past a mean", past_mean),
     ("two into one", merge),
 ];
 
@@ -77,18 +79,14 @@ fn into_layer_norm(editor: &mut Editor, slot: usize) -> Option<()> {
 fn into_layer_after(editor: &mut Editor, slot: usize) -> Option<()> {
     let node = editor.node(slot)?;
     let (x, sign, shift) = shifting(editor, node)?;
-    let &output = node.outputs.first()?;
-    if node.activation != Activation::None || !editor.is_private(output) {
-        return None;
-    }
-    let &reader = editor.readers(output).first()?;
-    let inputs = &editor.node(reader)?.inputs;
-    let only_operand =
-        inputs.first() == Some(&output) && inputs.iter().filter(|&&id| id == output).count() == 1;
-    let linear = Linear::at(editor, reader).filter(|_| only_operand)?;
-    linear.scale_columns(editor, &vec![sign; shift.len()], &shift).then_some(())?;
-    editor.update(reader, |node| node.inputs[0] = x);
-    Some(())
+    let &output = node.outputs.first().filter(|_| node.activation == Activation::None)?;
+    into_layers_after(editor, output, x, &vec![sign; shift.len()], &shift)
+}
+
+/// The mean of a sum with a constant is the sum with the mean.
+fn past_mean(editor: &mut Editor, slot: usize) -> Option<()> {
+    shifting(editor, editor.node(slot)?)?;
+    move_past_mean(editor, slot)
 }
 
 /// `(x + a) + b` is `x + (a + b)`.

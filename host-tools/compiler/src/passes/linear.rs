@@ -44,19 +44,23 @@ impl Linear {
         self.replace(editor, scale.iter().any(|&s| s != 1.0).then(|| scaled.collect()), Some(bias));
     }
 
-    /// Takes up an input of the form `x * scale + shift`, per input channel. Answers whether it could: padding
-    /// is not shifted.
-    pub fn scale_columns(&self, editor: &mut Editor, scale: &[f64], shift: &[f64]) -> bool {
+    /// Whether an input of the form `x * scale + shift`, per input channel, can be taken up: padding is not shifted.
+    fn takes_columns(&self, editor: &Editor, channels: usize, shifts: bool) -> bool {
         let Some(node) = editor.node(self.slot) else { return false };
         let (groups, padded) = match &node.op {
             Op::Conv { groups, spatial } => (*groups, spatial.pad != [(0, 0); 3]),
             _ => (1, false),
         };
-        let Some(&depth) = editor.shape(node.inputs[1]).last() else { return false };
+        let depth = editor.shape(node.inputs[1]).last().copied().unwrap_or(0);
+        groups > 0 && depth * groups == channels && self.rows.is_multiple_of(groups) && !(padded && shifts)
+    }
+
+    /// Takes up `x * scale + shift`; [`Linear::takes_columns`] has agreed.
+    fn scale_columns(&self, editor: &mut Editor, scale: &[f64], shift: &[f64]) {
+        let Some(node) = editor.node(self.slot) else { return };
+        let groups = if let Op::Conv { groups, .. } = node.op { groups } else { 1 };
+        let depth = scale.len() / groups;
         let shifts = shift.iter().any(|&t| t != 0.0);
-        if depth * groups != scale.len() || !self.rows.is_multiple_of(groups) || padded && shifts {
-            return false;
-        }
         let length = self.weights.len() / self.rows;
         let channel = |i: usize| i / length / (self.rows / groups) * depth + i % depth;
         let mut bias: Vec<f64> =
@@ -68,7 +72,16 @@ impl Linear {
         }
         let bias = shifts.then(|| bias.into_iter().map(|b| b as f32).collect());
         self.replace(editor, Some(weights), bias);
-        true
+    }
+
+    /// Adds the weights and bias of `other`, which has the same shape.
+    pub fn add(&self, editor: &mut Editor, other: &Linear) {
+        let weights = self.weights.iter().zip(&other.weights).map(|(a, b)| a + b).collect();
+        let bias = match (&self.bias, &other.bias) {
+            (Some(a), Some(b)) => Some(a.iter().zip(b).map(|(a, b)| a + b).collect()),
+            (a, b) => a.clone().or_else(|| b.clone()),
+        };
+        self.replace(editor, Some(weights), bias);
     }
 
     pub fn rows(&self) -> usize {
@@ -93,6 +106,33 @@ impl Linear {
         }
         editor.update(self.slot, |node| node.inputs = inputs);
     }
+}
+
+/// Lets the layers that read `output`, which is `x * scale + shift` per channel, compute it themselves and read `x`.
+/// Nobody else may read it.
+pub(crate) fn into_layers_after(
+    editor: &mut Editor,
+    output: TensorId,
+    x: TensorId,
+    scale: &[f64],
+    shift: &[f64],
+) -> Option<()> {
+    let readers = editor.readers(output);
+    if readers.is_empty() || editor.is_output(output) {
+        return None;
+    }
+    let shifts = shift.iter().any(|&t| t != 0.0);
+    let layers: Vec<Linear> = readers.iter().map(|&slot| Linear::at(editor, slot)).collect::<Option<_>>()?;
+    for layer in &layers {
+        let inputs = &editor.node(layer.slot)?.inputs;
+        let once = inputs.first() == Some(&output) && inputs.iter().filter(|&&id| id == output).count() == 1;
+        (once && layer.takes_columns(editor, scale.len(), shifts)).then_some(())?;
+    }
+    for layer in &layers {
+        layer.scale_columns(editor, scale, shift);
+        editor.update(layer.slot, |node| node.inputs[0] = x);
+    }
+    Some(())
 }
 
 /// A constant operand as one number per last-axis channel of a result of the given shape; `None` if it varies

@@ -7,7 +7,8 @@
 //! * [`legalize`], [`fold`], [`share`]: canonical forms, constants, common subexpressions.
 //! * [`layout`]: transpositions cancelled and moved.
 //! * [`recognise`]: activation functions and norms that were written out.
-//! * [`fold_batch_norm`], [`fold_scale`], [`fuse_bias`], [`fuse_pad`], [`fuse_activation`]: into the layers.
+//! * [`fold_batch_norm`], [`fold_scale`], [`fuse_bias`], [`merge_layers`], [`fuse_pad`], [`fuse_activation`]:
+//!   into the layers.
 //! * [`patterns`]: groups that stay, but have a name.
 
 mod edit;
@@ -20,6 +21,9 @@ pub mod fuse_pad;
 pub mod layout;
 pub mod legalize;
 mod linear;
+pub mod merge_layers;
+#[cfg(test)]
+mod networks;
 pub mod patterns;
 pub mod recognise;
 mod report;
@@ -50,7 +54,8 @@ pub fn optimize(graph: &mut Graph) -> Report {
 type Pass = fn(&mut Graph) -> Changes;
 
 const EARLY: [Pass; 5] = [legalize::run, fold::run, share::run, layout::run, recognise::run];
-const FOLDING: [Pass; 4] = [fold_batch_norm::run, fold_scale::run, fuse_bias::run, fuse_pad::run];
+const FOLDING: [Pass; 5] =
+    [fold_batch_norm::run, fold_scale::run, fuse_bias::run, merge_layers::run, fuse_pad::run];
 
 /// More rounds than any network needs: each moves transpositions as far as they go.
 const MOST_ROUNDS: usize = 64;
