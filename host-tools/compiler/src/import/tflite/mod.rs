@@ -5,6 +5,10 @@
 //! numbers). The file may be hostile: every index, shape and length is checked, and memory is bounded by the
 //! file's length.
 //!
+//! Rounding of int8 nodes follows the format's reference kernels, as measured on random operands: single for
+//! FULLY_CONNECTED (constant or computed weights, one scale or many), double for everything else that
+//! requantizes (CONV_2D, BATCH_MATMUL, ADD, SUB, MUL, MEAN, LEAKY_RELU, QUANTIZE).
+//!
 //! * `read`: shapes, types, quantization and data of the file's tensors; `sparse`: sparse constants.
 //! * `build`: the graph under construction; `fold`: constant operands.
 //! * `conv`, `elementwise`, `shape`, `slice`, `quantization`: the operators; `activation`: fused ones.
@@ -202,6 +206,7 @@ fn translator(code: B) -> Option<Translator> {
         B::RANGE => shape::range,
         B::TRANSPOSE => shape::transpose,
         B::BROADCAST_TO => shape::broadcast_to,
+        B::DEPTH_TO_SPACE | B::SPACE_TO_DEPTH => shape::block_to_depth,
         B::PAD | B::PADV2 => shape::pad,
         B::RESIZE_BILINEAR | B::RESIZE_NEAREST_NEIGHBOR => shape::resize,
         B::CONCATENATION => slice::concatenation,

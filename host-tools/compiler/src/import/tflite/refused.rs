@@ -73,9 +73,6 @@ pub(super) fn unknown_operator(code: B, custom: Option<&str>) -> Refused {
             ("box suppression is not supported", "end the model at the raw boxes and scores")
         }
         B::LOG_SOFTMAX => ("log-softmax is not supported", "SOFTMAX, and the logarithm outside of the model"),
-        B::DEPTH_TO_SPACE | B::SPACE_TO_DEPTH => {
-            ("moving of depth to space is not supported", "RESHAPE, TRANSPOSE, RESHAPE")
-        }
         B::BATCH_TO_SPACE_ND | B::SPACE_TO_BATCH_ND => {
             ("moving of space to batches is not supported", "CONV_2D with dilation")
         }

@@ -250,6 +250,45 @@ pub(super) fn resize(b: &mut Builder<'_>, node: &FileNode<'_>) -> Result<(), Ref
     b.emit(Step::new(Op::Resize { mode, coordinates }, [x]), target).map(|_| ())
 }
 
+/// Blocks of pixels to channels and back, as a transposition between two reshapes.
+pub(super) fn block_to_depth(b: &mut Builder<'_>, node: &FileNode<'_>) -> Result<(), Refused> {
+    let to_space = node.code == B::DEPTH_TO_SPACE;
+    let block = if to_space {
+        node.op.builtin_options_as_depth_to_space_options().map(|o| o.block_size())
+    } else {
+        node.op.builtin_options_as_space_to_depth_options().map(|o| o.block_size())
+    };
+    let Some(n) = block.and_then(|n| usize::try_from(n).ok()).filter(|n| (1..=4096).contains(n)) else {
+        return refuse("its block size is missing or wrong");
+    };
+    let x = b.input(node, 0)?;
+    let &[batch, rows, columns, channels] = b.shape(x) else {
+        return refuse(format!("its input has shape {:?} instead of four axes", b.shape(x)));
+    };
+    let divides = match to_space {
+        true => channels.is_multiple_of(n * n),
+        false => rows.is_multiple_of(n) && columns.is_multiple_of(n),
+    };
+    if !divides {
+        return refuse(format!("{:?} does not divide into blocks of {n}", b.shape(x)));
+    }
+    // Both directions swap the two inner axes of four: in a block, rows lie outside of columns.
+    let (split, shape) = if to_space {
+        let rest = channels / (n * n);
+        ([batch * rows, columns, n, n * rest], [batch, rows * n, columns * n, rest])
+    } else {
+        let (rows, columns) = (rows / n, columns / n);
+        ([batch * rows, n, columns, n * channels], [batch, rows, columns, n * n * channels])
+    };
+    let target = b.output(node, 0, &shape)?;
+    b.same_quant(&[x], &target.tensor)?;
+    let blocks = b.between(node, "blocks", &split, x);
+    let blocks = b.emit(Step::new(Op::Reshape, [x]), blocks)?;
+    let swapped = b.between(node, "swapped", &[split[0], split[2], split[1], split[3]], x);
+    let swapped = b.emit(Step::new(Op::Transpose { perm: vec![0, 2, 1, 3] }, [blocks]), swapped)?;
+    b.emit(Step::new(Op::Reshape, [swapped]), target).map(|_| ())
+}
+
 /// Numpy's rule.
 pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, Refused> {
     let rank = a.len().max(b.len());

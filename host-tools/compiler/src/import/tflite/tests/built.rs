@@ -478,3 +478,28 @@ fn lengths_are_checked() {
     assert!(list[0].reason.contains("20 bytes"), "{list:?}");
     assert!(list[1].reason.contains("too large"), "{list:?}");
 }
+
+#[test]
+fn depth_moves_to_space_and_back() {
+    let mut w = Writer::default();
+    let x = w.float("x", &[1, 1, 2, 8]);
+    let (space, y) = (w.float("space", &[1, 2, 4, 2]), w.float("y", &[1, 1, 2, 8]));
+    w.node(
+        B::DEPTH_TO_SPACE,
+        &[x],
+        &[space],
+        options!(DepthToSpaceOptions, DepthToSpaceOptionsArgs { block_size: 2 }),
+    );
+    w.node(
+        B::SPACE_TO_DEPTH,
+        &[space],
+        &[y],
+        options!(SpaceToDepthOptions, SpaceToDepthOptionsArgs { block_size: 2 }),
+    );
+    (w.inputs, w.outputs) = (vec![x], vec![space, y]);
+    let g = graph(&w);
+    let numbers: Vec<f32> = (0..16).map(|i| i as f32).collect();
+    let results = crate::graph::eval::evaluate(&g, &[Data::F32(numbers.clone().into())]).unwrap();
+    assert_eq!(results[0].to_f32(), [0., 1., 2., 3., 8., 9., 10., 11., 4., 5., 6., 7., 12., 13., 14., 15.]);
+    assert_eq!(results[1].to_f32(), numbers);
+}

@@ -2,7 +2,8 @@
 
 use super::super::import;
 use super::shared_data;
-use crate::graph::{Activation, DType, Graph, Node, Op, Rounding};
+use crate::graph::eval::evaluate_all;
+use crate::graph::{Activation, DType, Data, Graph, Node, Op, Rounding};
 use crate::import::Imported;
 
 fn load(name: &str) -> Option<Imported> {
@@ -88,4 +89,71 @@ fn keyword_spotting_begins_with_an_asymmetric_window() {
     let Op::Conv { groups, .. } = &graph.nodes[1].op else { panic!("{:?}", graph.nodes[1].op) };
     assert_eq!(*groups, 64);
     assert_eq!(graph.tensor(graph.nodes[1].inputs[1]).shape, [64, 1, 3, 3, 1]);
+}
+
+/// Imports whatever files `MOTE_TFLITE_FILES` names (separated by colons) and prints what they hold.
+///
+/// If `MOTE_TFLITE_ORACLE` names a folder with, per file, a folder of another runtime's tensors (`in0.bin`,
+/// `in1.bin`, .. and `t<index>.bin`, raw), the evaluated graph is compared with them tensor by tensor.
+#[test]
+#[ignore = "for looking at files by hand"]
+fn report_on_files() {
+    let paths = std::env::var("MOTE_TFLITE_FILES").unwrap_or_default();
+    for path in paths.split(':').filter(|path| !path.is_empty()) {
+        match std::fs::read(path).map(|bytes| import(&bytes)) {
+            Err(error) => println!("{path}: {error}"),
+            Ok(Err(error)) => println!("{path}: {error}"),
+            Ok(Ok(imported)) => {
+                let graph = &imported.graph;
+                let shapes = |ids: &[crate::graph::TensorId]| -> Vec<Vec<usize>> {
+                    ids.iter().map(|&id| graph.tensor(id).shape.clone()).collect()
+                };
+                let (inputs, outputs) = (shapes(&graph.inputs), shapes(&graph.outputs));
+                println!("{path}: {} nodes, {} MACs", graph.nodes.len(), macs(graph));
+                println!("  {inputs:?} -> {outputs:?}");
+                if let Ok(root) = std::env::var("MOTE_TFLITE_ORACLE") {
+                    let name = path.rsplit('/').next().unwrap_or(path);
+                    compare(&imported, &format!("{root}/{name}"));
+                }
+            }
+        }
+    }
+}
+
+/// Largest difference, relative to the tensor's range (float) or in steps (int8), over all tensors.
+fn compare(imported: &Imported, folder: &str) {
+    let Imported { graph, source_index } = imported;
+    let read = |file: String, dtype: DType| -> Option<Data> {
+        let bytes = std::fs::read(format!("{folder}/{file}")).ok()?;
+        Some(match dtype {
+            DType::F32 => {
+                Data::F32(bytes.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect())
+            }
+            _ => Data::I8(bytes.iter().map(|&b| b as i8).collect()),
+        })
+    };
+    let given = graph.inputs.iter().enumerate();
+    let given: Option<Vec<Data>> =
+        given.map(|(k, &id)| read(format!("in{k}.bin"), graph.tensor(id).dtype)).collect();
+    let Some(given) = given else { return println!("  nothing to compare with") };
+    let all = evaluate_all(graph, &given).unwrap();
+    let (mut worst, mut compared) = ((0.0f32, ""), 0);
+    for (id, own) in all.iter().enumerate().filter(|&(id, _)| !graph.tensors[id].is_constant()) {
+        let tensor = &graph.tensors[id];
+        let Some(index) = source_index[id] else { continue };
+        let (Some(own), Some(other)) = (own, read(format!("t{index}.bin"), tensor.dtype)) else { continue };
+        let (a, b) = (own.to_f32(), other.to_f32());
+        if a.len() != b.len() {
+            println!("  {}: {} and {} elements", tensor.name, a.len(), b.len());
+            continue;
+        }
+        let range = b.iter().fold(0f32, |m, x| m.max(x.abs())).max(1e-6);
+        let scale = if tensor.dtype == DType::F32 { range } else { 1.0 };
+        let difference = a.iter().zip(&b).fold(0f32, |m, (x, y)| m.max((x - y).abs())) / scale;
+        compared += 1;
+        if difference > worst.0 {
+            worst = (difference, &tensor.name);
+        }
+    }
+    println!("  {compared} tensors compared, largest difference {:e} at {}", worst.0, worst.1);
 }

@@ -211,6 +211,7 @@ fn write_csr<'f>(
 macro_rules! options {
     ($table:ident, $args:ident { $($field:ident: $value:expr),* $(,)? }) => {
         Some(Box::new(move |f: &mut flatbuffers::FlatBufferBuilder<'static>| {
+            #[allow(clippy::needless_update)]
             let args = tract_tflite::tflite::$args { $($field: $value,)* ..Default::default() };
             let table = tract_tflite::tflite::$table::create(f, &args);
             (tract_tflite::tflite::BuiltinOptions::$table, table.as_union_value())
