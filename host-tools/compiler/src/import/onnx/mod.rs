@@ -27,6 +27,9 @@ mod reader;
 mod shaping;
 mod walk;
 
+#[cfg(test)]
+mod tests;
+
 use super::{ImportError, Imported};
 use std::collections::BTreeMap;
 

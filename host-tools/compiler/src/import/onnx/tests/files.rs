@@ -1,0 +1,31 @@
+//! Real networks from the folder that the environment variable `MOTE_CACHE` names (`vision/*.onnx`).
+
+use crate::graph::Op;
+use crate::import::onnx::{OnnxOptions, import};
+
+#[test]
+fn vision_networks() {
+    let Some(folder) = std::env::var_os("MOTE_CACHE") else {
+        eprintln!("skipped: MOTE_CACHE names no folder");
+        return;
+    };
+    let Ok(entries) = std::fs::read_dir(std::path::Path::new(&folder).join("vision")) else {
+        eprintln!("skipped: MOTE_CACHE holds no folder `vision`");
+        return;
+    };
+    let mut failures = Vec::new();
+    for path in entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "onnx")) {
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        match import(&bytes, &OnnxOptions::default()) {
+            Ok(imported) => {
+                let graph = imported.graph;
+                let mut counts = std::collections::BTreeMap::new();
+                graph.nodes.iter().for_each(|n| *counts.entry(n.op.name()).or_insert(0) += 1);
+                eprintln!("{}: {} nodes {counts:?}", path.display(), graph.nodes.len());
+                assert!(graph.nodes.iter().any(|n| matches!(n.op, Op::Conv { .. })));
+            }
+            Err(e) => failures.push(format!("{}: {e}", path.display())),
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
