@@ -1,5 +1,7 @@
 //! The operators of a [`Graph`](super::Graph) and their attributes.
 
+use std::sync::Arc;
+
 /// What a node computes. The operands of each operator are listed in order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
@@ -13,6 +15,8 @@ pub enum Op {
     Binary(BinaryFn),
     /// `x`: elementwise.
     Unary(UnaryFn),
+    /// `x` (int8): the code at `code + 128` of 256 codes; an int8 function that is no single [`UnaryFn`].
+    Lookup { table: Arc<[i8]> },
     /// `x, slope`: `x` where positive, `slope * x` elsewhere; the slope broadcasts.
     Prelu,
     /// `x`: pooling over time, rows and columns.
@@ -60,6 +64,7 @@ impl Op {
             Op::MatMul { .. } => "matmul",
             Op::Binary(f) => f.name(),
             Op::Unary(f) => f.name(),
+            Op::Lookup { .. } => "lookup",
             Op::Prelu => "prelu",
             Op::Pool { kind: PoolKind::Max, .. } => "max_pool",
             Op::Pool { kind: PoolKind::Average { .. }, .. } => "average_pool",

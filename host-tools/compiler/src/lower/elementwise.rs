@@ -124,6 +124,19 @@ pub(super) fn unary(cx: &mut Context<'_>) -> Result<(), Refused> {
     Ok(())
 }
 
+pub(super) fn lookup(cx: &mut Context<'_>) -> Result<(), Refused> {
+    let Op::Lookup { table } = &cx.node.op else { return Err("not a table".into()) };
+    let (x, output) = (cx.input(0)?, cx.output()?);
+    let table: &[i8; 256] = table[..].try_into().map_err(|_| format!("a table of {} codes", table.len()))?;
+    if (cx.dtype(x), cx.dtype(output)) != (DType::I8, DType::I8) {
+        return Err("a table of int8 codes for another element type".into());
+    }
+    let packed = LutS8 { table }.pack();
+    let (input, output) = (cx.flat(x), cx.flat(output));
+    cx.push(0, packed, vec![input], output, vec![true]);
+    Ok(())
+}
+
 /// Codes of `function` for all input codes.
 fn table(
     cx: &Context<'_>,

@@ -131,6 +131,7 @@ fn lower_node(cx: &mut Context<'_>) -> Result<(), Refused> {
         Op::MatMul { .. } => conv::matmul(cx),
         Op::Binary(_) => elementwise::binary(cx),
         Op::Unary(_) => elementwise::unary(cx),
+        Op::Lookup { .. } => elementwise::lookup(cx),
         Op::Prelu => elementwise::prelu(cx),
         Op::Pool { .. } => pool::pool(cx),
         Op::Reduce { .. } => pool::reduce(cx),

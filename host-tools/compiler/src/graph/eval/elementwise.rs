@@ -3,11 +3,24 @@
 use super::movement::Indices;
 use super::{Array, Outcome};
 use crate::graph::shape::{aligned, broadcast, strides};
-use crate::graph::{BinaryFn, UnaryFn};
+use crate::graph::{BinaryFn, Tensor, UnaryFn};
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
 pub(super) fn unary(function: UnaryFn, x: &Array) -> Array {
     Array { shape: x.shape.clone(), values: x.values.iter().map(|&x| unary_value(function, x)).collect() }
+}
+
+/// Codes by a table; scales of both sides only carry the codes in and out of the array.
+pub(super) fn lookup(x: &Array, from: &Tensor, table: &[i8], to: &Tensor) -> Outcome {
+    let uniform =
+        |t: &Tensor| t.quant.as_ref().and_then(|q| q.uniform()).ok_or("a table needs quantized operands");
+    let ((s_in, z_in), (s_out, z_out)) = (uniform(from)?, uniform(to)?);
+    let value = |&x: &f64| {
+        let code = (x / f64::from(s_in)).round() + f64::from(z_in);
+        let y = table.get((code + 128.0) as usize).ok_or("a code outside of the table")?;
+        Ok(f64::from(s_out) * (f64::from(*y) - f64::from(z_out)))
+    };
+    Ok(Array { shape: x.shape.clone(), values: x.values.iter().map(value).collect::<Result<_, _>>()? })
 }
 
 pub(super) fn binary(function: BinaryFn, a: &Array, b: &Array) -> Outcome {

@@ -213,6 +213,10 @@ fn dispatch(
         }
         Op::Binary(function) => elementwise::binary(*function, get(0)?, get(1)?),
         Op::Unary(function) => Ok(elementwise::unary(*function, get(0)?)),
+        Op::Lookup { table } => {
+            let operand = operands.first().ok_or("an operand is missing")?;
+            elementwise::lookup(operand.array, operand.tensor, table, output)
+        }
         Op::Prelu => elementwise::prelu(get(0)?, get(1)?),
         Op::Pool { kind, spatial } => window::pool(get(0)?, *kind, spatial, shape),
         Op::Reduce { function, axes, keep_dims } => algebra::reduce(get(0)?, *function, axes, *keep_dims),

@@ -11,7 +11,8 @@
 //!   are channels last too.
 //! * **Numbers.** Half, bfloat and double precision are read as `f32`. `uint8` codes are shifted to `int8`, also
 //!   where they are an input or an output of the graph.
-//! * **Quantized networks (QDQ).** Translation leaves `Quantize` and `Dequantize` nodes.
+//! * **Quantized networks (QDQ).** Translation leaves `Quantize` and `Dequantize` nodes; then [`qdq`] finds the
+//!   operators that can compute with integers between them. Inputs and outputs keep the file's element type.
 //! * **Refusals.** Nodes without a translation are collected and listed together. Dead nodes are ignored.
 //!
 //! Files may be hostile: shapes are bounded and computed with checks, and constants made while importing may not
@@ -23,6 +24,7 @@ mod importer;
 mod literal;
 mod numeric;
 mod ops;
+mod qdq;
 mod reader;
 mod shaping;
 mod walk;
@@ -57,6 +59,7 @@ impl Default for OnnxOptions {
 pub fn import(bytes: &[u8], options: &OnnxOptions) -> Result<Imported, ImportError> {
     let (model, opset) = reader::read(bytes)?;
     let graph = walk::translate(reader::graph(&model)?, opset, bytes.len(), options)?;
+    let graph = border::without_dead_nodes(qdq::fuse(graph));
     graph.validate()?;
     let source_index = vec![None; graph.tensors.len()];
     Ok(Imported { graph, source_index })

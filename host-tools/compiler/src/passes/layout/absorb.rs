@@ -105,6 +105,13 @@ pub fn operand_is_free(editor: &Editor, id: TensorId, result: &Tensor, perm: &[u
 pub fn is_elementwise(op: &Op) -> bool {
     matches!(
         op,
-        Op::Unary(_) | Op::Binary(_) | Op::Prelu | Op::Quantize | Op::Dequantize | Op::Requantize | Op::Cast
+        Op::Unary(_)
+            | Op::Lookup { .. }
+            | Op::Binary(_)
+            | Op::Prelu
+            | Op::Quantize
+            | Op::Dequantize
+            | Op::Requantize
+            | Op::Cast
     )
 }

@@ -1,7 +1,8 @@
 //! Real networks from the folder that the environment variable `MOTE_CACHE` names (`vision/*.onnx`).
 
+use crate::graph::Graph;
 use crate::graph::Op;
-use crate::import::onnx::{OnnxOptions, import};
+use crate::import::onnx::{OnnxOptions, import, reader, walk};
 
 #[test]
 fn vision_networks() {
@@ -28,4 +29,11 @@ fn vision_networks() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// The translated graph with its explicit `Quantize` and `Dequantize` nodes.
+pub fn without_fusion(bytes: &[u8], options: &OnnxOptions) -> Graph {
+    let (file, opset) = reader::read(bytes).unwrap_or_else(|e| panic!("{e}"));
+    let file = reader::graph(&file).unwrap_or_else(|e| panic!("{e}"));
+    walk::translate(file, opset, bytes.len(), options).unwrap_or_else(|e| panic!("{e}"))
 }

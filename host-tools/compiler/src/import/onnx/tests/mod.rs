@@ -6,4 +6,5 @@ mod files;
 mod fold;
 mod model;
 mod operators;
+mod quantized;
 mod refusals;
