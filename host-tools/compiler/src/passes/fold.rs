@@ -158,7 +158,7 @@ fn merge_slices(editor: &mut Editor, slot: usize) -> bool {
     else {
         return false;
     };
-    let same_rank = first.len() == starts.len();
+    let same_rank = [first.len(), steps.len(), strides.len()].iter().all(|&rank| rank == starts.len());
     let (Some(&source), true) = (sources.first(), same_rank) else { return false };
     if inputs.first().is_none_or(|&x| editor.tensor(x).quant != editor.tensor(source).quant) {
         return false;

@@ -192,3 +192,60 @@ fn random_networks_agree() {
         optimized(b.finish(&outputs));
     }
 }
+
+/// Random quantized networks keep every code.
+#[test]
+fn random_quantized_networks_agree_exactly() {
+    for seed in 1..150 {
+        let mut random = Random(seed * 17);
+        let mut b = Build::new();
+        let mut pool = vec![b.quantized_input(&[1, 3, 4, 4], 0.1, -7)];
+        for _ in 0..14 {
+            let x = pool[random.below(pool.len())];
+            let shape = b.shape(x);
+            let scale_of =
+                |b: &Build, id: TensorId| b.graph.tensor(id).quant.as_ref().unwrap().uniform().unwrap();
+            let (scale, zero) = scale_of(&b, x);
+            let (other_scale, other_zero) = [(scale, zero), (0.05, -128), (0.2, 3)][random.below(3)];
+            let next = match random.below(8) {
+                0..3 => {
+                    let mut perm: Vec<usize> = (0..4).collect();
+                    (1..4).for_each(|i| perm.swap(i, random.below(i + 1)));
+                    let y = b.quantized(&crate::graph::shape::permuted(&shape, &perm), scale, zero);
+                    b.push(Op::Transpose { perm }, &[x], y)
+                }
+                3 => {
+                    let functions = [UnaryFn::Relu, UnaryFn::Relu6, UnaryFn::Sigmoid, UnaryFn::HardSwish];
+                    let y = b.quantized(&shape, other_scale, other_zero);
+                    b.push(Op::Unary(functions[random.below(4)]), &[x], y)
+                }
+                4 => {
+                    let same: Vec<TensorId> = pool.iter().copied().filter(|&y| b.shape(y) == shape).collect();
+                    let y = b.quantized(&shape, other_scale, other_zero);
+                    let functions = [BinaryFn::Add, BinaryFn::Sub, BinaryFn::Mul];
+                    b.push(Op::Binary(functions[random.below(3)]), &[x, same[random.below(same.len())]], y)
+                }
+                5 => {
+                    let y = b.quantized(&shape, other_scale, other_zero);
+                    b.push(Op::Requantize, &[x], y)
+                }
+                6 => {
+                    let axis = random.below(4);
+                    let mut pads = [(0, 0); 4];
+                    pads[axis] = (0, 1);
+                    let mut padded = shape.clone();
+                    padded[axis] += 1;
+                    let y = b.quantized(&padded, scale, zero);
+                    b.push(Op::Pad { pads: pads.to_vec(), value: 0.0 }, &[x], y)
+                }
+                _ => {
+                    let y = b.quantized(&shape, scale, zero);
+                    b.push(Op::Reshape, &[x], y)
+                }
+            };
+            pool.push(next);
+        }
+        let outputs = [pool[pool.len() - 1], pool[pool.len() - 2]];
+        optimized(b.finish(&outputs));
+    }
+}

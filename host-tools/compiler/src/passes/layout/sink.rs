@@ -65,6 +65,7 @@ fn concat(editor: &mut Editor, node: &Node, axis: usize) -> Option<Sunk> {
     let result = editor.tensor(*node.outputs.first()?).clone();
     let sources: Vec<_> = node.inputs.iter().map(|&id| transposed_from(editor, id)).collect();
     let perm = sources.iter().flatten().next()?.1.clone();
+    (perm.len() == result.shape.len()).then_some(())?;
     let back = shape::inverse(&perm);
     let same = |source: &Option<(TensorId, Vec<usize>)>| source.as_ref().is_some_and(|(_, p)| *p == perm);
     if !sources.iter().zip(&node.inputs).all(|(source, &id)| same(source) || absorbs(editor, id, &back)) {
@@ -118,6 +119,7 @@ fn single(editor: &Editor, node: &Node, output: TensorId) -> Option<Sunk> {
         }
         _ => return None,
     };
+    (result.shape.len() == rank).then_some(())?;
     let mut inputs = node.inputs.clone();
     inputs[0] = x;
     Some(Sunk { op, inputs, result: permuted_like(result, &back), perm })
@@ -135,6 +137,7 @@ fn reduce(node: &Node, x: TensorId, perm: &[usize], result: &Tensor) -> Option<S
         let left = perm.iter().filter(|axis| !moved.contains(axis));
         left.map(|&axis| axis - moved.iter().filter(|&&gone| gone < axis).count()).collect()
     };
+    (result.shape.len() == perm.len()).then_some(())?;
     let result = permuted_like(result, &shape::inverse(&perm));
     Some(Sunk { op, inputs: vec![x], result, perm })
 }

@@ -60,7 +60,7 @@ pub fn reduction(editor: &mut Editor, slot: usize) -> Option<()> {
                 _ => return None,
             };
             let out = editor.shape(output);
-            let one = out[1..out.len() - 1].iter().all(|&length| length == 1);
+            let one = out.len() == shape.len() && out[1..out.len() - 1].iter().all(|&length| length == 1);
             let global = spatial.size == lengths && spatial.pad == [(0, 0); 3] && spatial.dilation == [1; 3];
             let function = match kind {
                 PoolKind::Max => ReduceFn::Max,
