@@ -81,6 +81,23 @@ pub fn run_with(
     inputs: &[Input],
     output: Shape,
 ) -> Result<Vec<u8>, Error> {
+    let file = aligned(&build(packed, inputs, output));
+    let plan = Plan::parse(bytemuck::cast_slice::<_, u8>(&file).get(..plan_len(&file)).unwrap_or(&[]))?;
+    library.check_plan(&plan)?;
+    let kernels: Vec<KernelFn> =
+        (0..plan.kernels()).filter_map(|i| library.find(plan.kernel(i)?)).map(|entry| entry.run).collect();
+    // What was there before must not matter.
+    let mut arena = vec![0x5a5a_5a5a_5a5a_5a5a_5a5a_5a5a_5a5a_5a5au128; plan.arena_bytes() / 16];
+    let mut engine = Engine::new(&plan, &kernels, bytemuck::cast_slice_mut(&mut arena), &mut [])?;
+    for (k, input) in inputs.iter().enumerate() {
+        engine.input(k)?.copy_from(&input.bytes)?;
+    }
+    engine.run()?;
+    Ok(engine.output(0)?.bytes().to_vec())
+}
+
+/// The plan's file.
+pub fn build(packed: &Packed, inputs: &[Input], output: Shape) -> Vec<u8> {
     let mut writer = PlanWriter::new(target::PORTABLE);
     let mut arena = 0u32;
     let mut place = |bytes: usize| {
@@ -120,20 +137,7 @@ pub fn run_with(
     writer.step(&entry);
     writer.region(RegionKind::Plain, NONE, 1, 0);
     writer.port(1, "output", out, 0);
-
-    let file = aligned(&writer.finish());
-    let plan = Plan::parse(bytemuck::cast_slice::<_, u8>(&file).get(..plan_len(&file)).unwrap_or(&[]))?;
-    library.check_plan(&plan)?;
-    let kernels: Vec<KernelFn> =
-        (0..plan.kernels()).filter_map(|i| library.find(plan.kernel(i)?)).map(|entry| entry.run).collect();
-    // What was there before must not matter.
-    let mut arena = vec![0x5a5a_5a5a_5a5a_5a5a_5a5a_5a5a_5a5a_5a5au128; arena as usize / 16];
-    let mut engine = Engine::new(&plan, &kernels, bytemuck::cast_slice_mut(&mut arena), &mut [])?;
-    for (k, input) in inputs.iter().enumerate() {
-        engine.input(k)?.copy_from(&input.bytes)?;
-    }
-    engine.run()?;
-    Ok(engine.output(0)?.bytes().to_vec())
+    writer.finish()
 }
 
 fn aligned(bytes: &[u8]) -> Vec<u128> {
