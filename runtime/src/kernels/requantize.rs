@@ -12,8 +12,13 @@ pub const DOUBLE: u8 = 1;
 /// (LiteRT's `MultiplyByQuantizedMultiplier` with single rounding.)
 #[inline]
 pub const fn single(acc: i32, multiplier: i32, shift: i32) -> i32 {
-    let total = 31i32.wrapping_sub(shift) as u32 & 63;
     let product = acc as i64 * multiplier as i64;
+    if shift <= -2 {
+        // The same with the upper half alone: the bit below the result's last one decides.
+        let doubled = (product >> 32) as i32 >> (shift.wrapping_add(2).wrapping_neg() as u32 & 31);
+        return doubled.wrapping_add(1) >> 1;
+    }
+    let total = 31i32.wrapping_sub(shift) as u32 & 63;
     ((product + ((1i64 << total) >> 1)) >> total) as i32
 }
 
@@ -24,14 +29,19 @@ pub const fn single(acc: i32, multiplier: i32, shift: i32) -> i32 {
 /// saturation is only for a multiplier of `-2^31`, which does not occur.)
 #[inline]
 pub const fn double(acc: i32, multiplier: i32, shift: i32) -> i32 {
-    let left = if shift > 0 { shift } else { 0 } as u32;
-    let right = if shift > 0 { 0 } else { shift.wrapping_neg() } as u32 & 31;
-    let product = acc.wrapping_shl(left) as i64 * multiplier as i64;
-    let high = ((product + (1 << 30)) >> 31) as i32;
-    let mask = (1i32 << right).wrapping_sub(1);
-    let remainder = high & mask;
-    let threshold = (mask >> 1) + (high < 0) as i32;
-    (high >> right) + (remainder > threshold) as i32
+    if shift >= 0 {
+        return high_multiply(acc.wrapping_shl(shift as u32), multiplier);
+    }
+    let high = high_multiply(acc, multiplier);
+    // Half up after one less from negative numbers is half away from zero; as above, one bit more than needed.
+    let doubled = high.wrapping_add(high >> 31) >> (shift.wrapping_add(1).wrapping_neg() as u32 & 31);
+    doubled.wrapping_add(1) >> 1
+}
+
+/// `acc * multiplier / 2^31`, half up.
+#[inline]
+const fn high_multiply(acc: i32, multiplier: i32) -> i32 {
+    ((acc as i64 * multiplier as i64 + (1 << 30)) >> 31) as i32
 }
 
 /// Requantizes with the given rounding ([`SINGLE`] or [`DOUBLE`]).
@@ -54,4 +64,46 @@ pub fn quantize_multiplier(factor: f64) -> (i32, i32) {
         shift += 1;
     }
     if shift < -31 { (0, 0) } else { (q as i32, shift) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers that try every rounding: around powers of two, and scattered.
+    fn numbers() -> impl Iterator<Item = i32> {
+        let powers = (0..32).flat_map(|k| (-2..=2).map(move |d| (1i32 << k).wrapping_add(d)));
+        let scattered = (0..2000u32).map(|i| i.wrapping_mul(2654435761) as i32);
+        powers.chain(scattered).flat_map(|n| [n, n.wrapping_neg()])
+    }
+
+    const MULTIPLIERS: [i32; 6] = [1 << 30, i32::MAX, 1518500250, 1073741825, 2000000011, 0];
+
+    #[test]
+    fn single_is_its_definition() {
+        for (acc, multiplier) in numbers().flat_map(|n| MULTIPLIERS.map(|m| (n, m))) {
+            for shift in -31..=20 {
+                let total = 31 - shift;
+                let product = i128::from(acc) * i128::from(multiplier);
+                let want = (product + (1i128 << (total - 1))) >> total;
+                assert_eq!(single(acc, multiplier, shift), want as i32, "{acc} {multiplier} {shift}");
+            }
+        }
+    }
+
+    #[test]
+    fn double_is_gemmlowp() {
+        for (acc, multiplier) in numbers().flat_map(|n| MULTIPLIERS.map(|m| (n, m))) {
+            for shift in -31..=20i32 {
+                let product = i64::from(acc.wrapping_shl(shift.max(0) as u32)) * i64::from(multiplier);
+                let nudge = if product >= 0 { 1 << 30 } else { 1 - (1 << 30) };
+                let high = ((product + nudge) / (1 << 31)) as i32;
+                let right = (-shift).max(0) as u32;
+                let mask = ((1i64 << right) - 1) as i32;
+                let threshold = (mask >> 1) + i32::from(high < 0);
+                let want = (high >> right) + i32::from((high & mask) > threshold);
+                assert_eq!(double(acc, multiplier, shift), want, "{acc} {multiplier} {shift}");
+            }
+        }
+    }
 }

@@ -78,8 +78,14 @@ pub(crate) fn dot(acc: i32, x: &[i8], w: &[i8]) -> i32 {
 }
 
 /// Four dot products that share `x`, so that it is loaded once.
-#[inline]
+#[inline(always)]
 pub(crate) fn dot4(acc: [i32; 4], x: &[i8], w: [&[i8]; 4]) -> [i32; 4] {
+    if cfg!(target_arch = "arm") { dot4_in_registers(acc, x, w) } else { dot4_plain(acc, x, w) }
+}
+
+/// For processors with vectors: the compiler finds them in the plain loop.
+#[inline(always)]
+fn dot4_plain(acc: [i32; 4], x: &[i8], w: [&[i8]; 4]) -> [i32; 4] {
     let [mut a0, mut a1, mut a2, mut a3] = acc;
     let [w0, w1, w2, w3] = w;
     for ((((&x, &w0), &w1), &w2), &w3) in x.iter().zip(w0).zip(w1).zip(w2).zip(w3) {
@@ -90,6 +96,21 @@ pub(crate) fn dot4(acc: [i32; 4], x: &[i8], w: [&[i8]; 4]) -> [i32; 4] {
         a3 = a3.wrapping_add(x * i32::from(w3));
     }
     [a0, a1, a2, a3]
+}
+
+/// For processors without: unrolled by four here, since what the compiler unrolls does not stay in registers.
+#[inline(always)]
+fn dot4_in_registers(acc: [i32; 4], x: &[i8], w: [&[i8]; 4]) -> [i32; 4] {
+    let [mut a0, mut a1, mut a2, mut a3] = acc;
+    let (x, x_rest) = x.as_chunks::<4>();
+    let [(w0, w0_rest), (w1, w1_rest), (w2, w2_rest), (w3, w3_rest)] = w.map(|w| w.as_chunks::<4>());
+    for ((((x, w0), w1), w2), w3) in x.iter().zip(w0).zip(w1).zip(w2).zip(w3) {
+        a0 = dot(a0, x, w0);
+        a1 = dot(a1, x, w1);
+        a2 = dot(a2, x, w2);
+        a3 = dot(a3, x, w3);
+    }
+    dot4_plain([a0, a1, a2, a3], x_rest, [w0_rest, w1_rest, w2_rest, w3_rest])
 }
 
 pub(crate) fn sum(values: &[i8]) -> i32 {
@@ -124,8 +145,14 @@ impl<'a> Window<'a> {
     pub fn get(&self, k: usize) -> Option<&'a [i8]> {
         match self.first.get(k) {
             Some(&row) => row,
-            None => self.rows.get(k).map(s8),
+            None => self.look_up(k),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_up(&self, k: usize) -> Option<&'a [i8]> {
+        self.rows.get(k).map(s8)
     }
 }
 
@@ -157,4 +184,25 @@ pub(crate) fn multipliers(factors: &[f64], channels: usize) -> alloc::vec::Vec<(
     }
     assert_eq!(factors.len(), channels, "one factor, or one for each channel");
     factors.iter().map(|&factor| quantize(factor)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_loops_agree() {
+        let codes = |seed: u32, len: usize| -> [i8; 23] {
+            core::array::from_fn(|i| {
+                if i < len { (seed.wrapping_mul(i as u32 * 977 + 13) >> 7) as i8 } else { 0 }
+            })
+        };
+        for len in 0..23 {
+            let [x, a, b, c, d] = [3, 71, 1009, 50021, 700001].map(|seed| codes(seed, len));
+            let w = [&a[..len], &b[..len], &c[..len], &d[..len]];
+            let want = w.map(|w| dot(5, &x[..len], w));
+            assert_eq!(dot4_plain([5; 4], &x[..len], w), want);
+            assert_eq!(dot4_in_registers([5; 4], &x[..len], w), want);
+        }
+    }
 }

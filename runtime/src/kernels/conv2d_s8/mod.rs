@@ -15,7 +15,7 @@ pub(crate) use pack::channels;
 
 use crate::engine::{Call, Mismatch};
 use crate::kernels::StepView;
-use crate::kernels::columns::{Columns, Span};
+use crate::kernels::columns::Columns;
 use crate::kernels::s8::{
     Channel, Stage, Window, arguments, dot, dot4, is_code, is_stage, require, s8_mut, sum,
 };
@@ -121,23 +121,38 @@ impl Conv<'_> {
         let width = row_len.checked_div(self.in_channels).ok_or(Mismatch)?;
         let inputs = self.in_channels.checked_div(self.groups).ok_or(Mismatch)?;
         let outputs = self.out_channels.checked_div(self.groups).ok_or(Mismatch)?;
-        let per_output = window.len() * self.columns.kernel_width * inputs;
+        let kernel_row = self.columns.kernel_width * inputs;
+        let per_output = window.len() * kernel_row;
+        let complete = (0..window.len()).all(|k| window.get(k).is_some());
         for (column, pixel) in to.chunks_exact_mut(self.out_channels.max(1)).enumerate() {
-            let taps = Taps { span: self.columns.span(column, width), inputs, group: 0 };
+            let span = self.columns.span(column, width);
+            let inside = span.to - span.from;
+            // Neighbouring columns lie side by side in the input row as in the weights: one dot product for all.
+            let dense = self.columns.dilation == 1 && self.groups == 1;
+            let mut taps = Taps {
+                padded: inside < self.columns.kernel_width || !complete,
+                x: if inside > 0 { span.column(span.from) * self.in_channels } else { 0 },
+                x_step: self.columns.dilation * self.in_channels,
+                weights: span.from * inputs,
+                len: if dense { inside * inputs } else { inputs },
+                runs: if dense { (inside > 0).into() } else { inside },
+                inside: inside * inputs,
+                kernel_row,
+                per_output,
+            };
             let groups = pixel
                 .chunks_exact_mut(outputs.max(1))
                 .zip(self.weights.chunks_exact((per_output * outputs).max(1)))
                 .zip(self.channels.chunks_exact(outputs.max(1)));
-            for (group, ((to, weights), channels)) in groups.enumerate() {
-                let taps = Taps { group: group * inputs, ..taps };
-                self.group(window, &taps, to, weights, channels, per_output)?;
+            for ((to, weights), channels) in groups {
+                self.group(window, &taps, to, weights, channels)?;
+                taps.x += inputs;
             }
         }
         Ok(())
     }
 
     /// The output channels of one group at one column: four at a time, then the rest.
-    #[inline]
     fn group(
         &self,
         window: &Window<'_>,
@@ -145,100 +160,141 @@ impl Conv<'_> {
         to: &mut [i8],
         weights: &[i8],
         channels: &[Channel],
-        per_output: usize,
     ) -> Result<(), Mismatch> {
         let (fours, to) = to.as_chunks_mut::<4>();
         let (of_fours, channels) = channels.as_chunks::<4>();
         let mut weights = weights;
         for (to, channels) in fours.iter_mut().zip(of_fours) {
-            let (w0, rest) = weights.split_at_checked(per_output).ok_or(Mismatch)?;
-            let (w1, rest) = rest.split_at_checked(per_output).ok_or(Mismatch)?;
-            let (w2, rest) = rest.split_at_checked(per_output).ok_or(Mismatch)?;
-            let (w3, rest) = rest.split_at_checked(per_output).ok_or(Mismatch)?;
+            let (now, rest) = weights.split_at_checked(4 * taps.per_output).ok_or(Mismatch)?;
             weights = rest;
-            let acc = channels.map(|[start, ..]| start);
-            let acc = self.accumulate(window, taps, acc, [w0, w1, w2, w3], dot4)?;
+            let mut acc = channels.map(|[start, ..]| start);
+            if taps.padded {
+                acc = self.add_padding(window, taps, acc, now)?;
+            }
+            let acc = taps.accumulate4(window, acc, now)?;
             for ((to, acc), &[_, multiplier, shift]) in to.iter_mut().zip(acc).zip(channels) {
                 *to = self.stage.code(acc, multiplier, shift);
             }
         }
-        let each = to.iter_mut().zip(channels).zip(weights.chunks_exact(per_output.max(1)));
+        let each = to.iter_mut().zip(channels).zip(weights.chunks_exact(taps.per_output.max(1)));
         for ((to, &[start, multiplier, shift]), weights) in each {
-            let one = |[acc]: [i32; 1], x: &[i8], [w]: [&[i8]; 1]| [dot(acc, x, w)];
-            let [acc] = self.accumulate(window, taps, [start], [weights], one)?;
+            let mut acc = [start];
+            if taps.padded {
+                acc = self.add_padding(window, taps, acc, weights)?;
+            }
+            let [acc] = taps.accumulate1(window, acc, weights)?;
             *to = self.stage.code(acc, multiplier, shift);
         }
         Ok(())
     }
 
-    /// Adds the products of all taps to the accumulators of `N` output channels.
-    #[inline(always)]
-    fn accumulate<const N: usize>(
+    /// Adds what the taps on padding give: the zero point times the sum of their weights.
+    #[cold]
+    #[inline(never)]
+    fn add_padding<const N: usize>(
         &self,
         window: &Window<'_>,
         taps: &Taps,
         mut acc: [i32; N],
-        weights: [&[i8]; N],
-        dot: impl Fn([i32; N], &[i8], [&[i8]; N]) -> [i32; N],
+        weights: &[i8],
     ) -> Result<[i32; N], Mismatch> {
-        let Taps { span, inputs, group } = *taps;
-        let kernel_width = self.columns.kernel_width;
-        let row_of_kernel = kernel_width * inputs;
-        // Neighbouring columns lie side by side in the input row as in the weights: one dot product.
-        let dense = self.columns.dilation == 1 && self.groups == 1;
-        for k in 0..window.len() {
-            let start = k * row_of_kernel;
-            let Some(row) = window.get(k) else {
-                self.padding(&mut acc, &weights, start, row_of_kernel)?;
-                continue;
-            };
-            if span.from > 0 {
-                self.padding(&mut acc, &weights, start, span.from * inputs)?;
-            }
-            if span.to < kernel_width {
-                self.padding(
-                    &mut acc,
-                    &weights,
-                    start + span.to * inputs,
-                    (kernel_width - span.to) * inputs,
-                )?;
-            }
-            let mut tap = span.from;
-            while tap < span.to {
-                let count = if dense { span.to - tap } else { 1 };
-                let x = part(row, span.column(tap) * self.in_channels + group, count * inputs)?;
-                let mut w: [&[i8]; N] = [&[]; N];
-                for (w, weights) in w.iter_mut().zip(weights) {
-                    *w = part(weights, start + tap * inputs, count * inputs)?;
+        if self.input_zero_point == 0 {
+            return Ok(acc);
+        }
+        for (acc, weights) in acc.iter_mut().zip(weights.chunks_exact(taps.per_output.max(1))) {
+            for (k, row) in weights.chunks_exact(taps.kernel_row.max(1)).enumerate() {
+                let (left, rest) = row.split_at_checked(taps.weights).ok_or(Mismatch)?;
+                let (inside, right) = rest.split_at_checked(taps.inside).ok_or(Mismatch)?;
+                let mut padded = sum(left).wrapping_add(sum(right));
+                if window.get(k).is_none() {
+                    padded = padded.wrapping_add(sum(inside));
                 }
-                acc = dot(acc, x, w);
-                tap += count;
+                *acc = acc.wrapping_add(padded.wrapping_mul(self.input_zero_point));
             }
         }
         Ok(acc)
     }
+}
 
-    /// Weights `start .. start + len` stand on padding.
-    #[cold]
-    fn padding(&self, acc: &mut [i32], weights: &[&[i8]], start: usize, len: usize) -> Result<(), Mismatch> {
-        if self.input_zero_point != 0 {
-            for (acc, weights) in acc.iter_mut().zip(weights) {
-                let weights = sum(part(weights, start, len)?);
-                *acc = acc.wrapping_add(weights.wrapping_mul(self.input_zero_point));
+/// Where the products of one output column and one group are: runs of neighbours.
+struct Taps {
+    /// Whether any tap stands on padding.
+    padded: bool,
+    /// Start of the first run in an input row.
+    x: usize,
+    /// From run to run in an input row.
+    x_step: usize,
+    /// Start of the first run in a row of the kernel; the next follow without gaps.
+    weights: usize,
+    /// Length of a run.
+    len: usize,
+    /// Runs of a row.
+    runs: usize,
+    /// Weights of all runs of a row.
+    inside: usize,
+    /// Weights of a row of the kernel.
+    kernel_row: usize,
+    /// Weights of an output channel.
+    per_output: usize,
+}
+
+impl Taps {
+    /// Adds the products of four output channels.
+    #[inline(always)]
+    fn accumulate4(
+        &self,
+        window: &Window<'_>,
+        mut acc: [i32; 4],
+        weights: &[i8],
+    ) -> Result<[i32; 4], Mismatch> {
+        let (w0, rest) = weights.split_at_checked(self.per_output).ok_or(Mismatch)?;
+        let (w1, rest) = rest.split_at_checked(self.per_output).ok_or(Mismatch)?;
+        let (w2, w3) = rest.split_at_checked(self.per_output).ok_or(Mismatch)?;
+        self.each_run(window, |x, at| {
+            let w = [part(w0, at, x.len())?, part(w1, at, x.len())?, part(w2, at, x.len())?];
+            let [w0, w1, w2] = w;
+            acc = dot4(acc, x, [w0, w1, w2, part(w3, at, x.len())?]);
+            Ok(())
+        })?;
+        Ok(acc)
+    }
+
+    /// Adds the products of one output channel.
+    #[inline(never)]
+    fn accumulate1(
+        &self,
+        window: &Window<'_>,
+        [mut acc]: [i32; 1],
+        weights: &[i8],
+    ) -> Result<[i32; 1], Mismatch> {
+        self.each_run(window, |x, at| {
+            acc = dot(acc, x, part(weights, at, x.len())?);
+            Ok(())
+        })?;
+        Ok([acc])
+    }
+
+    /// Calls `f` with each run of the input and the start of its weights.
+    #[inline(always)]
+    fn each_run(
+        &self,
+        window: &Window<'_>,
+        mut f: impl FnMut(&[i8], usize) -> Result<(), Mismatch>,
+    ) -> Result<(), Mismatch> {
+        let mut weights = self.weights;
+        for k in 0..window.len() {
+            if let Some(row) = window.get(k) {
+                let (mut x, mut at) = (self.x, weights);
+                for _ in 0..self.runs {
+                    f(part(row, x, self.len)?, at)?;
+                    x += self.x_step;
+                    at += self.len;
+                }
             }
+            weights += self.kernel_row;
         }
         Ok(())
     }
-}
-
-/// Where the products of one output column and one group are.
-#[derive(Clone, Copy)]
-struct Taps {
-    span: Span,
-    /// Input channels of a group.
-    inputs: usize,
-    /// First input channel of this group.
-    group: usize,
 }
 
 #[inline(always)]

@@ -13,7 +13,7 @@ pub use pack::DepthwiseS8;
 use crate::engine::{Call, Mismatch};
 use crate::kernels::StepView;
 use crate::kernels::columns::{Columns, Span};
-use crate::kernels::s8::{Channel, LANES, Stage, Window, arguments, is_code, is_stage, require, s8_mut};
+use crate::kernels::s8::{Channel, Stage, Window, arguments, is_code, is_stage, require, s8_mut};
 use crate::plan::{DType, Fault};
 use crate::records;
 
@@ -105,96 +105,164 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Channels whose accumulators are kept at a time.
+const BLOCK: usize = 32;
+
 impl Depthwise<'_> {
     fn row(&self, window: &Window<'_>, row_len: usize, to: &mut [i8]) -> Result<(), Mismatch> {
         let width = row_len.checked_div(self.in_channels).ok_or(Mismatch)?;
+        let complete = (0..window.len()).all(|k| window.get(k).is_some());
         for (column, pixel) in to.chunks_exact_mut(self.out_channels.max(1)).enumerate() {
             let span = self.columns.span(column, width);
-            if self.multiplier == 1 {
-                self.channel_wise(window, &span, pixel)?;
-            } else {
-                self.multiplied(window, &span, pixel)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// One output channel per input channel.
-    fn channel_wise(&self, window: &Window<'_>, span: &Span, pixel: &mut [i8]) -> Result<(), Mismatch> {
-        let mut c = 0;
-        let mut blocks = pixel.chunks_exact_mut(LANES);
-        for to in &mut blocks {
-            self.block::<LANES>(window, span, c, to, |row, column| {
-                row.get(column * self.in_channels + c..)?.first_chunk().copied()
-            })?;
-            c += LANES;
-        }
-        for to in blocks.into_remainder().chunks_mut(1) {
-            self.block::<1>(window, span, c, to, |row, column| {
-                row.get(column * self.in_channels + c..)?.first_chunk().copied()
-            })?;
-            c += 1;
-        }
-        Ok(())
-    }
-
-    /// Several output channels per input channel.
-    fn multiplied(&self, window: &Window<'_>, span: &Span, pixel: &mut [i8]) -> Result<(), Mismatch> {
-        let mut c = 0;
-        for (input, to) in pixel.chunks_exact_mut(self.multiplier.max(1)).enumerate() {
-            let mut blocks = to.chunks_exact_mut(LANES);
-            for to in &mut blocks {
-                self.block::<LANES>(window, span, c, to, |row, column| {
-                    Some([*row.get(column * self.in_channels + input)?; LANES])
-                })?;
-                c += LANES;
-            }
-            for to in blocks.into_remainder().chunks_mut(1) {
-                self.block::<1>(window, span, c, to, |row, column| {
-                    Some([*row.get(column * self.in_channels + input)?])
-                })?;
-                c += 1;
-            }
-        }
-        Ok(())
-    }
-
-    /// Output channels `c .. c + N` of one column; `load` gives their inputs from a row and a column.
-    #[inline(always)]
-    fn block<const N: usize>(
-        &self,
-        window: &Window<'_>,
-        span: &Span,
-        c: usize,
-        to: &mut [i8],
-        load: impl Fn(&[i8], usize) -> Option<[i8; N]>,
-    ) -> Result<(), Mismatch> {
-        let channels = self.channels.get(c..).and_then(|rest| rest.first_chunk::<N>()).ok_or(Mismatch)?;
-        let mut acc = channels.map(|[start, ..]| start);
-        let mut weights = self.weights.get(c..).ok_or(Mismatch)?;
-        for k in 0..window.len() {
-            let row = window.get(k);
-            for tap in 0..self.columns.kernel_width {
-                let w = weights.first_chunk::<N>().ok_or(Mismatch)?;
-                weights = weights.get(self.out_channels..).unwrap_or(&[]);
-                match row {
-                    Some(row) if tap >= span.from && tap < span.to => {
-                        let x = load(row, span.column(tap)).ok_or(Mismatch)?;
-                        for ((acc, x), &w) in acc.iter_mut().zip(x).zip(w) {
-                            *acc = acc.wrapping_add(i32::from(x) * i32::from(w));
-                        }
-                    }
-                    _ => {
-                        for (acc, &w) in acc.iter_mut().zip(w) {
-                            *acc = acc.wrapping_add(self.input_zero_point.wrapping_mul(w.into()));
-                        }
-                    }
+            let padded = !complete || span.to - span.from < self.columns.kernel_width;
+            // Output channels that read neighbouring input channels, or all of them the same one.
+            let alike = if self.multiplier == 1 { self.out_channels } else { self.multiplier };
+            for (part, to) in pixel.chunks_exact_mut(alike.max(1)).enumerate() {
+                for (block, to) in to.chunks_mut(BLOCK).enumerate() {
+                    let first = part * alike + block * BLOCK;
+                    let input = if self.multiplier == 1 { first } else { part };
+                    self.block(window, &span, padded, input, first, to)?;
                 }
             }
         }
-        for ((to, acc), &[_, multiplier, shift]) in to.iter_mut().zip(acc).zip(channels) {
+        Ok(())
+    }
+
+    /// At most [`BLOCK`] output channels from `first` of one column, whose inputs begin with channel `input`.
+    fn block(
+        &self,
+        window: &Window<'_>,
+        span: &Span,
+        padded: bool,
+        input: usize,
+        first: usize,
+        to: &mut [i8],
+    ) -> Result<(), Mismatch> {
+        let channels = part(self.channels, first, to.len())?;
+        let weights = self.weights.get(first..).ok_or(Mismatch)?;
+        let mut acc = [0i32; BLOCK];
+        let acc = acc.get_mut(..to.len()).ok_or(Mismatch)?;
+        for (acc, &[start, ..]) in acc.iter_mut().zip(channels) {
+            *acc = start;
+        }
+        if padded {
+            self.add_padding(window, span, acc, weights);
+        }
+        let inside = span.to - span.from;
+        let x_step = self.columns.dilation * self.in_channels;
+        let first_x = if inside > 0 { span.column(span.from) * self.in_channels + input } else { 0 };
+        let mut first_w = span.from * self.out_channels;
+        for k in 0..window.len() {
+            if let Some(row) = window.get(k) {
+                let x = Steps { values: row, at: first_x, step: x_step };
+                let w = Steps { values: weights, at: first_w, step: self.out_channels };
+                if self.multiplier == 1 {
+                    channel_wise(acc, x, w, inside)?
+                } else {
+                    multiplied(acc, x, w, inside)?
+                }
+            }
+            first_w += self.columns.kernel_width * self.out_channels;
+        }
+        for ((to, &mut acc), &[_, multiplier, shift]) in to.iter_mut().zip(acc).zip(channels) {
             *to = self.stage.code(acc, multiplier, shift);
         }
         Ok(())
     }
+
+    /// Adds what the taps on padding give: the zero point times their weights.
+    #[cold]
+    #[inline(never)]
+    fn add_padding(&self, window: &Window<'_>, span: &Span, acc: &mut [i32], weights: &[i8]) {
+        let mut weights = weights;
+        for k in 0..window.len() {
+            let there = window.get(k).is_some();
+            for tap in 0..self.columns.kernel_width {
+                if !there || tap < span.from || tap >= span.to {
+                    for (acc, &w) in acc.iter_mut().zip(weights) {
+                        *acc = acc.wrapping_add(self.input_zero_point.wrapping_mul(w.into()));
+                    }
+                }
+                weights = weights.get(self.out_channels..).unwrap_or(&[]);
+            }
+        }
+    }
+}
+
+/// Equally spaced pieces of a row or of the weights.
+struct Steps<'a> {
+    values: &'a [i8],
+    at: usize,
+    step: usize,
+}
+
+impl<'a> Steps<'a> {
+    #[inline(always)]
+    fn next(&mut self, len: usize) -> Result<&'a [i8], Mismatch> {
+        let piece = part(self.values, self.at, len);
+        self.at += self.step;
+        piece
+    }
+}
+
+/// Adds the products of `taps` neighbouring taps, each channel with its own input. Three taps at a time, so that an
+/// accumulator is loaded and stored once for three products.
+#[inline(never)]
+fn channel_wise(acc: &mut [i32], mut x: Steps<'_>, mut w: Steps<'_>, taps: usize) -> Result<(), Mismatch> {
+    let n = acc.len();
+    let mut left = taps;
+    while left >= 3 {
+        let (x0, x1, x2) = (x.next(n)?, x.next(n)?, x.next(n)?);
+        let (w0, w1, w2) = (w.next(n)?, w.next(n)?, w.next(n)?);
+        if cfg!(target_arch = "arm") {
+            // Unrolled by four here, since what the compiler unrolls does not stay in registers.
+            let (fours, rest) = acc.as_chunks_mut::<4>();
+            let [(x0, x0_rest), (x1, x1_rest), (x2, x2_rest)] = [x0, x1, x2].map(|x| x.as_chunks::<4>());
+            let [(w0, w0_rest), (w1, w1_rest), (w2, w2_rest)] = [w0, w1, w2].map(|w| w.as_chunks::<4>());
+            let inputs = x0.iter().zip(x1).zip(x2);
+            let weights = w0.iter().zip(w1).zip(w2);
+            for ((acc, ((x0, x1), x2)), ((w0, w1), w2)) in fours.iter_mut().zip(inputs).zip(weights) {
+                three_taps(acc, [x0, x1, x2], [w0, w1, w2]);
+            }
+            three_taps(rest, [x0_rest, x1_rest, x2_rest], [w0_rest, w1_rest, w2_rest]);
+        } else {
+            three_taps(acc, [x0, x1, x2], [w0, w1, w2]);
+        }
+        left -= 3;
+    }
+    for _ in 0..left {
+        for ((acc, &x), &w) in acc.iter_mut().zip(x.next(n)?).zip(w.next(n)?) {
+            *acc = acc.wrapping_add(i32::from(x) * i32::from(w));
+        }
+    }
+    Ok(())
+}
+
+#[inline(always)]
+fn three_taps(acc: &mut [i32], [x0, x1, x2]: [&[i8]; 3], [w0, w1, w2]: [&[i8]; 3]) {
+    let inputs = x0.iter().zip(x1).zip(x2);
+    let weights = w0.iter().zip(w1).zip(w2);
+    for ((acc, ((&x0, &x1), &x2)), ((&w0, &w1), &w2)) in acc.iter_mut().zip(inputs).zip(weights) {
+        let products = [(x0, w0), (x1, w1), (x2, w2)].map(|(x, w)| i32::from(x) * i32::from(w));
+        // Three products of codes fit easily; the sum may wrap.
+        *acc = acc.wrapping_add(products.iter().sum());
+    }
+}
+
+/// Adds the products of `taps` neighbouring taps, all channels with the same input.
+#[inline(never)]
+fn multiplied(acc: &mut [i32], mut x: Steps<'_>, mut w: Steps<'_>, taps: usize) -> Result<(), Mismatch> {
+    for _ in 0..taps {
+        let &[x] = x.next(1)?.first_chunk().ok_or(Mismatch)?;
+        let w = w.next(acc.len())?;
+        for (acc, &w) in acc.iter_mut().zip(w) {
+            *acc = acc.wrapping_add(i32::from(x) * i32::from(w));
+        }
+    }
+    Ok(())
+}
+
+#[inline(always)]
+fn part<T>(values: &[T], start: usize, len: usize) -> Result<&[T], Mismatch> {
+    values.get(start..).and_then(|rest| rest.get(..len)).ok_or(Mismatch)
 }
