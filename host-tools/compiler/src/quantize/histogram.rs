@@ -131,56 +131,57 @@ impl Histogram {
 
 /// Squared error of a range: `step^2 / 12` for each value within, the distance for each value beyond; both as the
 /// reading function sees them.
-struct Cost {
-    /// Centre of a bin, count, result of the reader, squared slope of the reader.
-    bins: Vec<[f64; 4]>,
+struct Cost<'a> {
+    bins: Vec<Bin>,
     /// Count times squared slope, summed up to each bin.
     slopes: Vec<f64>,
-    reads: bool,
+    half_width: f64,
+    reader: Reader<'a>,
 }
 
-impl Cost {
-    fn new(histogram: &Histogram, reader: Reader<'_>) -> Self {
+struct Bin {
+    centre: f64,
+    count: f64,
+    /// What the centre reads as.
+    reading: f64,
+}
+
+impl<'a> Cost<'a> {
+    fn new(histogram: &Histogram, reader: Reader<'a>) -> Self {
+        let half_width = histogram.width / 2.0;
         let occupied: Vec<usize> = (0..BINS).filter(|&bin| histogram.bins[bin] > 0).collect();
         let centres: Vec<f64> = occupied.iter().map(|&bin| histogram.centre(bin)).collect();
-        let sample = |shift: f64| -> Vec<f64> {
-            let at: Vec<f32> = centres.iter().map(|x| (x + shift) as f32).collect();
-            match reader {
-                Some(f) => f(&at).into_iter().map(f64::from).collect(),
-                None => at.into_iter().map(f64::from).collect(),
-            }
-        };
-        let h = histogram.width;
-        let (here, left, right) = (sample(0.0), sample(-h), sample(h));
-        let bins: Vec<[f64; 4]> = (0..occupied.len())
-            .map(|i| {
-                let slope = if reader.is_some() { (right[i] - left[i]) / (2.0 * h) } else { 1.0 };
-                [centres[i], histogram.bins[occupied[i]] as f64, here[i], slope * slope]
-            })
-            .collect();
-        let mut sum = 0.0;
-        let mut slopes = vec![0.0];
-        for [_, count, _, slope] in &bins {
-            sum += count * slope;
+        let sample = |shift: f64| read(reader, centres.iter().map(|x| x + shift));
+        let (here, left, right) = (sample(0.0), sample(-half_width), sample(half_width));
+        let mut bins = Vec::with_capacity(occupied.len());
+        let (mut sum, mut slopes) = (0.0, vec![0.0]);
+        for (i, &bin) in occupied.iter().enumerate() {
+            let count = histogram.bins[bin] as f64;
+            let slope = if reader.is_some() { (right[i] - left[i]) / histogram.width } else { 1.0 };
+            sum += count * slope * slope;
             slopes.push(sum);
+            bins.push(Bin { centre: centres[i], count, reading: here[i] });
         }
-        Self { bins, slopes, reads: reader.is_some() }
+        Self { bins, slopes, half_width, reader }
     }
 
     fn of(&self, low: f64, high: f64) -> f64 {
         let step = (high - low) / 255.0;
-        let first = self.bins.partition_point(|b| b[0] < low);
-        let end = self.bins.partition_point(|b| b[0] <= high).max(first);
+        let first = self.bins.partition_point(|bin| bin.centre < low - self.half_width);
+        let end = self.bins.partition_point(|bin| bin.centre <= high + self.half_width).max(first);
         let inside = (self.slopes[end] - self.slopes[first]) * step * step / 12.0;
-        // What a clipped value reads as: the reader's result at the limit.
-        let limit = |index: Option<usize>, real: f64| match index.and_then(|i| self.bins.get(i)) {
-            Some(bin) if self.reads => bin[2],
-            _ => real,
+        let limits = read(self.reader, [low, high].into_iter());
+        let beyond = |bins: &[Bin], at: f64| -> f64 {
+            bins.iter().map(|bin| bin.count * (bin.reading - at) * (bin.reading - at)).sum()
         };
-        let (at_low, at_high) = (limit(Some(first), low), limit(end.checked_sub(1), high));
-        let beyond =
-            |bins: &[[f64; 4]], at: f64| bins.iter().map(|b| b[1] * (b[2] - at) * (b[2] - at)).sum::<f64>();
-        inside + beyond(&self.bins[..first], at_low) + beyond(&self.bins[end..], at_high)
+        inside + beyond(&self.bins[..first], limits[0]) + beyond(&self.bins[end..], limits[1])
+    }
+}
+
+fn read(reader: Reader<'_>, values: impl Iterator<Item = f64>) -> Vec<f64> {
+    match reader {
+        Some(f) => f(&values.map(|x| x as f32).collect::<Vec<_>>()).into_iter().map(f64::from).collect(),
+        None => values.collect(),
     }
 }
 
@@ -247,5 +248,15 @@ mod tests {
         for method in [Method::Mse, Method::MinMax, Method::Percentile(99.0)] {
             assert_eq!(histogram.range(method, None), (0.0, 0.0));
         }
+    }
+
+    #[test]
+    fn a_rare_large_value_that_the_reader_keeps_is_kept() {
+        let swish = |x: &[f32]| -> Vec<f32> { x.iter().map(|&x| x / (1.0 + (-x).exp())).collect() };
+        let mut histogram = Histogram::new();
+        histogram.add(&[-10.8, -7.0, -5.0, -3.0, -2.5, -1.0, 0.2, 0.3, -4.0]);
+        histogram.add(&[-10.0, -7.0, -5.0, -3.0, -2.5, -1.0, 0.2, 1.8, -4.0]);
+        let (_, high) = histogram.range(Method::Mse, Some(&swish));
+        assert!(high > 1.7, "{high}");
     }
 }

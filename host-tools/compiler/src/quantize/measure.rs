@@ -1,7 +1,8 @@
 //! Signal-to-noise of the int8 network's tensors.
 
 use super::activations::network;
-use super::{Calibration, QuantizeError, is_activation};
+use super::domain::consumers;
+use super::{Calibration, QuantizeError, is_activation, ranges};
 use crate::graph::{Graph, TensorId};
 use std::collections::HashMap;
 
@@ -37,6 +38,7 @@ pub(super) fn compare(
 ) -> Result<HashMap<TensorId, Energy>, QuantizeError> {
     let (mut reference, mut network) = (network(float), network(int8));
     let mut energies: HashMap<TensorId, Energy> = HashMap::new();
+    let readers = consumers(float);
     for inputs in calibration.samples.iter().take(SAMPLES) {
         let mut expected = HashMap::new();
         reference.run(inputs, &mut |id, values| {
@@ -46,7 +48,15 @@ pub(super) fn compare(
         })?;
         network.run(inputs, &mut |id, values| {
             if let Some(signal) = expected.get(&id) {
-                energies.entry(id).or_default().add(signal, values);
+                // Where a table is the only reader, errors count as it passes them on: it may well flatten what
+                // the range has clipped.
+                let energy = energies.entry(id).or_default();
+                match ranges::only_reader(float, &readers, id) {
+                    Some(function) => {
+                        energy.add(&ranges::apply(function, signal), &ranges::apply(function, values))
+                    }
+                    None => energy.add(signal, values),
+                }
             }
         })?;
     }

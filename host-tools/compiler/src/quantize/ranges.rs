@@ -55,10 +55,7 @@ pub(super) fn choose<'a>(
         let Some(seen) = observed.get(&id) else { continue };
         let node = domain.producer(id).map(|index| (&graph.nodes[index], &domain.nodes[index]));
         if domain.is_root(id) {
-            let reader = match consumers[id.0][..] {
-                [reader] if !graph.outputs.contains(&id) => table_of(&graph.nodes[reader]),
-                _ => None,
-            };
+            let reader = only_reader(graph, &consumers, id);
             let read = |x: &[f32]| reader.map_or_else(|| x.to_vec(), |f| apply(f, x));
             let mut range =
                 seen.histogram.range(method, reader.is_some().then_some(&read as &dyn Fn(&[f32]) -> _));
@@ -105,8 +102,15 @@ pub(super) fn extremes(values: &[f32]) -> (f32, f32) {
     values.iter().fold((0.0, 0.0), |(low, high), &x| (low.min(x), high.max(x)))
 }
 
-fn table_of(node: &Node) -> Option<UnaryFn> {
-    if let Op::Unary(function) = node.op { Some(function) } else { None }
+/// The function that reads the tensor, if it is an elementwise one and nothing else does.
+pub(super) fn only_reader(graph: &Graph, consumers: &[Vec<usize>], id: TensorId) -> Option<UnaryFn> {
+    match (&consumers[id.0][..], graph.outputs.contains(&id)) {
+        (&[reader], false) => match graph.nodes[reader].op {
+            Op::Unary(function) => Some(function),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// Beyond these limits the function does not change.
@@ -131,7 +135,7 @@ fn image(function: UnaryFn, (scale, zero_point): (f32, i32)) -> (f32, f32) {
 }
 
 /// The function of some numbers.
-fn apply(function: UnaryFn, x: &[f32]) -> Vec<f32> {
+pub(super) fn apply(function: UnaryFn, x: &[f32]) -> Vec<f32> {
     x.iter().map(|&x| unary_value(function, x.into()) as f32).collect()
 }
 

@@ -40,7 +40,7 @@ pub struct NodeReport {
     /// Signal-to-noise of its weights, in decibels.
     pub weight_snr: Option<f64>,
     /// Signal-to-noise of its output against the float network on the calibration samples, in decibels: what all
-    /// nodes up to here have cost.
+    /// nodes up to here have cost. If an elementwise function is the only reader, as this function sees it.
     pub snr: Option<f64>,
     /// How many decibels it lost against the worst of its inputs.
     pub loss: Option<f64>,
