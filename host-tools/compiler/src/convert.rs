@@ -104,7 +104,8 @@ pub fn import(bytes: &[u8], options: &Options) -> Result<Imported, ImportError> 
     match Format::of(bytes) {
         Format::Tflite => import::tflite::import(bytes),
         Format::Onnx => {
-            let onnx = import::onnx::OnnxOptions { channels_last_io: !options.keep_layout, ..Default::default() };
+            let onnx =
+                import::onnx::OnnxOptions { channels_last_io: !options.keep_layout, ..Default::default() };
             import::onnx::import(bytes, &onnx)
         }
     }
@@ -137,7 +138,8 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
     let half = options.precision == Precision::F16;
     let lowered = lower(&mut graph, half).map_err(ConvertError::NoKernel)?;
     let schedule = schedule(&graph, &lowered.steps, &lowered.aliases);
-    let extras = Extras { target: options.target, preprocess: options.preprocess.clone(), strip: options.strip };
+    let extras =
+        Extras { target: options.target, preprocess: options.preprocess.clone(), strip: options.strip };
     let plan = emit(&graph, &lowered, &schedule, &extras)?;
     check(&plan)?;
     Ok(Converted { plan, graph, schedule, passes, quantization })

@@ -13,6 +13,7 @@
 //! * [`convert`]: the whole way in one call.
 
 pub mod compare;
+pub mod convert;
 pub mod emit;
 pub mod executor;
 pub mod graph;

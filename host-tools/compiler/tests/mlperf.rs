@@ -1,0 +1,185 @@
+//! The MLPerf Tiny networks, converted from `.tflite`, against LiteRT's reference kernels: every tensor that an
+//! operator writes, for 200 random inputs and the recorded ones, in every byte (`tests/golden/README.md`).
+//!
+//! The golden files hold CRC-32s of the reference's tensors; a plan's tensors are found by their names. The networks
+//! lie beside the repository; without them the tests say so and end.
+
+use mote_compiler::convert::{Converted, Options, convert};
+use mote_compiler::executor::{AlignedBytes, Executor};
+use mote_runtime::Plan;
+use mote_runtime::engine::Observer;
+use mote_runtime::plan::crc32;
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+mod golden;
+use golden::{Json, shared_data, workspace};
+
+/// Bytes of arena: the largest sum of whole tensors alive at once, without anything done in place.
+const ARENA_LIMITS: [(&str, &str, usize); 5] = [
+    ("ad", "ad_int8", 768),
+    ("kws", "kws_int8", 16_000),
+    ("sww", "sww_int8", 6_656),
+    ("vww", "vww_int8", 55_296),
+    ("ic_resnet8", "ic_resnet8_int8", 49_152),
+];
+
+fn converted(model: &str) -> Option<Converted> {
+    let path = shared_data()?.join("mlperf-tiny").join(format!("{model}.tflite"));
+    let bytes = std::fs::read(&path).ok()?;
+    Some(convert(&bytes, &Options::default()).unwrap_or_else(|e| panic!("{model}: {e}")))
+}
+
+struct Crcs<'a> {
+    plan: &'a Plan<'a>,
+    found: HashMap<String, u32>,
+}
+
+impl Observer for Crcs<'_> {
+    fn after(&mut self, step: usize, output: &[u8]) {
+        let record = self.plan.step(step).unwrap();
+        let operand = self.plan.operand(usize::from(record.operand) + usize::from(record.inputs)).unwrap();
+        self.found.insert(self.plan.tensor_name(operand.tensor.into()).to_string(), crc32(output));
+    }
+}
+
+/// Compares one set of inputs; gives the number of tensors compared.
+fn compare(
+    name: &str,
+    plan: &[u8],
+    golden: &Json,
+    set: &Json,
+    inputs: impl Iterator<Item = Vec<u8>>,
+) -> usize {
+    let aligned = AlignedBytes::from_slice(plan);
+    let view = Plan::parse(aligned.as_ref()).unwrap();
+    let mut executor = Executor::new(plan).unwrap();
+    let tensors = golden.get("tensors").items();
+    let expected = set.get("crc32").base64_u32();
+    let input_crcs = set.get("input_crc32").base64_u32();
+    let mut compared = 0;
+    for (sample, input) in inputs.enumerate().take(input_crcs.len()) {
+        assert_eq!(crc32(&input), input_crcs[sample], "{name}: input {sample} was made differently");
+        let mut crcs = Crcs { plan: &view, found: HashMap::new() };
+        executor.run_observed(&[&input], &mut crcs).unwrap();
+        for (index, tensor) in tensors.iter().enumerate() {
+            let Some(&found) = crcs.found.get(tensor.get("name").text()) else { continue };
+            let wanted = expected[sample * tensors.len() + index];
+            assert_eq!(found, wanted, "{name}, sample {sample}: tensor `{}`", tensor.get("name").text());
+            compared += 1;
+        }
+    }
+    compared
+}
+
+fn check(short: &str, model: &str, arena_limit: usize) {
+    let Some(converted) = converted(model) else {
+        println!("skipped: ../shared/data/mlperf-tiny/{model}.tflite is not here");
+        return;
+    };
+    let text =
+        std::fs::read_to_string(workspace().join(format!("tests/golden/mlperf/{short}.json"))).unwrap();
+    let golden = Json::parse(&text);
+    let arena = converted.schedule.arena;
+    println!("{short}: arena {arena} bytes, limit {arena_limit}");
+    assert!(arena <= arena_limit.next_multiple_of(16) + 16, "{short}: arena of {arena} bytes");
+    let len: usize = golden.get("input_shape").items().iter().map(|n| n.number() as usize).product();
+    for set in golden.get("sets").items() {
+        let name = set.get("name").text();
+        let count = set.get("count").number() as usize;
+        let inputs: Vec<Vec<u8>> = match name {
+            "random" => {
+                let seed = set.get("seed").number() as u64;
+                (0..count)
+                    .map(|s| (0..len).map(|i| (golden::word(seed, s * len + i) >> 56) as u8).collect())
+                    .collect()
+            }
+            "ad_normal_id_01" => recorded_ad(&golden),
+            "photos" => photos(),
+            _ => continue, // frames in an .npz: the streaming tests read them
+        };
+        let compared = compare(short, &converted.plan, &golden, set, inputs.into_iter());
+        let tensors = golden.get("tensors").items().len();
+        println!(
+            "{short} {name}: {count} samples, {compared} tensors equal ({} of {tensors} each)",
+            compared / count
+        );
+        assert!(
+            compared / count + 2 >= tensors,
+            "{short}: only {} of {tensors} tensors compared",
+            compared / count
+        );
+    }
+}
+
+/// 196 windows of five frames of 128 log-mel values.
+fn recorded_ad(golden: &Json) -> Vec<Vec<u8>> {
+    let path = shared_data().unwrap().join("mlperf-tiny/ad_normal_id_01.bin");
+    let bytes = std::fs::read(path).unwrap();
+    let values: Vec<f32> = bytes.chunks_exact(4).map(|c| f32::from_le_bytes(c.try_into().unwrap())).collect();
+    let scale = golden.get("input_scale").number() as f32;
+    let zero = golden.get("input_zero_point").number() as f32;
+    let code = |x: f32| ((x / scale).round_ties_even() + zero).clamp(-128.0, 127.0) as i8 as u8;
+    (0..196).map(|i| values[i * 128..i * 128 + 640].iter().map(|&x| code(x)).collect()).collect()
+}
+
+fn photos() -> Vec<Vec<u8>> {
+    let pixels = std::fs::read(workspace().join("tests/golden/mlperf/vww_photos.bin")).unwrap();
+    pixels.chunks_exact(96 * 96 * 3).map(|p| p.iter().map(|&x| x.wrapping_sub(128)).collect()).collect()
+}
+
+macro_rules! networks {
+    ($($name:ident = $index:literal;)*) => {$(
+        #[test]
+        fn $name() {
+            let (short, model, limit) = ARENA_LIMITS[$index];
+            check(short, model, limit);
+        }
+    )*};
+}
+
+networks! {
+    anomaly_detection = 0;
+    keyword_spotting = 1;
+    streaming_wakeword = 2;
+    visual_wake_words = 3;
+    resnet8 = 4;
+}
+
+/// Damaged plans: a clear error, or (with the CRC mended) at least no crash and no hang.
+#[test]
+fn damaged_plans() {
+    let path: PathBuf = workspace().join("models/cifar10/cifar10_small.onnx");
+    let plan = convert(&std::fs::read(path).unwrap(), &Options::default()).unwrap().plan;
+    let mut random = 0x2545_f491_4f6c_dd1du64;
+    let mut next = |bound: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        (random >> 11) as usize % bound
+    };
+    // The tables are a small part of the file: aim at them.
+    let tables = plan.len() - Plan::parse(AlignedBytes::from_slice(&plan).as_ref()).unwrap().weights().len();
+    let mut accepted = 0;
+    for round in 0..20_000 {
+        let mut damaged = plan.clone();
+        for _ in 0..1 + next(3) {
+            let at = next(tables.min(damaged.len()));
+            damaged[at] = if next(2) == 0 { next(256) as u8 } else { damaged[at] ^ (1 << next(8)) };
+        }
+        if damaged == plan {
+            continue;
+        }
+        assert!(Executor::new(&damaged).is_err(), "round {round}: damage went unnoticed");
+        let crc = crc32(&damaged[16..]).to_le_bytes();
+        damaged[12..16].copy_from_slice(&crc);
+        // A sound frame around senseless tables: whatever is accepted must run.
+        if accepted < 40
+            && let Ok(mut executor) = Executor::new(&damaged)
+        {
+            accepted += 1;
+            let _ = executor.with(|engine| engine.run());
+        }
+    }
+    println!("{accepted} of the mended plans were accepted and ran");
+}
