@@ -65,7 +65,7 @@ fn gelu_by_erf_in_all_associations() {
     });
     expect("gelu", |b, x| {
         // 0.5 + 0.5 * erf(0.7071068 x), constants first.
-        let k = b.scalar(0.707_106_8);
+        let k = b.scalar(std::f32::consts::FRAC_1_SQRT_2);
         let u = b.binary(Mul, k, x);
         let e = b.unary(UnaryFn::Erf, u);
         let half = b.scalar(0.5);
@@ -120,7 +120,7 @@ fn gelu_by_tanh() {
         let c = cube(b, x);
         let c = b.with_scalar(Mul, c, 0.044715);
         let w = b.binary(Add, x, c);
-        let w = b.with_scalar(Mul, w, 1.595_769_1);
+        let w = b.with_scalar(Mul, w, 1.595_769);
         let s = b.unary(UnaryFn::Sigmoid, w);
         b.binary(Mul, x, s)
     });
