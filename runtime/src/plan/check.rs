@@ -6,6 +6,9 @@ use super::*;
 
 type Checked = Result<(), PlanError>;
 
+/// Ticks of a region over rows: more than any picture has rows, few enough to be walked in a moment.
+const MAX_TICKS: u32 = 1 << 20;
+
 const EMPTY: Table<'static> = Table { bytes: &[], stride: 0, count: 0 };
 
 /// Smallest record size by core section; 0 where the section is plain bytes.
@@ -223,7 +226,7 @@ const fn regions(plan: &Plan<'_>) -> Checked {
         ensure!(next <= plan.steps(), REGIONS, i, Range);
         let ticks = match kind {
             RegionKind::Plain => region.ticks == 1,
-            RegionKind::Rows => region.ticks > 0,
+            RegionKind::Rows => region.ticks > 0 && region.ticks <= MAX_TICKS,
             RegionKind::Endless => region.ticks == 0 && region.period > 0,
         };
         ensure!(ticks, REGIONS, i, Shape);
