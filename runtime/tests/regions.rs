@@ -66,7 +66,6 @@ enum Kind {
 struct Layer {
     kind: Kind,
     rows: Window,
-    columns: Window,
     packed: Packed,
     /// Rows, columns, channels of the output.
     shape: [usize; 3],
@@ -131,7 +130,7 @@ fn layer(random: &mut Random, kind: Kind, input: [usize; 3], rows: Window, colum
                 .pack_add()
         }
     };
-    Some(Layer { kind, rows, columns, packed, shape })
+    Some(Layer { kind, rows, packed, shape })
 }
 
 #[derive(Clone, Copy, PartialEq)]

@@ -14,7 +14,6 @@ pub enum Numbers {
 
 /// A tensor from a file.
 pub struct Tensor {
-    pub shape: Vec<u64>,
     pub numbers: Numbers,
 }
 
@@ -26,7 +25,6 @@ pub fn load(path: &Path) -> Result<Tensor, Failure> {
     if file.order() != npyz::Order::C {
         return Err(failure("the tensor is stored in Fortran order".into()));
     }
-    let shape = file.shape().to_vec();
     let descr = file.dtype().descr();
     let vector_failure = |e: std::io::Error| failure(e.to_string());
     let numbers = match descr.trim_matches('\'') {
@@ -40,7 +38,7 @@ pub fn load(path: &Path) -> Result<Tensor, Failure> {
         }
         other => return Err(failure(format!("elements of type {other} are not supported"))),
     };
-    Ok(Tensor { shape, numbers })
+    Ok(Tensor { numbers })
 }
 
 /// Writes raw little-endian elements of a plan's type.

@@ -65,7 +65,7 @@ impl<'a> Engine<'a> {
         let needed = plan.state_bytes();
         let given = state.len();
         let state = state.get_mut(..needed).ok_or(Error::State { needed, given })?;
-        let aligned = |bytes: &[u8]| bytes.is_empty() || bytes.as_ptr().addr() % ALIGN == 0;
+        let aligned = |bytes: &[u8]| bytes.is_empty() || bytes.as_ptr().addr().is_multiple_of(ALIGN);
         if !aligned(plan.bytes()) || !aligned(arena) || !aligned(state) {
             return Err(Error::Misaligned);
         }

@@ -86,7 +86,7 @@ pub(super) const fn sections<'a>(
             let size = SIZES[kind];
             let stride = record.stride as usize;
             let fits = if size == 0 {
-                kind != section::WEIGHTS as usize || record.offset as usize % ALIGN == 0
+                kind != section::WEIGHTS as usize || (record.offset as usize).is_multiple_of(ALIGN)
             } else {
                 stride >= size
                     && record.bytes % record.stride == 0
@@ -171,7 +171,7 @@ const fn check_tensor(plan: &Plan<'_>, i: usize, tensor: &TensorRecord) -> Check
     };
     ensure!(tensor.rank as usize <= MAX_RANK, TENSORS, i, Code);
     ensure!(tensor.offset as u64 + tensor.bytes as u64 <= space, TENSORS, i, Range);
-    ensure!(tensor.offset as usize % dtype.size() == 0, TENSORS, i, Alignment);
+    ensure!((tensor.offset as usize).is_multiple_of(dtype.size()), TENSORS, i, Alignment);
     ensure!(tensor.quant == NONE || (tensor.quant as usize) < plan.quants(), TENSORS, i, Range);
     let mut elements = 1u64;
     let mut axis = 0;
@@ -196,10 +196,10 @@ const fn check_operand(plan: &Plan<'_>, i: usize, operand: &OperandRecord) -> Ch
     let o = operand;
     ensure!(o.slots > 0 && o.slices > 0 && o.rows > 0, OPERANDS, i, Shape);
     ensure!(o.outer_count > 0 && o.inner_count > 0, OPERANDS, i, Shape);
-    let aligned = o.offset % size == 0
-        && o.slice_stride % size == 0
-        && o.row_stride % size == 0
-        && o.row_bytes % size == 0;
+    let aligned = o.offset.is_multiple_of(size)
+        && o.slice_stride.is_multiple_of(size)
+        && o.row_stride.is_multiple_of(size)
+        && o.row_bytes.is_multiple_of(size);
     ensure!(aligned, OPERANDS, i, Alignment);
     ensure!(o.rows == 1 || o.row_stride >= o.row_bytes, OPERANDS, i, Alias);
     // Of a whole tensor only the slices that exist need memory.
@@ -263,7 +263,7 @@ const fn check_step(plan: &Plan<'_>, s: usize, region: &RegionRecord, kind: Regi
     ensure!(step.blob as usize + step.blobs as usize <= plan.blobs(), STEPS, s, Range);
     ensure!(step.operand as usize + (step.inputs as usize) < plan.operands(), STEPS, s, Range);
     ensure!(step.scratch as u64 + step.scratch_bytes as u64 <= plan.header.arena as u64, STEPS, s, Range);
-    ensure!(step.scratch as usize % ALIGN == 0, STEPS, s, Alignment);
+    ensure!((step.scratch as usize).is_multiple_of(ALIGN), STEPS, s, Alignment);
     ensure!(step.every > 0 && step.burst > 0, STEPS, s, Schedule);
     let Some(output) = plan.operand(step.operand as usize + step.inputs as usize) else {
         return Err(PlanError::Record { section: section::STEPS, index: s as u16, fault: Fault::Range });

@@ -6,6 +6,9 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+/// Kind, flags, and bytes with their record size.
+type Section = (u16, u16, (Vec<u8>, usize));
+
 /// Collects the parts of a plan and writes the file.
 #[derive(Clone, Debug, Default)]
 pub struct PlanWriter {
@@ -217,7 +220,7 @@ impl PlanWriter {
         self.assemble(&sections)
     }
 
-    fn assemble(&self, sections: &[(u16, u16, (Vec<u8>, usize))]) -> Vec<u8> {
+    fn assemble(&self, sections: &[Section]) -> Vec<u8> {
         let mut body = Vec::new();
         let mut table = Vec::new();
         let start = (Header::SIZE + sections.len() * SectionRecord::SIZE).next_multiple_of(ALIGN);

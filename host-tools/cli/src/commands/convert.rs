@@ -174,7 +174,7 @@ pub fn samples(
         npy::Numbers::F32(values) => values,
         npy::Numbers::I8(values) => values.iter().map(|&v| v.into()).collect(),
     };
-    if values.is_empty() || values.len() % length != 0 {
+    if values.is_empty() || !values.len().is_multiple_of(length) {
         let reason = format!("{} numbers are not a multiple of the input's {length}", values.len());
         return Err(Failure::Npy { path: path.into(), reason });
     }

@@ -32,6 +32,9 @@ pub struct Layout {
 /// Rounds of the local search; each costs one placement.
 const SEARCH_ROUNDS: usize = 2000;
 
+/// What blocks are sorted by, smallest first.
+type Key = fn(&Block) -> (usize, usize);
+
 /// Places the blocks so that none overlaps another that lives at the same time.
 pub fn place(blocks: &[Block]) -> Layout {
     let steps = blocks.iter().map(|b| b.last + 1).max().unwrap_or(0);
@@ -39,19 +42,19 @@ pub fn place(blocks: &[Block]) -> Layout {
     let padded = |b: &Block| b.bytes.next_multiple_of(ALIGN);
     let lower_bound = (0..steps).map(|step| alive(step).map(padded).sum()).max().unwrap_or(0);
 
-    let keys: [fn(&Block) -> (usize, usize); 4] = [
+    let keys: [Key; 4] = [
         |b| (usize::MAX - b.bytes, b.first),
         |b| (usize::MAX - b.bytes * (b.last - b.first + 1), b.first),
         |b| (usize::MAX - (b.last - b.first), usize::MAX - b.bytes),
         |b| (b.first, usize::MAX - b.bytes),
     ];
-    let mut best: Option<(usize, Vec<usize>, Vec<usize>)> = None;
+    let mut best: Option<(usize, Vec<usize>)> = None;
     let mut consider = |order: Vec<usize>| -> usize {
         let (arena, offsets) = in_order(blocks, &order);
-        if best.as_ref().is_none_or(|(least, ..)| arena < *least) {
-            best = Some((arena, offsets, order));
+        if best.as_ref().is_none_or(|(least, _)| arena < *least) {
+            best = Some((arena, offsets));
         }
-        best.as_ref().map_or(arena, |(least, ..)| *least)
+        best.as_ref().map_or(arena, |(least, _)| *least)
     };
     let mut least = usize::MAX;
     for key in keys {
@@ -82,7 +85,7 @@ pub fn place(blocks: &[Block]) -> Layout {
             order = candidate;
         }
     }
-    let (arena, offsets, _) = best.unwrap_or_default();
+    let (arena, offsets) = best.unwrap_or_default();
     Layout { offsets, arena, lower_bound }
 }
 

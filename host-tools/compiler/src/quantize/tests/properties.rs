@@ -63,7 +63,7 @@ fn bias_correction_lowers_the_mean_error() {
     calibration.correct_bias = false;
     let mean_error = |calibration: &Calibration| -> f64 {
         let (int8, _) = quantize(&graph, calibration).unwrap();
-        let mut errors = vec![0.0f64; 8];
+        let mut errors = [0.0f64; 8];
         for sample in &calibration.samples {
             let pairs = outputs(&graph, sample).into_iter().zip(outputs(&int8, sample));
             errors.iter_mut().zip(pairs).for_each(|(e, (a, b))| *e += f64::from(b - a));

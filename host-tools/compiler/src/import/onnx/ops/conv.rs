@@ -33,7 +33,7 @@ pub(super) fn conv(cx: &mut Importer, call: &Call) -> Res<Value> {
     {
         return reject("kernel_shape differs from the shape of the weights");
     }
-    let window = Window::read(call, size, &cx.shape(x)[2..].to_vec())?;
+    let window = Window::read(call, size, &cx.shape(x)[2..])?;
     let weights = cx.conv_weights(weights)?;
     let mut inputs = vec![cx.channels_last(x)?, weights];
     if let Some(bias) = call.optional_constant(2, "bias")? {

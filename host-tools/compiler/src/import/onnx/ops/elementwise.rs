@@ -86,7 +86,7 @@ pub(super) fn clip(cx: &mut Importer, call: &Call) -> Res<Value> {
         }
     }
     let [min, max] = limits;
-    if !(min <= max) {
+    if min.is_nan() || max.is_nan() || min > max {
         return reject(format!("limits {min} and {max}"));
     }
     // The largest finite numbers are how some exporters write "no limit".

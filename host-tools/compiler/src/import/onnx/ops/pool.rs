@@ -10,7 +10,8 @@ pub(super) fn pool(cx: &mut Importer, call: &Call) -> Res<Value> {
     let value = call.input(0)?;
     let x = cx.operand(value)?;
     let is_max = call.op() == "MaxPool";
-    if !cx.is_float(value) && !(is_max && cx.graph.tensor(x).quant.is_some()) {
+    let quantized_maximum = is_max && cx.graph.tensor(x).quant.is_some();
+    if !cx.is_float(value) && !quantized_maximum {
         return reject("pooling of integers");
     }
     let shape = cx.shape(x).to_vec();

@@ -65,7 +65,7 @@ pub(super) fn range(cx: &mut Importer, call: &Call) -> Res<Value> {
     if bounds[0].is_float() {
         let [start, limit, delta] = bounds.map(|b| b.reals()[0]);
         let count = ((limit - start) / delta).ceil().max(0.0);
-        if !(count < 1e9) {
+        if count.is_nan() || count >= 1e9 {
             return reject(format!("from {start} to {limit} by {delta}"));
         }
         cx.charge(count as usize)?;

@@ -121,7 +121,7 @@ fn matrix_products() {
         let node = find(&graph, "dense").clone();
         let read =
             |i: usize| graph.tensor(node.inputs[i]).data.as_ref().map(|d| d.to_f32()).unwrap_or_default();
-        (read(0 + 1), if node.inputs.len() > 2 { read(2) } else { vec![] })
+        (read(1), if node.inputs.len() > 2 { read(2) } else { vec![] })
     };
     let (w, bias) = dense(single(m(), "Gemm", &["x", "b", "c"], &[float("alpha", 2.0), float("beta", 3.0)]));
     assert_eq!((w[1], bias), (10.0, vec![3.0, 6.0, 9.0, 12.0]));
