@@ -1,5 +1,6 @@
 //! Small networks, quantized and run.
 
+mod bundled;
 mod errors;
 mod networks;
 mod properties;
