@@ -14,7 +14,7 @@ mod pack;
 #[cfg(feature = "pack")]
 pub use pack::{Affine, ExtremeS8, MulS8, SumS8};
 
-use self::broadcast::each;
+use self::broadcast::{CHUNK, each};
 use crate::engine::{Call, Mismatch};
 use crate::kernels::StepView;
 use crate::kernels::requantize::requantize;
@@ -67,25 +67,34 @@ records! {
 
 /// `add_s8`.
 pub fn add(call: Call<'_>) -> Result<(), Mismatch> {
-    sum(call, i32::wrapping_add)
+    sum(call, 1)
 }
 
 /// `sub_s8`.
 pub fn sub(call: Call<'_>) -> Result<(), Mismatch> {
-    sum(call, i32::wrapping_sub)
+    sum(call, -1)
 }
 
-fn sum(call: Call<'_>, combine: fn(i32, i32) -> i32) -> Result<(), Mismatch> {
+fn sum(call: Call<'_>, sign_b: i32) -> Result<(), Mismatch> {
     let args = SumArgs::read(call.given.args(), 0).ok_or(Mismatch)?;
     let stage = Stage { zero_point: args.zero_point, min: args.min, max: args.max, rounding: args.rounding };
     let scaled = |code: i8, zero: i32, multiplier: i32, shift: i32| {
         let real = i32::from(code).wrapping_sub(zero).wrapping_shl(args.left_shift.into());
         requantize(real, multiplier, shift, args.rounding)
     };
-    each(call, args.repeat_a, args.repeat_b, |a, b| {
-        let a = scaled(a, args.zero_a, args.multiplier_a, args.shift_a);
-        let b = scaled(b, args.zero_b, args.multiplier_b, args.shift_b);
-        stage.code(combine(a, b), args.multiplier, args.shift)
+    each(call, args.repeat_a, args.repeat_b, |to, a, b| {
+        // Three short loops, each of which stays in registers.
+        let mut sums = [0i32; CHUNK];
+        for (sum, &a) in sums.iter_mut().zip(a) {
+            *sum = scaled(a, args.zero_a, args.multiplier_a, args.shift_a);
+        }
+        for (sum, &b) in sums.iter_mut().zip(b) {
+            let b = scaled(b, args.zero_b, args.multiplier_b, args.shift_b);
+            *sum = sum.wrapping_add(b.wrapping_mul(sign_b));
+        }
+        for (to, &sum) in to.iter_mut().zip(&sums) {
+            *to = stage.code(sum, args.multiplier, args.shift);
+        }
     })
 }
 
@@ -93,7 +102,7 @@ fn sum(call: Call<'_>, combine: fn(i32, i32) -> i32) -> Result<(), Mismatch> {
 pub fn mul(call: Call<'_>) -> Result<(), Mismatch> {
     let args = MulArgs::read(call.given.args(), 0).ok_or(Mismatch)?;
     let stage = Stage { zero_point: args.zero_point, min: args.min, max: args.max, rounding: args.rounding };
-    each(call, args.repeat_a, args.repeat_b, |a, b| {
+    elements(call, args.repeat_a, args.repeat_b, |a, b| {
         let (a, b) = (i32::from(a).wrapping_sub(args.zero_a), i32::from(b).wrapping_sub(args.zero_b));
         stage.code(a.wrapping_mul(b), args.multiplier, args.shift)
     })
@@ -102,13 +111,22 @@ pub fn mul(call: Call<'_>) -> Result<(), Mismatch> {
 /// `maximum_s8`.
 pub fn maximum(call: Call<'_>) -> Result<(), Mismatch> {
     let args = ExtremeArgs::read(call.given.args(), 0).ok_or(Mismatch)?;
-    each(call, args.repeat_a, args.repeat_b, i8::max)
+    elements(call, args.repeat_a, args.repeat_b, i8::max)
 }
 
 /// `minimum_s8`.
 pub fn minimum(call: Call<'_>) -> Result<(), Mismatch> {
     let args = ExtremeArgs::read(call.given.args(), 0).ok_or(Mismatch)?;
-    each(call, args.repeat_a, args.repeat_b, i8::min)
+    elements(call, args.repeat_a, args.repeat_b, i8::min)
+}
+
+#[inline(always)]
+fn elements(call: Call<'_>, repeat_a: u32, repeat_b: u32, f: impl Fn(i8, i8) -> i8) -> Result<(), Mismatch> {
+    each(call, repeat_a, repeat_b, |to, a, b| {
+        for ((to, &a), &b) in to.iter_mut().zip(a).zip(b) {
+            *to = f(a, b);
+        }
+    })
 }
 
 /// Accepts a step only if [`add`] and [`sub`] can serve it.

@@ -106,7 +106,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
 }
 
 /// Channels whose accumulators are kept at a time.
-const BLOCK: usize = 32;
+const BLOCK: usize = 64;
 
 impl Depthwise<'_> {
     fn row(&self, window: &Window<'_>, row_len: usize, to: &mut [i8]) -> Result<(), Mismatch> {
@@ -205,48 +205,16 @@ impl<'a> Steps<'a> {
     }
 }
 
-/// Adds the products of `taps` neighbouring taps, each channel with its own input. Three taps at a time, so that an
-/// accumulator is loaded and stored once for three products.
+/// Adds the products of `taps` neighbouring taps, each channel with its own input.
 #[inline(never)]
 fn channel_wise(acc: &mut [i32], mut x: Steps<'_>, mut w: Steps<'_>, taps: usize) -> Result<(), Mismatch> {
-    let n = acc.len();
-    let mut left = taps;
-    while left >= 3 {
-        let (x0, x1, x2) = (x.next(n)?, x.next(n)?, x.next(n)?);
-        let (w0, w1, w2) = (w.next(n)?, w.next(n)?, w.next(n)?);
-        if cfg!(target_arch = "arm") {
-            // Unrolled by four here, since what the compiler unrolls does not stay in registers.
-            let (fours, rest) = acc.as_chunks_mut::<4>();
-            let [(x0, x0_rest), (x1, x1_rest), (x2, x2_rest)] = [x0, x1, x2].map(|x| x.as_chunks::<4>());
-            let [(w0, w0_rest), (w1, w1_rest), (w2, w2_rest)] = [w0, w1, w2].map(|w| w.as_chunks::<4>());
-            let inputs = x0.iter().zip(x1).zip(x2);
-            let weights = w0.iter().zip(w1).zip(w2);
-            for ((acc, ((x0, x1), x2)), ((w0, w1), w2)) in fours.iter_mut().zip(inputs).zip(weights) {
-                three_taps(acc, [x0, x1, x2], [w0, w1, w2]);
-            }
-            three_taps(rest, [x0_rest, x1_rest, x2_rest], [w0_rest, w1_rest, w2_rest]);
-        } else {
-            three_taps(acc, [x0, x1, x2], [w0, w1, w2]);
-        }
-        left -= 3;
-    }
-    for _ in 0..left {
-        for ((acc, &x), &w) in acc.iter_mut().zip(x.next(n)?).zip(w.next(n)?) {
+    for _ in 0..taps {
+        let (x, w) = (x.next(acc.len())?, w.next(acc.len())?);
+        for ((acc, &x), &w) in acc.iter_mut().zip(x).zip(w) {
             *acc = acc.wrapping_add(i32::from(x) * i32::from(w));
         }
     }
     Ok(())
-}
-
-#[inline(always)]
-fn three_taps(acc: &mut [i32], [x0, x1, x2]: [&[i8]; 3], [w0, w1, w2]: [&[i8]; 3]) {
-    let inputs = x0.iter().zip(x1).zip(x2);
-    let weights = w0.iter().zip(w1).zip(w2);
-    for ((acc, ((&x0, &x1), &x2)), ((&w0, &w1), &w2)) in acc.iter_mut().zip(inputs).zip(weights) {
-        let products = [(x0, w0), (x1, w1), (x2, w2)].map(|(x, w)| i32::from(x) * i32::from(w));
-        // Three products of codes fit easily; the sum may wrap.
-        *acc = acc.wrapping_add(products.iter().sum());
-    }
 }
 
 /// Adds the products of `taps` neighbouring taps, all channels with the same input.
