@@ -2,6 +2,7 @@
 //!
 //! | variable | meaning | default |
 //! |---|---|---|
+//! | `MOTE_PLAN` | the plan, made by `mote convert` | none: required for a device |
 //! | `MOTE_SAMPLES` | file of samples, raw bytes as the input tensor has them, one behind the other | random samples |
 //! | `MOTE_SAMPLE_COUNT` | how many samples | 2 |
 //! | `MOTE_SEED` | seed of the random samples (`tests/golden/README.md`) | 1 |
@@ -10,14 +11,17 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
+    let out = PathBuf::from(env::var("OUT_DIR")?);
     if env::var("CARGO_CFG_TARGET_OS")? == "none" {
         println!("cargo::rustc-link-arg-bins=-Tlink.x");
         println!("cargo::rustc-link-arg-bins=--nmagic");
         if env::var_os("CARGO_FEATURE_LOG").is_some() {
             println!("cargo::rustc-link-arg-bins=-Tdefmt.x");
         }
+        let plan = variable("MOTE_PLAN").ok_or("MOTE_PLAN names no plan: use cargo xtask firmware run")?;
+        println!("cargo::rerun-if-changed={plan}");
+        fs::copy(&plan, out.join("plan.mote")).map_err(|error| format!("MOTE_PLAN {plan}: {error}"))?;
     }
-    let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("samples.rs"), samples()?)?;
     Ok(())
 }

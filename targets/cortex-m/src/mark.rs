@@ -46,6 +46,19 @@ pub fn end_section() {
     hint::<7>();
 }
 
+/// What follows is not counted, not even inside a section, until [`resume`]: for what only the measuring
+/// itself needs.
+#[inline(always)]
+pub fn pause() {
+    hint::<8>();
+}
+
+/// Counting goes on.
+#[inline(always)]
+pub fn resume() {
+    hint::<9>();
+}
+
 /// `DBG #N`. The compiler may not move memory accesses across it (no `nomem`), so that work stays
 /// inside its section.
 #[inline(always)]

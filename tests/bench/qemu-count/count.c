@@ -39,6 +39,8 @@ enum marker {
     MARK_END_START_UP = 5,
     MARK_BEGIN_SECTION = 6,
     MARK_END_SECTION = 7,
+    MARK_PAUSE = 8,
+    MARK_RESUME = 9,
 };
 
 struct counts { uint64_t field[FIELD_COUNT]; };
@@ -55,6 +57,7 @@ struct segment {
 static FILE *out;
 static struct counts now;             /* since the emulator started */
 static const struct segment *previous;
+static bool paused;
 
 static struct {
     const char *name;                 /* NULL: no section is open */
@@ -116,6 +119,8 @@ static void handle_marker(int n) {
     case MARK_END_START_UP: close_section("start-up"); break;
     case MARK_BEGIN_SECTION: open_section("section"); break;
     case MARK_END_SECTION: close_section("section"); break;
+    case MARK_PAUSE: paused = true; break;
+    case MARK_RESUME: paused = false; break;
     default: break; /* free for others */
     }
 }
@@ -123,10 +128,11 @@ static void handle_marker(int n) {
 static void on_segment(unsigned int vcpu_index, void *userdata) {
     (void)vcpu_index;
     const struct segment *segment = userdata;
-    if (segment->heads && previous && previous->branches && previous->end != segment->start)
+    if (!paused && segment->heads && previous && previous->branches && previous->end != segment->start)
         now.field[FIELD_TAKEN]++;
     if (segment->marker >= 0) handle_marker(segment->marker);
-    for (int i = 0; i < FIELD_COUNT; i++) now.field[i] += segment->counts.field[i];
+    if (!paused)
+        for (int i = 0; i < FIELD_COUNT; i++) now.field[i] += segment->counts.field[i];
     previous = segment;
 }
 

@@ -57,6 +57,20 @@ fn main() -> ! {
     unsafe { asm!("nop", "nop") };
     mark::end_inference();
 
+    // What is done while counting pauses is not seen.
+    mark::begin_section();
+    // SAFETY: no operation.
+    unsafe { asm!("nop") };
+    mark::pause();
+    // SAFETY: counts a register down.
+    unsafe {
+        asm!("movs {n}, #100", "2:", "subs {n}, #1", "bne 2b", n = out(reg) _);
+    }
+    mark::resume();
+    // SAFETY: no operation.
+    unsafe { asm!("nop") };
+    mark::end_section();
+
     defmt::info!("counted");
     board::exit(0)
 }

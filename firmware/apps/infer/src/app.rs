@@ -2,41 +2,49 @@
 
 use embedded_io::Write;
 
-use crate::{log, model::Model, samples};
+use crate::{
+    log,
+    model::{self, Model},
+    report::Laps,
+    samples,
+};
 
 /// Why the app gave up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "log", derive(defmt::Format))]
 pub enum Error {
+    /// The engine refused.
+    Model(mote_runtime::Error),
+    /// The model was started before: its memory is taken.
+    Taken,
     /// The samples don't have the input's size.
-    Samples { sample_bytes: usize, input_bytes: usize },
+    Samples { given: usize, needed: usize },
     /// The console does not take the output.
     Console,
 }
 
-/// Runs the model on every sample; `cycles` is the board's free-running cycle counter.
-pub fn run(console: &mut impl Write, cycles: impl Fn() -> u32) -> Result<(), Error> {
-    let mut model = Model::start()?;
-    for index in 0..samples::COUNT {
-        samples::write(index, model.input())?;
-        let begin = cycles();
-        model.run();
-        let taken = cycles().wrapping_sub(begin);
-        let output = model.output();
-        log::info!("sample {=usize}: class {=usize}, {=u32} cycles", index, best(output), taken);
-        console.write_all(output).map_err(|_| Error::Console)?;
+impl From<mote_runtime::Error> for Error {
+    fn from(error: mote_runtime::Error) -> Self {
+        Self::Model(error)
     }
-    console.flush().map_err(|_| Error::Console)
 }
 
-/// Index of the largest value of an int8 tensor; the first one where several are equal.
-fn best(output: &[u8]) -> usize {
-    let mut best = (0, i8::MIN);
-    for (index, &byte) in output.iter().enumerate() {
-        let value = byte as i8;
-        if value > best.1 {
-            best = (index, value);
-        }
+/// Runs the model on every sample and writes each output tensor as raw bytes. `cycles` is the board's
+/// free-running cycle counter.
+pub fn run(console: &mut impl Write, cycles: impl Fn() -> u32) -> Result<Laps, Error> {
+    let mut model = Model::start()?;
+    log::info!("arena: {=usize} bytes, state: {=usize} bytes", model::ARENA_BYTES, model::STATE_BYTES);
+    let mut laps = Laps::default();
+    for index in 0..samples::COUNT {
+        samples::write(index, &mut model.input()?)?;
+        laps.clear();
+        let begin = cycles();
+        model.run(&mut laps)?;
+        let taken = cycles().wrapping_sub(begin);
+        let output = model.output()?;
+        log::info!("sample {=usize}: class {=usize}, {=u32} cycles", index, model::best(output), taken);
+        let _ = taken; // without a log nobody asks
+        console.write_all(output.bytes()).map_err(|_| Error::Console)?;
     }
-    best.0
+    Ok(laps)
 }

@@ -1,11 +1,11 @@
-//! The log: defmt, or nothing at all without the feature `log`.
+//! The log: defmt, or nothing at all, not even the arguments' computation, without the feature `log`.
 
 #[cfg(feature = "log")]
 pub use defmt::{error, info};
 
 #[cfg(not(feature = "log"))]
 macro_rules! nothing {
-    ($format:literal $(, $argument:expr)* $(,)?) => {{ $( let _ = &$argument; )* }};
+    ($format:literal $(, $argument:expr)* $(,)?) => {{ if false { $( let _ = &$argument; )* } }};
 }
 #[cfg(not(feature = "log"))]
 #[allow(unused_imports)] // on the host only the app proper is compiled

@@ -1,13 +1,18 @@
-//! The first app: runs an embedded plan on samples, writes every output tensor to the console as raw
-//! bytes, and logs what happened. `build.rs` chooses plan and samples.
+//! The first app: runs an embedded plan on samples, writes the outputs to the console, and logs what
+//! happened. `build.rs` chooses plan and samples.
 //!
 //! Here is only the wiring to a board; [`app`] knows traits, [`model`] alone knows the runtime.
 #![cfg_attr(target_os = "none", no_std, no_main)]
-#![cfg_attr(not(target_os = "none"), allow(dead_code))]
 
+#[cfg(target_os = "none")]
 mod app;
+#[cfg(target_os = "none")]
 mod log;
+#[cfg(target_os = "none")]
 mod model;
+#[cfg(target_os = "none")]
+mod report;
+#[cfg(target_os = "none")]
 mod samples;
 
 #[cfg(target_os = "none")]
@@ -18,12 +23,16 @@ fn main() -> ! {
     log::info!("mote-infer on {=str}, {=u32} Hz", NAME, CLOCK_HZ);
     let Some(Board { mut console, .. }) = Board::take() else { exit(1) };
     let painted = stack::paint();
-    let result = app::run(&mut console, cycles);
-    log::info!("stack: {=usize} bytes", painted.high_water());
+    let result = app::run(&mut console, cycles).and_then(|laps| {
+        let stack_bytes = painted.high_water();
+        log::info!("stack: {=usize} bytes", stack_bytes);
+        report::write(&mut console, &laps, stack_bytes)
+    });
     match result {
         Ok(()) => exit(0),
         Err(error) => {
             log::error!("{}", error);
+            let _ = error; // without a log the code must do
             exit(1)
         }
     }

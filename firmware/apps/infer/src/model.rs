@@ -1,45 +1,62 @@
 //! The only place that knows the runtime's interface.
 
 use mote_cortex_m::mark;
+use mote_runtime::{
+    Aligned, Engine,
+    engine::{TensorMut, TensorView},
+    include_plan,
+};
+use static_cell::ConstStaticCell;
 
-use crate::app::Error;
+use crate::{app::Error, report::Laps};
 
-/// A workload of known shape until the engine takes its place: a small fully connected layer.
+include_plan!(mod plan = concat!(env!("OUT_DIR"), "/plan.mote"));
+
+pub use plan::{ARENA_BYTES, STATE_BYTES};
+
+static ARENA: ConstStaticCell<Aligned<[u8; ARENA_BYTES]>> = ConstStaticCell::new(Aligned([0; ARENA_BYTES]));
+static STATE: ConstStaticCell<Aligned<[u8; STATE_BYTES]>> = ConstStaticCell::new(Aligned([0; STATE_BYTES]));
+
 pub struct Model {
-    input: [u8; INPUTS],
-    output: [u8; OUTPUTS],
+    engine: Engine<'static>,
 }
 
-const INPUTS: usize = 64;
-const OUTPUTS: usize = 10;
-
 impl Model {
+    /// Binds the plan to its memory; once.
     pub fn start() -> Result<Self, Error> {
+        let arena = ARENA.try_take().ok_or(Error::Taken)?;
+        let state = STATE.try_take().ok_or(Error::Taken)?;
         mark::begin_start_up();
-        let model = Self { input: [0; INPUTS], output: [0; OUTPUTS] };
+        let engine = Engine::new(&plan::PLAN, plan::KERNELS.as_slice(), &mut arena.0, &mut state.0);
         mark::end_start_up();
-        Ok(model)
+        Ok(Self { engine: engine? })
     }
 
-    /// The input tensor, to be filled before [`run`](Self::run).
-    pub fn input(&mut self) -> &mut [u8] {
-        &mut self.input
+    /// The input tensor, to be filled before each [`run`](Self::run).
+    pub fn input(&mut self) -> Result<TensorMut<'_>, Error> {
+        Ok(self.engine.input(0)?)
     }
 
-    pub fn run(&mut self) {
+    pub fn run(&mut self, laps: &mut Laps) -> Result<(), Error> {
         mark::begin_inference();
-        for (row, out) in self.output.iter_mut().enumerate() {
-            let mut sum = 0i32;
-            for (column, &value) in self.input.iter().enumerate() {
-                sum += i32::from(value as i8) * ((row * 7 + column * 3) % 17) as i32;
-            }
-            *out = (sum >> 8).clamp(-128, 127) as i8 as u8;
-            mark::lap();
-        }
+        let result = self.engine.run_observed(laps);
         mark::end_inference();
+        Ok(result?)
     }
 
-    pub fn output(&self) -> &[u8] {
-        &self.output
+    pub fn output(&self) -> Result<TensorView<'_>, Error> {
+        Ok(self.engine.output(0)?)
     }
+}
+
+/// Index of the largest element; the first one where several are equal.
+#[cfg_attr(not(feature = "log"), allow(dead_code))]
+pub fn best(output: TensorView<'_>) -> usize {
+    let mut best = (0, f32::NEG_INFINITY);
+    for (index, value) in output.reals().enumerate() {
+        if value > best.1 {
+            best = (index, value);
+        }
+    }
+    best.0
 }
