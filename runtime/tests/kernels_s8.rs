@@ -8,7 +8,7 @@ use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
 use mote_runtime::kernels::fully_connected_s8::FullyConnectedS8;
 use mote_runtime::kernels::pack::Requant;
 use mote_runtime::kernels::requantize::{DOUBLE, SINGLE, quantize_multiplier};
-use support::{Input, ONE, Random, Shape, run_s8};
+use support::{Input, ONE, Random, Shape, run, run_s8};
 
 /// Requantization as the standards tell it, with divisions instead of shifts.
 fn requantize(acc: i64, factor: f64, requant: &Requant) -> i8 {
@@ -285,6 +285,64 @@ fn fully_connected() {
             let input = Input::s8(rows, &x).inner(if rows == 1 { ONE } else { (rows, 0, 1, 0) });
             let got = run_s8(&spec.pack(), &[input], Shape::s8(1, vectors * outputs));
             assert_eq!(got, want, "{vectors} {inputs} {outputs} {rows} {i}");
+        }
+    }
+}
+
+/// Any byte of the arguments may be damaged: the step is refused, or it runs; it never panics.
+#[test]
+fn damaged_arguments() {
+    let mut random = Random(5);
+    let g = Geometry { groups: 2, outputs: 10, ..CONVOLUTIONS[0] };
+    let (x, w) = (random.codes(g.height * g.width * g.inputs), random.codes(10 * 9 * 4));
+    let requant = Requant { factors: vec![0.01], zero_point: 3, min: -128, max: 127, rounding: DOUBLE };
+    let conv = ConvS8 {
+        weights: &w,
+        bias: &[],
+        in_channels: 8,
+        out_channels: 10,
+        kernel_rows: 3,
+        kernel_width: 3,
+        stride: 1,
+        dilation: 1,
+        pad_left: 1,
+        groups: 2,
+        input_zero_point: 7,
+        requant: requant.clone(),
+    };
+    let depthwise = DepthwiseS8 {
+        weights: &w[..72],
+        bias: &[],
+        in_channels: 8,
+        multiplier: 1,
+        kernel_rows: 3,
+        kernel_width: 3,
+        stride: 1,
+        dilation: 1,
+        pad_left: 1,
+        input_zero_point: 7,
+        requant: requant.clone(),
+    };
+    let dense = FullyConnectedS8 {
+        weights: &w[..8 * 10],
+        bias: &[],
+        inputs: 8,
+        outputs: 10,
+        input_zero_point: 7,
+        requant,
+    };
+    let row = Input::s8(g.height, &x);
+    for (packed, input, outputs) in
+        [(conv.pack(), g.input(&x), 10), (depthwise.pack(), g.input(&x), 8), (dense.pack(), row, 10)]
+    {
+        let shape = Shape::s8(g.rows(), g.columns() * outputs);
+        assert!(run(&packed, std::slice::from_ref(&input), shape).is_ok());
+        for at in 0..packed.args.len() {
+            for value in [0, 1, 2, 3, 8, 31, 127, 128, 200, 255] {
+                let mut packed = packed.clone();
+                packed.args[at] = value;
+                let _ = run(&packed, std::slice::from_ref(&input), shape);
+            }
         }
     }
 }
