@@ -1,9 +1,10 @@
 //! Arithmetic and functions of single numbers.
 
-use crate::graph::{BinaryFn, Op, UnaryFn};
+use crate::graph::{BinaryFn, Op, UnaryFn, unary_value};
 use crate::import::onnx::call::{Call, Res, Value, reject, reject_for};
 use crate::import::onnx::importer::Importer;
 use crate::import::onnx::literal::Literal;
+use crate::import::onnx::numeric;
 
 pub(super) fn arithmetic(cx: &mut Importer, call: &Call) -> Res<Value> {
     let function = match call.op() {
@@ -89,6 +90,10 @@ pub(super) fn clip(cx: &mut Importer, call: &Call) -> Res<Value> {
     if min.is_nan() || max.is_nan() || min > max {
         return reject(format!("limits {min} and {max}"));
     }
+    if let Value::Const(x) = call.input(0)? {
+        cx.charge(x.data.len())?;
+        return Ok(clamped(x, min, max)?.into());
+    }
     // The largest finite numbers are how some exporters write "no limit".
     let (min, max) = (
         if min <= f32::MIN { f32::NEG_INFINITY } else { min },
@@ -104,10 +109,28 @@ pub(super) fn clip(cx: &mut Importer, call: &Call) -> Res<Value> {
     Ok(cx.unary(&call.name, function, x)?.into())
 }
 
+/// `Clip` of a constant, which may hold integers: sizes of padding are computed so.
+fn clamped(x: &Literal, min: f32, max: f32) -> Res<Literal> {
+    if x.is_float() {
+        let all = x.reals().into_iter().map(|v| v.clamp(min, max)).collect();
+        return Ok(Literal::floats(x.name.clone(), x.shape.clone(), all));
+    }
+    let (min, max) = (min.ceil() as i64, max.floor() as i64);
+    let all = x.ints()?.into_iter().map(|v| v.max(min).min(max)).collect();
+    Ok(Literal::new(x.name.clone(), x.shape.clone(), numeric::from_ints(all, x.data.dtype())))
+}
+
 pub(super) fn unary(cx: &mut Importer, call: &Call) -> Res<Value> {
     let Some(function) = function(call.op(), call) else { return reject("this operator is not known") };
     if call.op() == "Gelu" && !matches!(call.string("approximate", "none"), "none" | "tanh") {
         return reject_for(format!("approximate = {}", call.string("approximate", "")), "none or tanh");
+    }
+    if let Value::Const(x) = call.input(0)?
+        && x.is_float()
+    {
+        cx.charge(x.data.len())?;
+        let all = x.reals().into_iter().map(|v| unary_value(function, v.into()) as f32).collect();
+        return Ok(Literal::floats(call.name.clone(), x.shape.clone(), all).into());
     }
     let x = cx.float_operand(call.input(0)?)?;
     Ok(cx.unary(&call.name, function, x)?.into())

@@ -1,6 +1,5 @@
 //! Real networks from the folder that the environment variable `MOTE_CACHE` names (`vision/*.onnx`).
 
-use crate::graph::Graph;
 use crate::graph::Op;
 use crate::import::onnx::{OnnxOptions, import, reader, walk};
 
