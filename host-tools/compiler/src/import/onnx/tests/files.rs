@@ -1,6 +1,6 @@
 //! Real networks from the folder that the environment variable `MOTE_CACHE` names (`vision/*.onnx`).
 
-use crate::graph::Op;
+use crate::graph::{DType, Graph, Op};
 use crate::import::onnx::{OnnxOptions, import, reader, walk};
 
 #[test]
@@ -22,7 +22,9 @@ fn vision_networks() {
                 let mut counts = std::collections::BTreeMap::new();
                 graph.nodes.iter().for_each(|n| *counts.entry(n.op.name()).or_insert(0) += 1);
                 eprintln!("{}: {} nodes {counts:?}", path.display(), graph.nodes.len());
-                assert!(graph.nodes.iter().any(|n| matches!(n.op, Op::Conv { .. })));
+                let mut layers = graph.nodes.iter().filter(|n| matches!(n.op, Op::Conv { .. } | Op::Dense));
+                let wanted = if path.to_string_lossy().contains("_qdq") { DType::I8 } else { DType::F32 };
+                assert!(layers.all(|n| graph.tensor(n.outputs[0]).dtype == wanted), "{}", path.display());
             }
             Err(e) => failures.push(format!("{}: {e}", path.display())),
         }

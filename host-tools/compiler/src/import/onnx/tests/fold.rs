@@ -33,6 +33,8 @@ fn integer_arithmetic() {
     assert_eq!(of("Mod"), [1, 1, -3]);
     assert_eq!(of("Max"), [7, 3, 5]);
     assert_eq!(of("Less"), [0, 1, 0]);
+    let clipped = constants(13).ints("low", &[0]);
+    assert_eq!(folded_ints(&single(clipped, "Clip", &["a", "low"], &[])), [7, 0, 5]);
     let zero = single(constants(13).ints("z", &[0]), "Div", &["a", "z"], &[]);
     assert!(zero.refusals()[0].reason.contains("zero"));
 }
@@ -40,6 +42,8 @@ fn integer_arithmetic() {
 #[test]
 fn real_functions() {
     let base = || model(13).floats("f", &[3], &[0.25, 4.0, -1.5]).floats("h", &[], &[0.5]);
+    assert_eq!(floats(&single(base(), "Clip", &["f", "h"], &[])), [0.5, 4.0, 0.5]);
+    assert_eq!(floats(&single(base(), "Elu", &["f"], &[]))[..2], [0.25, 4.0]);
     assert_eq!(floats(&single(base(), "Floor", &["f"], &[])), [0.0, 4.0, -2.0]);
     assert_eq!(floats(&single(base(), "Sqrt", &["f"], &[]))[..2], [0.5, 2.0]);
     assert_eq!(floats(&single(base(), "Pow", &["f", "h"], &[]))[..2], [0.5, 2.0]);
