@@ -1,5 +1,7 @@
 //! The only place that knows the runtime's interface.
 
+use core::hint::black_box;
+
 use mote_cortex_m::mark;
 use mote_runtime::{
     Aligned, Engine,
@@ -27,7 +29,9 @@ impl Model {
         let arena = ARENA.try_take().ok_or(Error::Taken)?;
         let state = STATE.try_take().ok_or(Error::Taken)?;
         mark::begin_start_up();
-        let engine = Engine::new(&plan::PLAN, plan::KERNELS.as_slice(), &mut arena.0, &mut state.0);
+        // The black box keeps the compiler from moving work out of what is measured.
+        let engine =
+            black_box(Engine::new(&plan::PLAN, plan::KERNELS.as_slice(), &mut arena.0, &mut state.0));
         mark::end_start_up();
         Ok(Self { engine: engine? })
     }
