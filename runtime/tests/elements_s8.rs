@@ -50,15 +50,15 @@ fn broadcasting_and_in_place() {
         let spelled: Vec<i8> = (0..len).map(|i| b[i / repeat % short]).collect();
         let shape = Shape::s8(1, len);
         let plain = binaries([1, 1]);
-        for k in 0..plain.len() {
-            let want = run_s8(&plain[k], &[Input::s8(1, &a), Input::s8(1, &spelled)], shape);
+        for (k, plain) in plain.iter().enumerate() {
+            let want = run_s8(plain, &[Input::s8(1, &a), Input::s8(1, &spelled)], shape);
             let packed = &binaries([1, repeat])[k];
             let got = run_s8(packed, &[Input::s8(1, &a), Input::s8(1, &b)], shape);
             assert_eq!(got, want, "{k} {short} {repeat}");
             let got = run_s8(packed, &[Input::s8(1, &a).in_place(), Input::s8(1, &b)], shape);
             assert_eq!(got, want, "{k} {short} {repeat}, first in place");
 
-            let want = run_s8(&plain[k], &[Input::s8(1, &spelled), Input::s8(1, &a)], shape);
+            let want = run_s8(plain, &[Input::s8(1, &spelled), Input::s8(1, &a)], shape);
             let packed = &binaries([repeat, 1])[k];
             let got = run_s8(packed, &[Input::s8(1, &b), Input::s8(1, &a).in_place()], shape);
             assert_eq!(got, want, "{k} {short} {repeat}, second in place");
