@@ -90,7 +90,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     require!(is_stage(args.zero_point, args.min, args.max, args.rounding), Arguments);
     require!(is_code(args.input_zero_point), Arguments);
     let outputs = args.in_channels as u64 * args.multiplier as u64;
-    require!(outputs > 0 && outputs <= u32::MAX as u64, Arguments);
+    require!(args.in_channels > 0 && outputs > 0 && outputs <= u32::MAX as u64, Arguments);
     let (inputs, outputs) = (args.in_channels as usize, outputs as usize);
     require!(step.row_len(0).is_multiple_of(inputs) && step.row_len(1).is_multiple_of(outputs), Shape);
     require!(args.columns().fits(step.row_len(1) / outputs, step.row_len(0) / inputs), Shape);
