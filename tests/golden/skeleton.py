@@ -5,7 +5,7 @@
 
 README.md holds the format. `fill` is what a test does in Rust; `make` replaces
 every float initializer of more than 64 elements by random numbers of the same
-mean and deviation, and quantised weights by their float recipe.
+mean and deviation. qdq.py adds the recipes of quantised weights.
 """
 
 import argparse

@@ -43,19 +43,24 @@ BALANCE_SEEDS = [9001, 9002, 9101, 9102, 9103, 9104]
 # Deviation of the output of each convolution and linear layer. Swish amplifies
 # large values more than small ones; around 3 it hardly does, so that pictures of
 # a little less contrast don't fade out layer by layer. Squeeze-excite gates do
-# the same and are kept near one half.
-TARGET, SWISH_TARGET, GATE_TARGET = 1.0, 3.0, 0.5
+# the same and are kept near one half. A convolution before an Add is smaller.
+TARGET, SWISH_TARGET, GATE_TARGET, RESIDUAL = 1.0, 3.0, 0.25, 0.3
+# Share of each channel's mean that the bias takes away. With none, deep networks
+# answer the same to every picture; with all, each ReLU multiplies the relative
+# error (variance) by 1.5, and nothing that is not bit-exact can be compared.
+CENTRED = 0.1
 
 
 def image(seed, shape):
-    """A random picture with structure at two sizes: each channel has one
-    normal number per 16 x 16 block, plus half a normal number per pixel."""
+    """A random picture with structure at three sizes: half a normal
+    number per channel, one per 32 x 32 block, a quarter of one per pixel."""
     _, c, h, w = shape
-    bh, bw = -(-h // 16), -(-w // 16)
-    blocks = prng.normal(seed, c * bh * bw).reshape(c, bh, bw)
-    pixels = prng.normal(seed + (1 << 32), c * h * w).reshape(c, h, w)
-    coarse = blocks.repeat(16, 1).repeat(16, 2)[:, :h, :w]
-    return (coarse + np.float32(0.5) * pixels).reshape(shape)
+    bh, bw = -(-h // 32), -(-w // 32)
+    colour = prng.normal(seed, c).reshape(c, 1, 1)
+    blocks = prng.normal(seed + (1 << 32), c * bh * bw).reshape(c, bh, bw)
+    blocks = blocks.repeat(32, 1).repeat(32, 2)[:, :h, :w]
+    pixels = prng.normal(seed + (2 << 32), c * h * w).reshape(c, h, w)
+    return (np.float32(0.5) * colour + blocks + np.float32(0.25) * pixels).reshape(shape)
 
 
 def torch_model(timm_name):
@@ -111,10 +116,9 @@ def with_outputs(model, names):
 
 
 def balance(skel, shape):
-    """Sets each weight's deviation so that its layer's output has TARGET, and the
-    biases so that every channel has a mean near zero (without
-    that, deep networks answer the same to every picture). These biases become
-    verbatim. The weights are inputs here, so one session serves all steps."""
+    """Sets each weight's deviation so that its layer's output has TARGET, and
+    the biases so that the channels' means shrink. These biases become verbatim.
+    The weights are inputs here, so one session serves all steps."""
     filled, _ = skeleton.fill(skel)
     found = skeleton.recipes(skel)
     layers = [
@@ -129,7 +133,8 @@ def balance(skel, shape):
         feeds[t.name] = numpy_helper.to_array(t)
         m.graph.input.append(onnx.helper.make_tensor_value_info(t.name, t.data_type, t.dims))
         m.graph.initializer.remove(t)
-    swish = sum(n.op_type == "Sigmoid" for n in m.graph.node) > len(layers) / 2
+    added = {i for n in m.graph.node if n.op_type == "Add" for i in n.input}
+    swish = sum(n.op_type in ("Sigmoid", "HardSwish") for n in m.graph.node) > len(layers) / 4
     run = session(m, DISABLE)
     inputs = [image(s, shape) for s in BALANCE_SEEDS]
     for node, w in layers:
@@ -138,15 +143,21 @@ def balance(skel, shape):
         # The few numbers of a squeeze-excite layer say too little about its mean.
         centre = len(node.input) == 3 and (node.op_type == "Gemm" or y.shape[2] > 1)
         mean = y.mean(axis=(0, 2), dtype=np.float64) if centre else 0.0
-        spread = (y - mean[:, None]).std() if centre else y.std()
+        part = 1.0 if node.op_type == "Gemm" else CENTRED
+        y = y - part * mean[:, None] if centre else y
+        spread = np.median([one.std() for one in y])
         seed, _, std = found[w][1]
-        target = GATE_TARGET if node.op_type == "Conv" and not centre else SWISH_TARGET if swish else TARGET
+        target = SWISH_TARGET if swish else TARGET
+        if node.op_type == "Conv" and y.shape[2] == 1:
+            target = GATE_TARGET
+        elif node.op_type == "Conv" and node.output[0] in added:
+            target *= RESIDUAL
         new = skeleton.round_to(float(std) * target / float(spread), 4)
         skeleton.set_recipe(skel, "seed", w, f"{seed} 0.0 {skeleton.number(new)}")
         feeds[w] = prng.scaled(int(seed), feeds[w].size, 0.0, np.float32(new)).reshape(feeds[w].shape)
         if centre:
             b = node.input[2]
-            feeds[b] = short(feeds[b] - (mean - feeds[b]) * (new / float(std)))
+            feeds[b] = short(feeds[b] - part * (mean - feeds[b]) * (new / float(std)))
             skeleton.keep(skel, b, feeds[b])
 
 
