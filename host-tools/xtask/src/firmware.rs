@@ -6,10 +6,12 @@ use anyhow::{Result, bail};
 
 use crate::{
     board::Board,
+    golden,
     image::{self, App, Samples, Speed},
-    models::{self, Found},
+    models::{self, Found, Model},
     panics,
     qemu::{self, Settings},
+    steps::Tally,
 };
 
 #[derive(clap::Subcommand)]
@@ -18,6 +20,8 @@ pub enum Firmware {
     Run(Options),
     /// Check that an image with this model can't panic
     Check(Options),
+    /// Compare the outputs of an MLPerf Tiny network under QEMU with the reference
+    Golden(Options),
 }
 
 #[derive(clap::Args)]
@@ -44,6 +48,7 @@ pub fn run(firmware: &Firmware) -> Result<()> {
     match firmware {
         Firmware::Run(options) => start(options),
         Firmware::Check(options) => check(options),
+        Firmware::Golden(options) => compare(options),
     }
 }
 
@@ -70,13 +75,26 @@ fn check(options: &Options) -> Result<()> {
     Ok(())
 }
 
+fn compare(options: &Options) -> Result<()> {
+    let model = model(options)?;
+    let Tally { passed, failed } = golden::run(Board::by_name(&options.board)?, &model, options.samples)?;
+    println!("{}: {passed} outputs equal the reference, {failed} don't", model.name);
+    if failed > 0 {
+        bail!("{failed} outputs differ");
+    }
+    Ok(())
+}
+
+fn model(options: &Options) -> Result<Model> {
+    match models::find(&options.model)? {
+        Found::Here(model) => Ok(model),
+        Found::Absent(reason) => bail!("{reason}"),
+    }
+}
+
 fn build(options: &Options, log: bool) -> Result<(&'static Board, PathBuf)> {
     let board = Board::by_name(&options.board)?;
-    let model = match models::find(&options.model)? {
-        Found::Here(model) => model,
-        Found::Absent(reason) => bail!("{reason}"),
-    };
-    let plan = model.convert(board, &options.convert)?;
+    let plan = model(options)?.convert(board, &options.convert)?;
     let samples = Samples { seed: options.seed, count: options.samples };
     let app = App { board, plan: &plan, samples, log, laps: false, speed: options.opt };
     Ok((board, app.build()?))

@@ -22,8 +22,14 @@ pub const MLPERF: &[(&str, &str)] = &[
     ("resnet8", "ic_resnet8_int8.tflite"),
 ];
 
-/// The network that comes with the project.
+/// The network that comes with the project: short name, file, and how it becomes int8.
 const BUNDLED: (&str, &str) = ("cifar10", "models/cifar10/cifar10_small.onnx");
+const BUNDLED_ARGUMENTS: &[&str] = &[
+    "--dtype=int8",
+    "--calibrate=models/cifar10/samples/calibration",
+    "--preprocess=models/cifar10/preprocess.json",
+    "--labels=models/cifar10/labels.txt",
+];
 
 /// Where a model is, or why it is not.
 pub enum Found {
@@ -83,12 +89,14 @@ impl Model {
         let folder = target()?.join("plans").join(board.core);
         fs::create_dir_all(&folder)?;
         let plan = folder.join(&self.name).with_extension("mote");
+        let bundled = if self.name == BUNDLED.0 { BUNDLED_ARGUMENTS } else { &[] };
         run(mote()
             .arg("convert")
             .arg(&self.path)
             .arg("-o")
             .arg(&plan)
             .args(["--target", board.plan_target])
+            .args(bundled)
             .args(extra)
             .stdout(std::process::Stdio::null()))
         .with_context(|| format!("converting {}", self.path.display()))?;

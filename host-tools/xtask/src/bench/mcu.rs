@@ -114,8 +114,10 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 fn measure(options: &Options, board: &'static Board, model: &Model, peers: &Peers) -> Result<Row> {
-    let plan = model.convert(board, &options.convert)?;
-    let facts = models::facts(&plan)?;
+    // Names are for us; the device gets a plan without them.
+    let facts = models::facts(&model.convert(board, &options.convert)?)?;
+    let strip = ["--strip".to_owned()].into_iter().chain(options.convert.iter().cloned());
+    let plan = model.convert(board, &strip.collect::<Vec<_>>())?;
     let app = App {
         board,
         plan: &plan,
@@ -270,7 +272,7 @@ fn print_table(rows: &[Row]) {
                 macs => format!("{:.2} a MAC", step.instructions as f64 / macs as f64),
             };
             println!(
-                "    {:40} {:12} {:24} {:>12} {:>5} calls {per_mac}",
+                "    {:32.32} {:16} {:24} {:>12} {:>5} calls {per_mac}",
                 step.name,
                 step.op,
                 step.kernel,
