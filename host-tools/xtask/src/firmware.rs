@@ -20,7 +20,7 @@ pub enum Firmware {
     Run(Options),
     /// Check that an image with this model can't panic
     Check(Options),
-    /// Compare the outputs of an MLPerf Tiny network under QEMU with the reference
+    /// Check an image with an MLPerf Tiny network, and compare its outputs under QEMU with the reference
     Golden(Options),
 }
 
@@ -78,9 +78,9 @@ fn check(options: &Options) -> Result<()> {
 fn compare(options: &Options) -> Result<()> {
     let model = model(options)?;
     let Tally { passed, failed } = golden::run(Board::by_name(&options.board)?, &model, options.samples)?;
-    println!("{}: {passed} outputs equal the reference, {failed} don't", model.name);
+    println!("{}: {passed} checks passed, {failed} failed", model.name);
     if failed > 0 {
-        bail!("{failed} outputs differ");
+        bail!("{failed} outputs differ from the reference");
     }
     Ok(())
 }
