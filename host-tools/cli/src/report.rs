@@ -78,7 +78,7 @@ fn step(plan: &Plan<'_>, index: usize) -> Option<StepFigures> {
     let record = plan.step(index)?;
     let kernel =
         plan.kernel(record.kernel.into()).and_then(|id| PORTABLE.find(id)).map_or("?", |entry| entry.name);
-    let output = plan.operand(usize::from(record.operand) + usize::from(record.inputs))?;
+    let output = plan.step_output(&record)?;
     let weight_bytes = (0..usize::from(record.blobs)).map(|k| plan.step_blob(&record, k).len()).sum();
     Some(StepFigures {
         name: plan.step_name(index).to_string(),
@@ -131,7 +131,7 @@ fn spans(plan: &Plan<'_>) -> Vec<Span> {
     for index in 0..plan.steps() {
         let Some(record) = plan.step(index) else { break };
         for k in 0..=usize::from(record.inputs) {
-            if let Some(operand) = plan.operand(usize::from(record.operand) + k) {
+            if let Some(operand) = plan.step_operand(&record, k) {
                 touch(operand.tensor, index);
             }
         }

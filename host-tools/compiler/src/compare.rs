@@ -74,8 +74,7 @@ struct Recorder<'a> {
 
 impl Observer for Recorder<'_> {
     fn after(&mut self, step: usize, output: &[u8]) {
-        let record = self.plan.step(step);
-        let operand = record.and_then(|r| self.plan.operand(usize::from(r.operand) + usize::from(r.inputs)));
+        let operand = self.plan.step(step).and_then(|record| self.plan.step_output(&record));
         let Some(operand) = operand else { return };
         let Some(tensor) = self.plan.tensor(operand.tensor.into()) else { return };
         let quant = self.plan.quant(tensor.quant.into());

@@ -38,7 +38,7 @@ struct Crcs<'a> {
 impl Observer for Crcs<'_> {
     fn after(&mut self, step: usize, output: &[u8]) {
         let record = self.plan.step(step).unwrap();
-        let operand = self.plan.operand(usize::from(record.operand) + usize::from(record.inputs)).unwrap();
+        let operand = self.plan.step_output(&record).unwrap();
         self.found.insert(self.plan.tensor_name(operand.tensor.into()).to_string(), crc32(output));
     }
 }

@@ -87,7 +87,7 @@ impl<'a> Given<'a> {
         if index < 4 && self.step.flags & (crate::plan::step_flags::IN_PLACE << index) != 0 {
             return Ok(None);
         }
-        let view = self.plan.operand(usize::from(self.step.operand) + index).ok_or(Mismatch)?;
+        let view = self.plan.step_operand(self.step, index).ok_or(Mismatch)?;
         let tensor = self.plan.tensor(view.tensor.into()).ok_or(Mismatch)?;
         let (offset, bytes) = (tensor.offset as usize, tensor.bytes as usize);
         let owned = match Space::from_code(tensor.space) {
@@ -261,7 +261,7 @@ pub(crate) fn prepare<'a>(
     first: usize,
     slices: usize,
 ) -> Result<Call<'a>, Mismatch> {
-    let view = plan.operand(usize::from(step.operand) + usize::from(step.inputs)).ok_or(Mismatch)?;
+    let view = plan.step_output(step).ok_or(Mismatch)?;
     let owner = plan.tensor(view.tensor.into()).ok_or(Mismatch)?;
     let owned = (owner.offset as usize, owner.bytes as usize);
     // An empty range is put where it cuts nothing.

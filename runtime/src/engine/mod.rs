@@ -316,8 +316,7 @@ impl<'a> Engine<'a> {
         observer.before(index);
         let call = call::prepare(self.plan, step, self.arena, self.state, first, slices);
         call.and_then(kernel).map_err(|_| mismatch)?;
-        let output =
-            self.plan.operand(usize::from(step.operand) + usize::from(step.inputs)).ok_or(mismatch)?;
+        let output = self.plan.step_output(step).ok_or(mismatch)?;
         observer.after(index, view::memory(self.plan, output.tensor, self.arena, self.state).unwrap_or(&[]));
         Ok(())
     }
@@ -327,8 +326,7 @@ impl<'a> Engine<'a> {
     }
 
     fn output_slices(&self, step: &StepRecord) -> u32 {
-        let output = self.plan.operand(usize::from(step.operand) + usize::from(step.inputs));
-        output.map_or(0, |output| output.slices)
+        self.plan.step_output(step).map_or(0, |output| output.slices)
     }
 
     /// Steps whose results leave an endless region: those that the ports name, or else the last one.

@@ -265,7 +265,7 @@ const fn check_step(plan: &Plan<'_>, s: usize, region: &RegionRecord, kind: Regi
     ensure!(step.scratch as u64 + step.scratch_bytes as u64 <= plan.header.arena as u64, STEPS, s, Range);
     ensure!((step.scratch as usize).is_multiple_of(ALIGN), STEPS, s, Alignment);
     ensure!(step.every > 0 && step.burst > 0, STEPS, s, Schedule);
-    let Some(output) = plan.operand(step.operand as usize + step.inputs as usize) else {
+    let Some(output) = plan.step_output(&step) else {
         return Err(PlanError::Record { section: section::STEPS, index: s as u16, fault: Fault::Range });
     };
     let Some(owner) = plan.tensor(output.tensor as usize) else {
@@ -276,7 +276,7 @@ const fn check_step(plan: &Plan<'_>, s: usize, region: &RegionRecord, kind: Regi
     ensure!(!arena || disjoint(owner.offset, owner.bytes, step.scratch, step.scratch_bytes), STEPS, s, Alias);
     let mut k = 0;
     while k < step.inputs as usize {
-        let Some(input) = plan.operand(step.operand as usize + k) else {
+        let Some(input) = plan.step_operand(&step, k) else {
             return Err(PlanError::Record { section: section::STEPS, index: s as u16, fault: Fault::Range });
         };
         let Some(tensor) = plan.tensor(input.tensor as usize) else {
@@ -356,7 +356,7 @@ const fn in_region_order(
     let mut p = region.first_step as usize;
     while p < region.first_step as usize + region.steps as usize {
         if let Some(producer) = plan.step(p)
-            && let Some(output) = plan.operand(producer.operand as usize + producer.inputs as usize)
+            && let Some(output) = plan.step_output(&producer)
             && output.tensor == input.tensor
             && every == 0
         {

@@ -154,6 +154,16 @@ impl<'a> Plan<'a> {
         self.core[section::WEIGHTS as usize].bytes
     }
 
+    /// View and window of operand `index` of a step: its inputs, then its output.
+    pub const fn step_operand(&self, step: &StepRecord, index: usize) -> Option<OperandRecord> {
+        if index > step.inputs as usize { None } else { self.operand(step.operand as usize + index) }
+    }
+
+    /// View of a step's output.
+    pub const fn step_output(&self, step: &StepRecord) -> Option<OperandRecord> {
+        self.step_operand(step, step.inputs as usize)
+    }
+
     /// Kernel arguments of a step.
     pub const fn args(&self, step: &StepRecord) -> &'a [u8] {
         slice(self.core[section::ARGS as usize].bytes, step.args as usize, step.args_bytes as usize)
