@@ -127,20 +127,7 @@ impl<'a> Engine<'a> {
 
     /// [`Engine::run`], watched.
     pub fn run_observed(&mut self, observer: &mut impl Observer) -> Result<(), Error> {
-        let mut index = 0;
-        while let Some(region) = self.plan.region(index) {
-            match RegionKind::from_code(region.kind) {
-                Some(RegionKind::Plain) => self.plain(&region, observer)?,
-                Some(RegionKind::Rows) if region.port == crate::plan::NONE || self.port_is_whole(&region) => {
-                    for tick in 0..region.ticks {
-                        self.tick_steps(&region, tick, observer)?;
-                    }
-                }
-                _ => return Err(Error::Drive),
-            }
-            index += 1;
-        }
-        Ok(())
+        self.regions_from(0, observer)
     }
 
     /// Delivers the next row of input 0 to a plan whose first region runs over rows; after the last one the rest
@@ -162,7 +149,7 @@ impl<'a> Engine<'a> {
             self.tick_steps(&region, tick, observer)?;
         }
         self.tick = 0;
-        self.after_first(observer)?;
+        self.regions_from(1, observer)?;
         Ok(Progress::Ready)
     }
 
@@ -189,7 +176,7 @@ impl<'a> Engine<'a> {
         if left > 0 {
             return Ok(Progress::Pending { frames_left: left });
         }
-        self.after_first(observer)?;
+        self.regions_from(1, observer)?;
         Ok(Progress::Ready)
     }
 
@@ -252,13 +239,12 @@ impl<'a> Engine<'a> {
         Ok(view.slices)
     }
 
-    /// Runs the regions behind the driven one.
-    fn after_first(&mut self, observer: &mut impl Observer) -> Result<(), Error> {
-        let mut index = 1;
+    /// Runs the regions from `index` on; none of them may wait for deliveries.
+    fn regions_from(&mut self, mut index: usize, observer: &mut impl Observer) -> Result<(), Error> {
         while let Some(region) = self.plan.region(index) {
             match RegionKind::from_code(region.kind) {
                 Some(RegionKind::Plain) => self.plain(&region, observer)?,
-                Some(RegionKind::Rows) => {
+                Some(RegionKind::Rows) if region.port == crate::plan::NONE || self.port_is_whole(&region) => {
                     for tick in 0..region.ticks {
                         self.tick_steps(&region, tick, observer)?;
                     }

@@ -21,10 +21,7 @@ impl<'a> StepView<'a> {
 
     /// View and window of input `index`; index [`Self::inputs`] is the output.
     pub const fn operand(&self, index: usize) -> Result<OperandRecord, Fault> {
-        if index > self.inputs() {
-            return Err(Fault::Range);
-        }
-        match self.plan.operand(self.record.operand as usize + index) {
+        match self.plan.step_operand(&self.record, index) {
             Some(operand) => Ok(operand),
             None => Err(Fault::Range),
         }
