@@ -13,7 +13,7 @@ pub struct Layer {
     pub name: String,
     /// `10 log10(sum x^2 / sum (x - y)^2)`.
     pub snr_db: f64,
-    /// Fall of the ratio against the best tensor before.
+    /// Fall of the ratio against the tensor before.
     pub lost_db: f64,
 }
 
@@ -38,12 +38,12 @@ pub fn compare(reference: &[u8], other: &[u8], samples: &[Vec<f32>]) -> Result<V
             }
         }
     }
-    let mut best = f64::INFINITY;
+    let mut before = f64::INFINITY;
     let layers = order.into_iter().map(|name| {
         let (signal, noise) = sums[&name];
         let snr_db = 10.0 * (signal / noise.max(f64::MIN_POSITIVE)).log10();
-        let lost_db = if best.is_finite() { best - snr_db } else { 0.0 };
-        best = snr_db;
+        let lost_db = if before.is_finite() { before - snr_db } else { 0.0 };
+        before = snr_db;
         Layer { name, snr_db, lost_db }
     });
     Ok(layers.collect())

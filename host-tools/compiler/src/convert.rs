@@ -1,15 +1,15 @@
 //! The whole way from a model file to a plan.
 
 use crate::emit::{EmitError, Extras, emit};
+use crate::executor::Executor;
 use crate::graph::Graph;
 use crate::import::{self, ImportError, Imported, Refusal};
 use crate::lower::lower;
 use crate::passes;
 use crate::quantize::{self, Calibration, QuantizeError};
 use crate::schedule::{Schedule, schedule};
-use mote_runtime::kernels::{KernelTable, PORTABLE};
-use mote_runtime::plan::{PlanError, PreprocessRecord, target};
-use mote_runtime::{Error, Plan};
+use mote_runtime::Error;
+use mote_runtime::plan::{PreprocessRecord, target};
 
 /// Number format of the converted network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,12 +79,6 @@ pub enum ConvertError {
     Refused(#[from] Error),
 }
 
-impl From<PlanError> for ConvertError {
-    fn from(error: PlanError) -> Self {
-        Self::Refused(error.into())
-    }
-}
-
 /// Format of a model file, told from its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -141,16 +135,9 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
     let extras =
         Extras { target: options.target, preprocess: options.preprocess.clone(), strip: options.strip };
     let plan = emit(&graph, &lowered, &schedule, &extras)?;
-    check(&plan)?;
+    // The runtime's own opinion of the plan.
+    Executor::new(&plan)?;
     Ok(Converted { plan, graph, schedule, passes, quantization })
-}
-
-/// The runtime's own opinion of the plan.
-fn check(bytes: &[u8]) -> Result<(), ConvertError> {
-    let plan = Plan::parse(bytes)?;
-    PORTABLE.check_plan(&plan)?;
-    KernelTable::<256>::link(&plan, PORTABLE.entries).map_err(|id| Error::MissingKernel { id })?;
-    Ok(())
 }
 
 /// Name of a target profile and its code.

@@ -5,7 +5,7 @@ use crate::picture::{self, Recipe};
 use crate::{npy, report};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use mote_compiler::convert::{ConvertError, Converted, Options, Precision, TARGETS, convert, import};
+use mote_compiler::convert::{ConvertError, Converted, Options, Precision, TARGETS, compile, import};
 use mote_compiler::graph::Graph;
 use mote_compiler::quantize::{Calibration, Method};
 use serde_json::json;
@@ -90,7 +90,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let recipe = arguments.preprocess.as_deref().map(Recipe::load).transpose()?;
     let graph = import(&bytes, &options).map_err(|e| failure(e.into()))?.graph;
     if let Some(recipe) = &recipe {
-        options.preprocess.push(recipe.record(0, channels_first(&graph))?);
+        options.preprocess.push(recipe.record(0, channels_first(input_shape(&graph)))?);
     }
     if let Some(source) = &arguments.calibrate {
         let samples = samples(source, &graph, &options, arguments.calibration_limit)?;
@@ -105,7 +105,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
         });
     }
     let bar = spinner(arguments.json, "converting");
-    let converted = convert(&bytes, &options);
+    let converted = compile(graph, &options);
     bar.finish_and_clear();
     let converted = converted.map_err(failure)?;
     write(&arguments.output, &converted.plan)?;
@@ -128,10 +128,14 @@ fn tell(converted: &Converted, arguments: &Arguments) {
     }
 }
 
-/// Whether the network's picture input has its channels before rows and columns.
-pub fn channels_first(graph: &Graph) -> bool {
-    let shape = graph.inputs.first().map(|&id| graph.tensor(id).shape.clone()).unwrap_or_default();
-    matches!(shape[..], [_, c, h, w] if c <= 4 && h > 4 && w > 4)
+/// Shape of the network's first input.
+pub fn input_shape(graph: &Graph) -> &[usize] {
+    graph.inputs.first().map_or(&[], |&id| &graph.tensor(id).shape)
+}
+
+/// Whether a picture input of this shape has its channels before rows and columns.
+pub fn channels_first(shape: &[usize]) -> bool {
+    matches!(*shape, [_, c, h, w] if c <= 4 && h > 4 && w > 4)
 }
 
 /// Calibration samples from a folder of pictures, a .npy file, or (only by name) random numbers.

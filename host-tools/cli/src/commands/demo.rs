@@ -7,7 +7,7 @@ use crate::picture::{self, Recipe};
 use crate::report::{self, Figures};
 use clap::Args;
 use mote_compiler::compare::compare;
-use mote_compiler::convert::{Options, Precision, convert, import};
+use mote_compiler::convert::{Options, Precision, compile, import};
 use mote_compiler::executor::Executor;
 use mote_compiler::quantize::Calibration;
 use std::path::{Path, PathBuf};
@@ -40,13 +40,13 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let mut options =
         Options { precision: Precision::F32, labels, preprocess: vec![recipe], ..Options::default() };
     println!("1. convert {} to float and to int8 (calibrated on bundled pictures)\n", model.display());
-    let float = convert(&bytes, &options).map_err(failure)?;
     let graph = import(&bytes, &options).map_err(|e| failure(e.into()))?.graph;
+    let float = compile(graph.clone(), &options).map_err(failure)?;
     let calibration = folder.join("samples/calibration");
     let samples = samples(&calibration.to_string_lossy(), &graph, &options, 64)?;
     options.precision = Precision::Int8;
     options.calibration = Some(Calibration { samples, ..Calibration::default() });
-    let int8 = convert(&bytes, &options).map_err(failure)?;
+    let int8 = compile(graph, &options).map_err(failure)?;
     for (name, converted) in [("float", &float), ("int8", &int8)] {
         println!("{name}");
         print!("{}", report::headline(&converted.plan));

@@ -1,12 +1,12 @@
 //! `mote eval`: accuracy on labelled pictures, int8 beside float, and where the difference comes from.
 
-use super::convert::channels_first;
+use super::convert::{channels_first, input_shape};
 use crate::failure::{Failure, Outcome, read};
 use crate::picture::{self, Recipe};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use mote_compiler::compare::{Layer, compare};
-use mote_compiler::convert::{Options, Precision, convert, import};
+use mote_compiler::convert::{Options, Precision, compile, import};
 use mote_compiler::executor::{AlignedBytes, Executor};
 use mote_runtime::Plan;
 use mote_runtime::plan::PreprocessRecord;
@@ -51,17 +51,14 @@ pub fn run(arguments: &Arguments) -> Outcome {
         let file = read(model)?;
         let failed = |source| Failure::Convert { path: model.clone(), source: Box::new(source) };
         let options = Options { precision: Precision::F32, ..Options::default() };
-        let float = convert(&file, &options).map_err(failed)?;
         let graph = import(&file, &options).map_err(|e| failed(e.into()))?.graph;
-        let options = Options {
-            preprocess: vec![PreprocessRecord { layout: channels_first(&graph).into(), ..recipe }],
-            ..options
-        };
+        let recipe = PreprocessRecord { layout: channels_first(input_shape(&graph)).into(), ..recipe };
+        let float = compile(graph, &options).map_err(failed)?;
         let few: Vec<Vec<f32>> = pictures
             .iter()
             .step_by((pictures.len() / COMPARED).max(1))
             .take(COMPARED)
-            .map(|(path, _)| picture::load(path, &options.preprocess[0]))
+            .map(|(path, _)| picture::load(path, &recipe))
             .collect::<Result<_, _>>()?;
         layers = compare(&float.plan, &bytes, &few).map_err(failure)?;
         contestants.push(("float", Executor::new(&float.plan).map_err(failure)?));
@@ -132,7 +129,8 @@ fn recipe(plan: &Plan<'_>, arguments: &Arguments) -> Result<PreprocessRecord, Fa
             let port = plan.port_of(0, 0).and_then(|i| plan.port(i));
             let tensor =
                 port.and_then(|p| plan.operand(p.operand.into())).and_then(|o| plan.tensor(o.tensor.into()));
-            let first = tensor.is_some_and(|t| t.rank == 4 && t.shape[1] <= 4 && t.shape[2] > 4);
+            let shape = tensor.map(|t| t.shape.iter().take(t.rank.into()).map(|&n| n as usize).collect());
+            let first = channels_first(&shape.unwrap_or_else(Vec::new));
             Recipe::load(path)?.record(0, first)
         }
         (None, Some(recipe)) => Ok(recipe),
