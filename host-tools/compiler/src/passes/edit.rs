@@ -4,7 +4,26 @@
 //! moving others; [`Editor::finish`] puts those that matter back in topological order. Who makes and who reads a
 //! tensor is known at any time.
 
+use super::Changes;
 use crate::graph::{Data, Graph, Node, Op, Quant, Tensor, TensorId, shape};
+
+/// Changes the node in a slot, or leaves it.
+pub(crate) type Rule = fn(&mut Editor, usize) -> Option<()>;
+
+/// A pass that is a list of rules: tries each of them, by name, on every node once.
+pub(crate) fn apply(graph: &mut Graph, pass: &'static str, rules: &[(&'static str, Rule)]) -> Changes {
+    let mut changes = Changes::new(pass);
+    let mut editor = Editor::new(graph);
+    for slot in 0..editor.len() {
+        for (what, rule) in rules {
+            if rule(&mut editor, slot).is_some() {
+                changes.count(what);
+            }
+        }
+    }
+    editor.finish();
+    changes
+}
 
 pub(crate) struct Editor<'g> {
     graph: &'g mut Graph,

@@ -2,25 +2,13 @@
 //! after, into layer normalisation, or together with another such multiplication.
 
 use super::Changes;
-use super::edit::Editor;
+use super::edit::{Editor, Rule, apply};
 use super::linear::{Linear, into_layers_after, with_channel_constant};
 use crate::graph::{Activation, BinaryFn, Graph, Node, Op, ReduceFn, Tensor, TensorId};
 
 pub fn run(graph: &mut Graph) -> Changes {
-    let mut changes = Changes::new("fold_scale");
-    let mut editor = Editor::new(graph);
-    for slot in 0..editor.len() {
-        for (what, rule) in RULES {
-            if rule(&mut editor, slot).is_some() {
-                changes.count(what);
-            }
-        }
-    }
-    editor.finish();
-    changes
+    apply(graph, "fold_scale", &RULES)
 }
-
-type Rule = fn(&mut Editor, usize) -> Option<()>;
 
 const RULES: [(&str, Rule); 5] = [
     ("into the layer before", into_layer_before),

@@ -2,26 +2,14 @@
 //! together with another such addition.
 
 use super::Changes;
-use super::edit::Editor;
+use super::edit::{Editor, Rule, apply};
 use super::fold_scale::move_past_mean;
 use super::linear::{Linear, into_layers_after, with_channel_constant};
 use crate::graph::{Activation, BinaryFn, Graph, Node, Op, TensorId};
 
 pub fn run(graph: &mut Graph) -> Changes {
-    let mut changes = Changes::new("fuse_bias");
-    let mut editor = Editor::new(graph);
-    for slot in 0..editor.len() {
-        for (what, rule) in RULES {
-            if rule(&mut editor, slot).is_some() {
-                changes.count(what);
-            }
-        }
-    }
-    editor.finish();
-    changes
+    apply(graph, "fuse_bias", &RULES)
 }
-
-type Rule = fn(&mut Editor, usize) -> Option<()>;
 
 const RULES: [(&str, Rule); 5] = [
     ("into the layer before", into_layer_before),

@@ -1,20 +1,12 @@
 //! The sum of two layers of the same operand is one layer (the two heads of a distilled classifier).
 
 use super::Changes;
-use super::edit::Editor;
+use super::edit::{Editor, apply};
 use super::linear::Linear;
 use crate::graph::{BinaryFn, Graph, Op};
 
 pub fn run(graph: &mut Graph) -> Changes {
-    let mut changes = Changes::new("merge_layers");
-    let mut editor = Editor::new(graph);
-    for slot in 0..editor.len() {
-        if merge(&mut editor, slot).is_some() {
-            changes.count("sum of layers");
-        }
-    }
-    editor.finish();
-    changes
+    apply(graph, "merge_layers", &[("sum of layers", merge)])
 }
 
 fn merge(editor: &mut Editor, slot: usize) -> Option<()> {

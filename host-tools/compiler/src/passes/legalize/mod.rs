@@ -6,33 +6,19 @@ mod clamps;
 mod shapes;
 
 use super::Changes;
-use super::edit::Editor;
+use super::edit::{Editor, Rule, apply};
 use crate::graph::{Activation, BinaryFn, Graph, Node, Op, UnaryFn, shape};
 
+const PASS: &str = "legalize";
+
 pub fn run(graph: &mut Graph) -> Changes {
-    sweep(graph, &RULES)
+    apply(graph, PASS, &RULES)
 }
 
 /// What must wait until nothing moves any more.
 pub fn finish(graph: &mut Graph) -> Changes {
-    sweep(graph, &[("softmax to the last axis", softmax_to_last)])
+    apply(graph, PASS, &[("softmax to the last axis", softmax_to_last)])
 }
-
-fn sweep(graph: &mut Graph, rules: &[(&'static str, Rule)]) -> Changes {
-    let mut changes = Changes::new("legalize");
-    let mut editor = Editor::new(graph);
-    for slot in 0..editor.len() {
-        for (what, rule) in rules {
-            if rule(&mut editor, slot).is_some() {
-                changes.count(what);
-            }
-        }
-    }
-    editor.finish();
-    changes
-}
-
-type Rule = fn(&mut Editor, usize) -> Option<()>;
 
 const RULES: [(&str, Rule); 12] = [
     ("constant to the right", constant_right),
