@@ -13,10 +13,10 @@ fn main() -> ! {
     let at = memory.as_mut_ptr();
 
     // The markers are written out, so that the compiler puts nothing between them.
-    // SAFETY (all blocks): loads and stores stay within `memory`, what PUSH takes POP gives back,
-    // and every register written is declared.
 
     // Single loads and stores; the second and third load follow another access.
+    // SAFETY: loads and stores stay within `memory`, POP gives back what PUSH took, and every register written is
+    // declared.
     unsafe {
         asm!(
             ".inst.w 0xf3af80f6",
@@ -28,6 +28,8 @@ fn main() -> ! {
         );
     }
     // Several at once.
+    // SAFETY: loads and stores stay within `memory`, POP gives back what PUSH took, and every register written is
+    // declared.
     unsafe {
         asm!(
             ".inst.w 0xf3af80f6",
@@ -39,6 +41,8 @@ fn main() -> ! {
         );
     }
     // Multiply, divide.
+    // SAFETY: loads and stores stay within `memory`, POP gives back what PUSH took, and every register written is
+    // declared.
     unsafe {
         asm!(
             ".inst.w 0xf3af80f6",
@@ -49,6 +53,8 @@ fn main() -> ! {
         );
     }
     // Arithmetic in all sizes, and IT with one instruction that is skipped.
+    // SAFETY: loads and stores stay within `memory`, POP gives back what PUSH took, and every register written is
+    // declared.
     unsafe {
         asm!(
             ".inst.w 0xf3af80f6",
@@ -60,6 +66,8 @@ fn main() -> ! {
         );
     }
     // Branches: call and return, forward not taken and taken, table branch.
+    // SAFETY: loads and stores stay within `memory`, POP gives back what PUSH took, and every register written is
+    // declared.
     unsafe {
         asm!(
             ".inst.w 0xf3af80f6",
@@ -69,6 +77,8 @@ fn main() -> ! {
         );
     }
     // Floating point.
+    // SAFETY: loads and stores stay within `memory`, POP gives back what PUSH took, and every register written is
+    // declared.
     unsafe {
         asm!(
             ".inst.w 0xf3af80f6",
@@ -81,6 +91,8 @@ fn main() -> ! {
         );
     }
     // System.
+    // SAFETY: loads and stores stay within `memory`, POP gives back what PUSH took, and every register written is
+    // declared.
     unsafe {
         asm!(
             ".inst.w 0xf3af80f6", "nop", "nop.w", "dsb", "isb", "mrs r1, PRIMASK", "msr APSR_nzcvq, r1",

@@ -13,7 +13,7 @@ pub fn workspace() -> PathBuf {
 /// `shared/data` beside the repository, if it is there.
 pub fn shared_data() -> Option<PathBuf> {
     let candidates = ["../shared/data", "../../shared/data"].map(|path| workspace().join(path));
-    let named = std::env::var_os("MOTE_SHARED").map(PathBuf::from);
+    let named = std::env::var_os("MOTE_DATA").map(PathBuf::from);
     named.into_iter().chain(candidates).find(|path| path.is_dir())
 }
 

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 fn shared_data(path: &str) -> Option<Vec<u8>> {
     let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
     let roots = [workspace.join("../shared/data"), workspace.join("../../shared/data")];
-    let named = std::env::var_os("MOTE_SHARED").map(|root| PathBuf::from(root).join("data"));
+    let named = std::env::var_os("MOTE_DATA").map(PathBuf::from);
     let found = named.into_iter().chain(roots).find_map(|root| std::fs::read(root.join(path)).ok());
     if found.is_none() {
         println!("skipped: {path} is not here");
