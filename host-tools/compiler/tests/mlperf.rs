@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 mod golden;
-use golden::{Json, shared_data, workspace};
+use golden::{Golden, Set, shared_data, workspace};
 
 /// Bytes of arena: the largest sum of whole tensors alive at once, without anything done in place.
 const ARENA_LIMITS: [(&str, &str, usize); 5] = [
@@ -47,25 +47,25 @@ impl Observer for Crcs<'_> {
 fn compare(
     name: &str,
     plan: &[u8],
-    golden: &Json,
-    set: &Json,
+    golden: &Golden,
+    set: &Set,
     inputs: impl Iterator<Item = Vec<u8>>,
 ) -> usize {
     let aligned = AlignedBytes::from_slice(plan);
     let view = Plan::parse(aligned.as_ref()).unwrap();
     let mut executor = Executor::new(plan).unwrap();
-    let tensors = golden.get("tensors").items();
-    let expected = set.get("crc32").base64_u32();
-    let input_crcs = set.get("input_crc32").base64_u32();
+    let tensors = &golden.tensors;
+    let expected = golden::words(&set.crc32);
+    let input_crcs = golden::words(&set.input_crc32);
     let mut compared = 0;
     for (sample, input) in inputs.enumerate().take(input_crcs.len()) {
         assert_eq!(crc32(&input), input_crcs[sample], "{name}: input {sample} was made differently");
         let mut crcs = Crcs { plan: &view, found: HashMap::new() };
         executor.run_observed(&[&input], &mut crcs).unwrap();
         for (index, tensor) in tensors.iter().enumerate() {
-            let Some(&found) = crcs.found.get(tensor.get("name").text()) else { continue };
+            let Some(&found) = crcs.found.get(&tensor.name) else { continue };
             let wanted = expected[sample * tensors.len() + index];
-            assert_eq!(found, wanted, "{name}, sample {sample}: tensor `{}`", tensor.get("name").text());
+            assert_eq!(found, wanted, "{name}, sample {sample}: tensor `{}`", tensor.name);
             compared += 1;
         }
     }
@@ -77,19 +77,17 @@ fn check(short: &str, model: &str, arena_limit: usize) {
         println!("skipped: ../shared/data/mlperf-tiny/{model}.tflite is not here");
         return;
     };
-    let text =
-        std::fs::read_to_string(workspace().join(format!("tests/golden/mlperf/{short}.json"))).unwrap();
-    let golden = Json::parse(&text);
+    let golden = golden::load(short);
     let arena = converted.schedule.arena;
     println!("{short}: arena {arena} bytes, limit {arena_limit}");
     assert!(arena <= arena_limit.next_multiple_of(16) + 16, "{short}: arena of {arena} bytes");
-    let len: usize = golden.get("input_shape").items().iter().map(|n| n.number() as usize).product();
-    for set in golden.get("sets").items() {
-        let name = set.get("name").text();
-        let count = set.get("count").number() as usize;
+    let len: usize = golden.input_shape.iter().product();
+    for set in &golden.sets {
+        let name = set.name.as_str();
+        let count = set.count;
         let inputs: Vec<Vec<u8>> = match name {
             "random" => {
-                let seed = set.get("seed").number() as u64;
+                let seed = set.seed.unwrap();
                 (0..count)
                     .map(|s| (0..len).map(|i| (golden::word(seed, s * len + i) >> 56) as u8).collect())
                     .collect()
@@ -99,7 +97,7 @@ fn check(short: &str, model: &str, arena_limit: usize) {
             _ => continue, // frames in an .npz: the streaming tests read them
         };
         let compared = compare(short, &converted.plan, &golden, set, inputs.into_iter());
-        let tensors = golden.get("tensors").items().len();
+        let tensors = golden.tensors.len();
         println!(
             "{short} {name}: {count} samples, {compared} tensors equal ({} of {tensors} each)",
             compared / count
@@ -113,12 +111,12 @@ fn check(short: &str, model: &str, arena_limit: usize) {
 }
 
 /// 196 windows of five frames of 128 log-mel values.
-fn recorded_ad(golden: &Json) -> Vec<Vec<u8>> {
+fn recorded_ad(golden: &Golden) -> Vec<Vec<u8>> {
     let path = shared_data().unwrap().join("mlperf-tiny/ad_normal_id_01.bin");
     let bytes = std::fs::read(path).unwrap();
     let values: Vec<f32> = bytes.chunks_exact(4).map(|c| f32::from_le_bytes(c.try_into().unwrap())).collect();
-    let scale = golden.get("input_scale").number() as f32;
-    let zero = golden.get("input_zero_point").number() as f32;
+    let scale = golden.input_scale;
+    let zero = golden.input_zero_point as f32;
     let code = |x: f32| ((x / scale).round_ties_even() + zero).clamp(-128.0, 127.0) as i8 as u8;
     (0..196).map(|i| values[i * 128..i * 128 + 640].iter().map(|&x| code(x)).collect()).collect()
 }

@@ -4,6 +4,7 @@
 use std::{fs, time::Duration};
 
 use anyhow::{Context, Result, bail};
+use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::Deserialize;
 
 use crate::{
@@ -100,25 +101,7 @@ fn find(model: &Model) -> Result<Golden> {
 
 /// Decodes standard base64 with padding.
 fn base64(text: &str) -> Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut bits, mut held) = (0u32, 0);
-    for c in text.trim_end_matches('=').bytes() {
-        let value = match c {
-            b'A'..=b'Z' => c - b'A',
-            b'a'..=b'z' => c - b'a' + 26,
-            b'0'..=b'9' => c - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => bail!("{:?} in base64", char::from(c)),
-        };
-        bits = bits << 6 | u32::from(value);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push((bits >> held) as u8);
-        }
-    }
-    Ok(bytes)
+    Ok(BASE64_STANDARD.decode(text)?)
 }
 
 #[cfg(test)]
