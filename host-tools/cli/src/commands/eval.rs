@@ -9,7 +9,7 @@ use mote_compiler::compare::{Layer, compare};
 use mote_compiler::convert::{Options, Precision, compile, import};
 use mote_compiler::executor::{AlignedBytes, Executor};
 use mote_runtime::Plan;
-use mote_runtime::plan::PreprocessRecord;
+use mote_runtime::plan::{PreprocessRecord, TensorRecord};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -129,8 +129,9 @@ fn recipe(plan: &Plan<'_>, arguments: &Arguments) -> Result<PreprocessRecord, Fa
             let port = plan.port_of(0, 0).and_then(|i| plan.port(i));
             let tensor =
                 port.and_then(|p| plan.operand(p.operand.into())).and_then(|o| plan.tensor(o.tensor.into()));
-            let shape = tensor.map(|t| t.shape.iter().take(t.rank.into()).map(|&n| n as usize).collect());
-            let first = channels_first(&shape.unwrap_or_else(Vec::new));
+            let shape = |t: TensorRecord| t.shape.iter().take(t.rank.into()).map(|&n| n as usize).collect();
+            let shape: Vec<usize> = tensor.map(shape).unwrap_or_default();
+            let first = channels_first(&shape);
             Recipe::load(path)?.record(0, first)
         }
         (None, Some(recipe)) => Ok(recipe),
