@@ -30,13 +30,18 @@ def accuracy(network, inputs, targets):
     return right / len(targets)
 
 
-def export(network, path, shape, log):
+def export(network, path, shape, log, change=None):
     """Write the clip-wise network (batch norm folded, opset 17) and compare it with PyTorch."""
     network = network.eval()
     sample = torch.rand(shape, generator=torch.Generator().manual_seed(1))
     torch.onnx.export(network, (sample,), str(path), dynamo=False, opset_version=17,
                       input_names=["frames"], output_names=["logits"])
-    model = onnx.shape_inference.infer_shapes(onnx.load(str(path)))
+    model = onnx.load(str(path))
+    constants_to_initializers(model.graph)
+    if change:
+        change(model)
+    model = onnx.shape_inference.infer_shapes(model, strict_mode=True)
+    onnx.checker.check_model(model)
     onnx.save(model, str(path))
     nodes = [n.op_type for n in model.graph.node]
     with torch.no_grad():
@@ -46,6 +51,14 @@ def export(network, path, shape, log):
     say(log, f"# {path.name}: {path.stat().st_size} bytes, nodes {counts}, "
              f"{macs(model)} multiply-accumulates, ONNX Runtime within {error:.1e} of PyTorch")
     assert error < 1e-4, "ONNX Runtime and PyTorch disagree"
+
+
+def constants_to_initializers(graph):
+    for node in [n for n in graph.node if n.op_type == "Constant"]:
+        tensor = node.attribute[0].t
+        tensor.name = node.output[0]
+        graph.initializer.append(tensor)
+        graph.node.remove(node)
 
 
 def session(path):
