@@ -13,14 +13,18 @@ pub enum Error {
     Window { window: usize, fft: usize },
     /// A hop of no samples: the front end would never ask for new ones.
     Hop,
-    /// An FFT size that is no power of two, or not the one that this front end was compiled for.
+    /// An FFT size that is no power of two up to 65,536.
+    FftSize { size: usize },
+    /// Another FFT size than the one that this front end was compiled for.
     Fft { recipe: usize, compiled: usize },
     /// Mel filters without room: `0 <= low < high <= rate / 2` in Hz does not hold.
     Band { low: f32, high: f32 },
     /// A floor that would let the logarithm see zero or less, a scale that is not finite, or an upper clip below the
     /// lower one.
     Scaling,
-    /// A number of filters that is not the compiled one; neither may be zero.
+    /// No mel filters.
+    NoMels,
+    /// A number of filters that is not the compiled one.
     Mels { recipe: usize, compiled: usize },
     /// A window function of another length than the recipe's.
     WindowTable { needed: usize, given: usize },
@@ -42,6 +46,8 @@ impl core::fmt::Display for Error {
                 write!(f, "a window of {window} samples does not suit an FFT of {fft}")
             }
             Error::Hop => f.write_str("the hop is zero"),
+            Error::FftSize { size } => write!(f, "an FFT of {size} samples is no power of two up to 65536"),
+            Error::NoMels => f.write_str("the recipe asks for no mel filters"),
             Error::Fft { recipe, compiled } => {
                 write!(f, "the recipe asks for an FFT of {recipe}, the front end has one of {compiled}")
             }

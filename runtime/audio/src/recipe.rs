@@ -79,8 +79,8 @@ impl Recipe {
         if !(self.preemphasis >= -1.0 && self.preemphasis <= 1.0) {
             return Err(Error::Preemphasis { value: self.preemphasis });
         }
-        if !self.fft.is_power_of_two() {
-            return Err(Error::Fft { recipe: self.fft, compiled: 0 });
+        if !self.fft.is_power_of_two() || self.fft > 65_536 {
+            return Err(Error::FftSize { size: self.fft });
         }
         if self.window < 2 || self.window > self.fft {
             return Err(Error::Window { window: self.window, fft: self.fft });
@@ -92,7 +92,7 @@ impl Recipe {
             return Err(Error::Band { low: self.low, high: self.high });
         }
         if self.mels == 0 {
-            return Err(Error::Mels { recipe: 0, compiled: 0 });
+            return Err(Error::NoMels);
         }
         let floors = self.power_floor >= 0.0 && self.mel_floor >= f32::MIN_POSITIVE;
         let finite = self.power_floor.is_finite()
@@ -105,11 +105,11 @@ impl Recipe {
         Ok(())
     }
 
-    /// Samples until the first frame and from there to frame number `frames`.
+    /// How many samples `frames` frames need.
     pub const fn samples(&self, frames: usize) -> usize {
         match frames {
             0 => 0,
-            _ => (frames - 1) * self.hop + self.window,
+            _ => (frames - 1).saturating_mul(self.hop).saturating_add(self.window),
         }
     }
 }
