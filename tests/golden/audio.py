@@ -1,15 +1,18 @@
 """Golden values of the audio front ends: signals that a formula gives, features in float64.
 
-    python tests/golden/audio.py            # writes audio.json; needs numpy
+    python tests/golden/audio.py --data ../shared/data      # writes audio.json, audio_wakeword.json; needs numpy
 
-The front ends are those of models/continual/frontend.py. A check on the way: the wakeword features of
-the recording in ../shared equal the frames of the network's reference run in every byte.
+The front ends are those of models/continual/frontend.py. audio_wakeword.json holds the CRC-32s of the
+frames that the wakeword network's reference run was given, for a recording in the data folder; a check on
+the way: the features of this recording equal them in every byte.
 """
 
+import argparse
 import base64
 import json
 import sys
 import wave
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -44,17 +47,22 @@ def main():
                           "frames": len(features), "features": text(features)})
     (Path(__file__).parent / "audio.json").write_text(json.dumps(cases, indent=1) + "\n")
     print(len(cases), "cases")
-    check(ROOT.parent / "shared/data")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    wakeword(parser.parse_args().data)
 
 
-def check(data):
-    if not data.is_dir():
-        return print(f"not compared with the recording: {data} is absent")
+def wakeword(data):
     with wave.open(str(data / "mlperf-tiny/sww_easy10s.wav")) as sound:
         samples = np.frombuffer(sound.readframes(-1), "<i2").reshape(-1, sound.getnchannels())[:, 0]
     frames = np.load(data / "golden/sww_int8_stream.npz")["frames"]
     features = WAKEWORD.features(samples / 32768)
     q = np.trunc(np.clip(features / 0.003701042616739869 - 128, -128, 127)).astype(np.int8)
+    crcs = np.array([zlib.crc32(frame.tobytes()) for frame in frames], "<u4")
+    entry = {"recording": "mlperf-tiny/sww_easy10s.wav", "channel": 0, "samples_crc32": zlib.crc32(samples.tobytes()),
+             "input_scale": 0.003701042616739869, "input_zero_point": -128, "frames": len(frames),
+             "crc32": text(crcs)}
+    (Path(__file__).parent / "audio_wakeword.json").write_text(json.dumps(entry, indent=1) + "\n")
     print((q != frames).sum(), "of", q.size, "int8 values differ from the reference run's frames")
 
 

@@ -1,7 +1,6 @@
 //! The front ends against float64 numpy (`tests/golden/audio.json`), and the wakeword one against the frames that its
 //! network was tested with (`../shared/data`, where present).
 
-use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -16,6 +15,17 @@ struct Case {
     samples: String,
     frames: usize,
     features: String,
+}
+
+#[derive(Deserialize)]
+struct Wakeword {
+    recording: String,
+    channel: usize,
+    samples_crc32: u32,
+    input_scale: f32,
+    input_zero_point: i8,
+    frames: usize,
+    crc32: String,
 }
 
 /// Largest difference from float64 that an f32 front end may show, in features (a feature runs from 0 to 1).
@@ -49,26 +59,30 @@ fn equals_numpy() {
 
 #[test]
 fn equals_the_wakeword_frames() {
+    let golden: Wakeword =
+        serde_json::from_str(include_str!("../../../tests/golden/audio_wakeword.json")).unwrap();
     let Some(data) = shared("data") else { return };
-    let mut wav = hound::WavReader::open(data.join("mlperf-tiny/sww_easy10s.wav")).unwrap();
+    let mut wav = hound::WavReader::open(data.join(&golden.recording)).unwrap();
     let channels = wav.spec().channels as usize;
-    let samples: Vec<i16> = wav.samples().step_by(channels).map(Result::unwrap).collect();
-    let mut npz =
-        zip::ZipArchive::new(std::fs::File::open(data.join("golden/sww_int8_stream.npz")).unwrap()).unwrap();
-    let mut npy = Vec::new();
-    npz.by_name("frames.npy").unwrap().read_to_end(&mut npy).unwrap();
-    let want: Vec<i8> = npyz::NpyFile::new(Cursor::new(npy)).unwrap().into_vec().unwrap();
+    let samples: Vec<i16> =
+        wav.samples().skip(golden.channel).step_by(channels).map(Result::unwrap).collect();
+    let bytes: Vec<u8> = samples.iter().flat_map(|s| s.to_le_bytes()).collect();
+    assert_eq!(crc32fast::hash(&bytes), golden.samples_crc32, "another recording");
 
+    let bytes = BASE64.decode(&golden.crc32).unwrap();
+    let want: Vec<u32> = bytes.as_chunks().0.iter().map(|b| u32::from_le_bytes(*b)).collect();
     let frames = all_frames(wakeword::NEW, &samples);
     let mut got = vec![0; frames.len()];
-    // The network's input scale, from sww_int8.tflite.
-    quantize(&frames, 0.003_701_042_6, -128, Rounding::TowardsZero, &mut got);
-    assert_eq!(got.len(), want.len());
-    let different = got.iter().zip(&want).filter(|(a, b)| a != b).count();
-    let worst = got.iter().zip(&want).map(|(a, b)| (i32::from(*a) - i32::from(*b)).abs()).max().unwrap();
-    println!("{different} of {} int8 values differ, by at most {worst}", want.len());
-    // Truncation turns the last bit of a float into a step wherever a feature stands next to one.
-    assert!(worst <= 1 && different <= 5, "{different} differ, by up to {worst}");
+    let (scale, zero_point) = (golden.input_scale, golden.input_zero_point);
+    quantize(&frames, scale, zero_point, Rounding::TowardsZero, &mut got);
+    let got: Vec<u32> = got
+        .chunks_exact(wakeword::RECIPE.mels)
+        .map(|frame| crc32fast::hash(&frame.iter().map(|&q| q as u8).collect::<Vec<_>>()))
+        .collect();
+    let different: Vec<usize> = (0..want.len()).filter(|&t| got.get(t) != Some(&want[t])).collect();
+    println!("{} of {} int8 frames differ", different.len(), want.len());
+    assert_eq!((got.len(), want.len()), (golden.frames, golden.frames));
+    assert!(different.is_empty(), "frames {different:?}");
 }
 
 /// How the samples are cut into slices changes nothing, not even in the last bit; nor does their type.
