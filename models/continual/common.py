@@ -1,14 +1,53 @@
-"""What the recipes of this folder share: the training loop's log, the export, and its proofs."""
+"""What the recipes of this folder share: training, the log, the export, counting."""
+
+import time
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
+from torch.nn import functional as F
 
 
 def say(log, line):
     print(line, flush=True)
     log.write(line + "\n")
+
+
+def fit(network, args, steps, batches, test, log, note, answer=None):
+    """Trains `network` and logs every epoch.
+
+    `batches(epoch)` gives `steps` pairs of inputs and classes; `answer` replaces a plain call of the network;
+    `test` is what the accuracy is measured on, and has no say in the training.
+    """
+    answer = answer or network
+    adam, schedule = optimizer(network, args.lr, args.weight_decay, steps * args.epochs)
+    say(log, f"# seed {args.seed}, {args.epochs} epochs of {steps} steps, batch {args.batch}, lr {args.lr}, "
+             f"weight decay {args.weight_decay}, {sum(p.numel() for p in network.parameters())} parameters, {note}")
+    say(log, "# epoch  train_loss  train_acc  test_acc  seconds")
+    for epoch in range(args.epochs):
+        started, total, right = time.time(), 0.0, 0
+        network.train()
+        for inputs, targets in batches(epoch):
+            logits = answer(inputs)
+            loss = F.cross_entropy(logits, targets, label_smoothing=0.05)
+            adam.zero_grad(set_to_none=True)
+            loss.backward()
+            adam.step()
+            schedule.step()
+            total += loss.item()
+            right += (logits.argmax(1) == targets).sum().item()
+        score = accuracy(network, *test)
+        say(log, f"{epoch + 1:7d}  {total / steps:10.4f}  {right / steps / args.batch:9.4f}  {score:8.4f}  "
+                 f"{time.time() - started:7.1f}")
+
+
+def shuffled(clips, targets, batch):
+    """Batches of generated clips in random order."""
+    order = torch.randperm(len(targets))
+    for start in range(0, len(order), batch):
+        pick = order[start:start + batch]
+        yield clips[pick], targets[pick]
 
 
 def optimizer(network, lr, weight_decay, steps):

@@ -11,7 +11,6 @@ token; keys and values of older tokens are stored and never computed again.
 
 import argparse
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -101,33 +100,14 @@ def main():
     windows = fsdd.Augmented(train, args.seed)
     network = DigitsTransformer()
     steps = len(train) // args.batch
-    adam, schedule = common.optimizer(network, args.lr, args.weight_decay, steps * args.epochs)
-
     name = f"hold_out_{args.hold_out}.log" if args.hold_out else "train.log"
     log = (HERE / name).open("w", buffering=1)
-    common.say(log, f"# seed {args.seed}, {args.epochs} epochs of {steps} steps, batch {args.batch}, "
-                    f"lr {args.lr}, weight decay {args.weight_decay}, "
-                    f"{sum(p.numel() for p in network.parameters())} parameters, "
-                    f"{len(train)} words for training, {len(test)} for testing"
-                    + (f", speaker {args.hold_out} held out" if args.hold_out else ""))
-    common.say(log, "# epoch  train_loss  train_acc  test_acc  seconds")
-    for epoch in range(args.epochs):
-        started, total, right = time.time(), 0.0, 0
-        network.train()
-        for _ in range(steps):
-            batch, target = tensors(*windows.batch(args.batch))
-            # One random first row per window.
-            logits = network(batch, torch.randint(POSITIONS, (len(batch), 1)))
-            loss = F.cross_entropy(logits, target, label_smoothing=0.05)
-            adam.zero_grad(set_to_none=True)
-            loss.backward()
-            adam.step()
-            schedule.step()
-            total += loss.item()
-            right += (logits.argmax(1) == target).sum().item()
-        score = common.accuracy(network, inputs, targets)
-        common.say(log, f"{epoch + 1:7d}  {total / steps:10.4f}  {right / steps / args.batch:9.4f}  {score:8.4f}  "
-                        f"{time.time() - started:7.1f}")
+    note = f"{len(train)} words for training, {len(test)} for testing"
+    note += f", speaker {args.hold_out} held out" if args.hold_out else ""
+    common.fit(network, args, steps, lambda _: (tensors(*windows.batch(args.batch)) for _ in range(steps)),
+               (inputs, targets), log, note,
+               # One random first row per window.
+               answer=lambda batch: network(batch, torch.randint(POSITIONS, (len(batch), 1))))
     every_row(network, inputs, targets, log)
     if not args.hold_out:
         common.export(FirstWindow(network), HERE / "digits_transformer.onnx", (1, fsdd.DIGITS.mels, fsdd.WINDOW), log,

@@ -9,10 +9,8 @@ continual 3D networks do it.
 
 import argparse
 import sys
-import time
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -71,30 +69,14 @@ def main():
     inputs, targets = tensors(*generate.clips(900, WINDOW, args.seed + 1_000_000))
     network = Motion()
     steps = args.clips // args.batch
-    adam, schedule = common.optimizer(network, args.lr, args.weight_decay, steps * args.epochs)
     log = (HERE / "train.log").open("w", buffering=1)
-    common.say(log, f"# seed {args.seed}, {args.epochs} epochs of {steps} steps, batch {args.batch}, lr {args.lr}, "
-                    f"weight decay {args.weight_decay}, {sum(p.numel() for p in network.parameters())} parameters, "
-                    f"new clips in every epoch, {len(targets)} others for testing")
-    common.say(log, "# epoch  train_loss  train_acc  test_acc  seconds")
-    for epoch in range(args.epochs):
-        started, total, right = time.time(), 0.0, 0
-        network.train()
-        clips, classes = tensors(*generate.clips(steps * args.batch, WINDOW, args.seed + 1000 * epoch))
-        order = torch.randperm(len(classes))
-        for step in range(steps):
-            pick = order[step * args.batch:(step + 1) * args.batch]
-            logits = network(clips[pick])
-            loss = F.cross_entropy(logits, classes[pick], label_smoothing=0.05)
-            adam.zero_grad(set_to_none=True)
-            loss.backward()
-            adam.step()
-            schedule.step()
-            total += loss.item()
-            right += (logits.argmax(1) == classes[pick]).sum().item()
-        score = common.accuracy(network, inputs, targets)
-        common.say(log, f"{epoch + 1:7d}  {total / steps:10.4f}  {right / steps / args.batch:9.4f}  {score:8.4f}  "
-                        f"{time.time() - started:7.1f}")
+
+    def batches(epoch):
+        clips = generate.clips(steps * args.batch, WINDOW, args.seed + 1000 * epoch)
+        return common.shuffled(*tensors(*clips), args.batch)
+
+    common.fit(network, args, steps, batches, (inputs, targets), log,
+               f"new clips in every epoch, {len(targets)} others for testing")
     common.export(network, HERE / "motion.onnx", (1, 1, WINDOW, generate.SIZE, generate.SIZE), log)
     prove_streaming(network, log)
     (HERE / "labels.txt").write_text("\n".join(generate.LABELS) + "\n")
