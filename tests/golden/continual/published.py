@@ -7,6 +7,7 @@ norms folded, one query, recycling positions. Writes `<name>.onnx.gz` (see skele
 """
 
 import base64
+import io
 import json
 import sys
 import warnings
@@ -181,11 +182,10 @@ def exported(network, seed, shape):
         gain = 0.4 if any(part in name for part in ("project", "temporal")) else 1.0 if "table" in name else 1.4
         spread = values * gain * (1 if "table" in name else inputs**-0.5)
         p.data.copy_(1 + 0.1 * values if "norm" in name and "weight" in name else spread)
-    path = "/tmp/published.onnx"
-    torch.onnx.export(network.eval(), (torch.zeros(shape),), path, dynamo=False, opset_version=17,
+    file = io.BytesIO()
+    torch.onnx.export(network.eval(), (torch.zeros(shape),), file, dynamo=False, opset_version=17,
                       input_names=["frames"], output_names=["logits"])
-    model = onnx.load(path)
-    Path(path).unlink()
+    model = onnx.load_model_from_string(file.getvalue())
     constants_to_initializers(model.graph)
     if network.rows:
         table = network.table.detach().numpy()
