@@ -8,8 +8,9 @@ use crate::lower::lower;
 use crate::passes;
 use crate::quantize::{self, Calibration, QuantizeError};
 use crate::schedule::{Schedule, schedule};
+use crate::targets;
 use mote_runtime::Error;
-use mote_runtime::plan::{PreprocessRecord, target};
+use mote_runtime::plan::PreprocessRecord;
 
 /// Number format of the converted network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub enum Precision {
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     pub precision: Precision,
-    /// One of [`target`].
+    /// One of [`target`](mote_runtime::plan::target).
     pub target: u16,
     pub labels: Vec<String>,
     pub preprocess: Vec<PreprocessRecord>,
@@ -130,7 +131,8 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
         graph.labels = options.labels.clone();
     }
     let half = options.precision == Precision::F16;
-    let lowered = lower(&mut graph, half).map_err(ConvertError::NoKernel)?;
+    let packer = targets::profile(options.target).packer;
+    let lowered = lower(&mut graph, half, packer).map_err(ConvertError::NoKernel)?;
     let schedule = schedule(&graph, &lowered.steps, &lowered.aliases);
     let extras =
         Extras { target: options.target, preprocess: options.preprocess.clone(), strip: options.strip };
@@ -139,16 +141,3 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
     Executor::new(&plan)?;
     Ok(Converted { plan, graph, schedule, passes, quantization })
 }
-
-/// Name of a target profile and its code.
-pub const TARGETS: &[(&str, u16)] = &[
-    ("portable", target::PORTABLE),
-    ("cortex-m0", target::CORTEX_M0),
-    ("cortex-m4", target::CORTEX_M4),
-    ("cortex-m7", target::CORTEX_M7),
-    ("cortex-m33", target::CORTEX_M33),
-    ("cortex-m55", target::CORTEX_M55),
-    ("aarch64", target::AARCH64),
-    ("wasm", target::WASM),
-    ("wasm-relaxed", target::WASM_RELAXED),
-];

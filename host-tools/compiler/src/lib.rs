@@ -10,6 +10,7 @@
 //! * [`quantize`]: post-training quantization from calibration samples.
 //! * [`lower`]: graph operators to kernels of a target, by the kernels' own `pack` functions.
 //! * [`schedule`]: order of steps, in-place choices, arena addresses.
+//! * [`targets`]: profiles: who chooses kernels, and which library runs them.
 //! * [`convert`]: the whole way in one call.
 
 pub mod compare;
@@ -22,3 +23,4 @@ pub mod lower;
 pub mod passes;
 pub mod quantize;
 pub mod schedule;
+pub mod targets;

@@ -56,7 +56,7 @@ pub(super) fn pool(cx: &mut Context<'_>) -> Result<(), Refused> {
                 min,
                 max,
             };
-            if kind == PoolKind::Max { pool.pack_max() } else { pool.pack_average() }
+            if kind == PoolKind::Max { cx.packer.max_pool_s8(&pool) } else { cx.packer.average_pool_s8(&pool) }
         }
         other => return Err(format!("no pool on {other:?}")),
     };
@@ -103,7 +103,7 @@ pub(super) fn reduce(cx: &mut Context<'_>) -> Result<(), Refused> {
                 (ReduceFn::Sum, 1) => ReduceS8 { depth: len, input_zero_point, requant }.pack_sum(),
                 (ReduceFn::Max, 1) => ReduceS8 { depth: len, input_zero_point, requant }.pack_max(),
                 (ReduceFn::Mean, _) => {
-                    MeanS8 { channels: inner, count: len, input_zero_point, requant }.pack()
+                    cx.packer.mean_s8(&MeanS8 { channels: inner, count: len, input_zero_point, requant })
                 }
                 (ReduceFn::Sum, _) => {
                     MeanS8 { channels: inner, count: len, input_zero_point, requant }.pack_sum()

@@ -10,6 +10,7 @@ use crate::lower::lower;
 use crate::schedule::schedule;
 use half::f16;
 use mote_runtime::engine::Observer;
+use mote_runtime::kernels::pack::Portable;
 
 /// Runs a network and shows the real values of its activations.
 pub trait Activations {
@@ -44,7 +45,7 @@ impl<'a> Runtime<'a> {
     pub fn new(graph: &'a Graph) -> Result<Self, QuantizeError> {
         let failure = |reason: String| QuantizeError::Run(reason);
         let mut lowered_graph = graph.clone();
-        let lowered = lower(&mut lowered_graph, false).map_err(|refusals| failure(list(&refusals)))?;
+        let lowered = lower(&mut lowered_graph, false, &Portable).map_err(|refusals| failure(list(&refusals)))?;
         let schedule = schedule(&lowered_graph, &lowered.steps, &lowered.aliases);
         let extras = Extras { strip: true, ..Extras::default() };
         let plan = emit(&lowered_graph, &lowered, &schedule, &extras).map_err(|e| failure(e.to_string()))?;
