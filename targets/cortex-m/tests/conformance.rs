@@ -8,6 +8,7 @@ use mote_cortex_m::kernels::CORTEX_M;
 use mote_cortex_m::kernels::pack::Dsp;
 use mote_runtime::kernels::conv2d_s8::ConvS8;
 use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
+use mote_runtime::kernels::fully_connected_s8::FullyConnectedS8;
 use mote_runtime::kernels::pack::{Geometry, Packed, Packer, Requant};
 use mote_runtime::kernels::requantize::{DOUBLE, SINGLE};
 use support::{Input, Random, Shape, run, run_with};
@@ -164,6 +165,14 @@ const DEPTHWISE: &[Window] = &[
     Window::new((2, 2), (16, 16), (3, 3)).pad(2, 2, 2, 2),
     Window::new((6, 2), (4, 4), (3, 3)).pad(1, 3, 1, 4),
     Window::new((8, 9), (4, 4), (3, 3)).pad(-1, -2, 0, 0),
+    Window::new((30, 1), (40, 40), (3, 1)),
+    Window::new((20, 1), (8, 8), (15, 1)).pad(4, 0, 3, 0),
+    Window::new((8, 7), (8, 8), (5, 5)).pad(2, 2, 2, 2),
+    Window::new((9, 8), (4, 4), (5, 5)).stride(2).pad(1, 1, 2, 2),
+    Window::new((8, 8), (4, 4), (3, 3)).dilation(2).pad(2, 2, 2, 2),
+    Window::new((10, 9), (12, 12), (3, 3)).stride(3).pad(1, 1, 1, 1),
+    Window::new((1, 12), (4, 4), (1, 7)).pad(0, 6, 0, 0),
+    Window::new((4, 5), (4, 4), (2, 2)).pad(-1, -1, 0, 0),
 ];
 
 #[test]
@@ -191,6 +200,28 @@ fn depthwise() {
             let own = layer.requant.factors.iter().all(|&factor| factor < 0.25);
             let packed = Dsp.depthwise_s8(&layer, w.geometry());
             compare(&name, own, &packed, &layer.pack(), &[w.input(&mut random)], w.output(w.outputs));
+        }
+    }
+}
+
+#[test]
+fn fully_connected() {
+    let mut random = Random(3);
+    // Inputs, outputs, rows in which the inputs come.
+    for (inputs, outputs, rows) in
+        [(128, 128, 1), (64, 12, 1), (256, 2, 1), (9, 5, 1), (3, 1, 1), (31, 8, 1), (18, 3, 1), (640, 8, 4), (24, 6, 6)]
+    {
+        for (requant, input_zero_point) in requants(&mut random, outputs, inputs) {
+            let weights: Vec<i8> =
+                random.codes(inputs * outputs).into_iter().map(|w| w.clamp(-90, 90)).collect();
+            let bias: Vec<i32> = (0..outputs).map(|_| random.int(-20000, 20000) as i32).collect();
+            let (weights, bias) = (&weights[..], &bias[..]);
+            let layer = FullyConnectedS8 { weights, bias, inputs, outputs, input_zero_point, requant };
+            let own = layer.requant.factors.iter().all(|&factor| factor < 0.25);
+            let input = Input::s8(rows, &random.codes(inputs)).inner((rows, 0, 1, 0));
+            let name = format!("{inputs} {outputs} {rows} {:?}", layer.requant);
+            let packed = Dsp.fully_connected_s8(&layer);
+            compare(&name, own, &packed, &layer.pack(), &[input], Shape::s8(1, outputs));
         }
     }
 }

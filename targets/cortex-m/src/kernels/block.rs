@@ -18,6 +18,9 @@ pub type Weights = [u32; 2];
 /// The sums of a position: `256 * channel 0 + channel 1`, channel 1, and the same of channels 2 and 3.
 pub type Sums = [i32; 4];
 
+/// What belongs to a block of four output channels: where the sums start, then the scale of each channel.
+pub type Block = [i32; 12];
+
 /// Two positions.
 #[inline(always)]
 pub fn two(x: &[[u32; 2]], weights: &[Weights], start: Sums) -> [Sums; 2] {
@@ -45,10 +48,27 @@ pub fn one(x: &[[u32; 1]], weights: &[Weights], start: Sums) -> [Sums; 1] {
     plain::positions(x, weights, start)
 }
 
+/// One position whose inputs are not expanded: two steps for each four bytes of `x`, as `expand` would make them.
+#[inline(always)]
+pub fn dense(x: &[[u8; 4]], weights: &[[Weights; 2]], start: Sums) -> Sums {
+    #[cfg(mote_dsp)]
+    return arm::dense(x, weights, start);
+    #[cfg(not(mote_dsp))]
+    plain::dense(x, weights, start)
+}
+
 #[cfg(not(mote_dsp))]
 mod plain {
     use super::{Sums, Weights};
-    use crate::kernels::instructions::{smlad, sxtb16};
+    use crate::kernels::instructions::{smlad, sxtb16, sxtb16_ror8};
+
+    pub fn dense(x: &[[u8; 4]], weights: &[[Weights; 2]], start: Sums) -> Sums {
+        x.iter().zip(weights).fold(start, |sums, (&x, weights)| {
+            let word = u32::from_le_bytes(x);
+            let [sums] = positions(&[[sxtb16(word)], [sxtb16_ror8(word)]], weights, sums);
+            sums
+        })
+    }
 
     pub fn positions<const P: usize>(x: &[[u32; P]], weights: &[Weights], start: Sums) -> [Sums; P] {
         let mut sums = [start; P];
@@ -189,6 +209,61 @@ mod arm {
             );
         }
         [[a0, a1, a2, a3]]
+    }
+
+    #[inline(always)]
+    pub fn dense(x: &[[u8; 4]], weights: &[[Weights; 2]], [s0, s1, s2, s3]: Sums) -> Sums {
+        let words = x.len().min(weights.len());
+        let (first, weights) = (x.as_ptr(), weights.as_ptr());
+        let (unrolled, end) = (first.wrapping_add(words & !3), first.wrapping_add(words));
+        let [mut a0, mut a1, mut a2, mut a3] = [s0, s1, s2, s3];
+        // SAFETY: as above; `LDR` reads words at any address.
+        unsafe {
+            asm!(
+                ".macro mote_dense",
+                "ldr r4, [r10], #4",
+                "ldm r11!, {{r6, r7, r8, r9}}",
+                "sxtb16 r5, r4",
+                "sxtb16 r4, r4, ror #8",
+                "smlad r0, r5, r6, r0",
+                "sxtb16 r6, r6",
+                "smlad r2, r5, r7, r2",
+                "sxtb16 r7, r7",
+                "smlad r1, r5, r6, r1",
+                "smlad r3, r5, r7, r3",
+                "smlad r0, r4, r8, r0",
+                "sxtb16 r8, r8",
+                "smlad r2, r4, r9, r2",
+                "sxtb16 r9, r9",
+                "smlad r1, r4, r8, r1",
+                "smlad r3, r4, r9, r3",
+                ".endm",
+                "push {{r6, r7}}",
+                "cmp r10, r12",
+                "beq 3f",
+                "2:",
+                ".rept 4",
+                "mote_dense",
+                ".endr",
+                "cmp r10, r12",
+                "bne 2b",
+                "3:",
+                "cmp r10, lr",
+                "beq 5f",
+                "4:",
+                "mote_dense",
+                "cmp r10, lr",
+                "bne 4b",
+                "5:",
+                "pop {{r6, r7}}",
+                ".purgem mote_dense",
+                inlateout("r0") a0, inlateout("r1") a1, inlateout("r2") a2, inlateout("r3") a3,
+                out("r4") _, out("r5") _, out("r8") _, out("r9") _,
+                inlateout("r10") first => _, inlateout("r11") weights => _, in("r12") unrolled, in("lr") end,
+                options(readonly),
+            );
+        }
+        [a0, a1, a2, a3]
     }
 
     #[inline(always)]

@@ -9,7 +9,9 @@
 mod block;
 pub mod conv_s8_dsp;
 pub mod depthwise3x3_s8_dsp;
+pub mod depthwise_s8_dsp;
 mod expand;
+pub mod fully_connected_s8_dsp;
 mod instructions;
 mod memory;
 #[cfg(feature = "pack")]
@@ -43,6 +45,8 @@ macro_rules! kernels {
 kernels! {
     CONV_S8_DSP = 1000, "conv_s8_dsp", conv_s8_dsp::run, conv_s8_dsp::check;
     DEPTHWISE3X3_S8_DSP = 1001, "depthwise3x3_s8_dsp", depthwise3x3_s8_dsp::run, depthwise3x3_s8_dsp::check;
+    FULLY_CONNECTED_S8_DSP = 1002, "fully_connected_s8_dsp", fully_connected_s8_dsp::run, fully_connected_s8_dsp::check;
+    DEPTHWISE_S8_DSP = 1003, "depthwise_s8_dsp", depthwise_s8_dsp::run, depthwise_s8_dsp::check;
 }
 
 /// These kernels and the portable ones.

@@ -10,6 +10,7 @@
 
 use mote_runtime::kernels::s8::is_code;
 
+use super::block::Sums;
 use super::instructions::{smmlar, smmul, smmulr, ssat8};
 
 /// One rounding.
@@ -57,6 +58,37 @@ impl Stage {
         };
         let code = smmlar(high, scale, self.zero_point);
         if FULL { ssat8(code) as i8 } else { code.max(self.min.into()).min(self.max.into()) as i8 }
+    }
+}
+
+/// The codes of a block of four channels.
+impl Stage {
+    #[inline(always)]
+    pub fn codes<const P: usize>(&self, sums: [Sums; P], scales: &[i32; 8]) -> [[i8; 4]; P] {
+        match (self.rounding, self.is_full()) {
+            (SINGLE, true) => self.codes_as::<P, SINGLE, true>(sums, scales),
+            (SINGLE, false) => self.codes_as::<P, SINGLE, false>(sums, scales),
+            (DOUBLE_CLAMPED, true) => self.codes_as::<P, DOUBLE_CLAMPED, true>(sums, scales),
+            (_, true) => self.codes_as::<P, DOUBLE, true>(sums, scales),
+            (_, false) => self.codes_as::<P, DOUBLE, false>(sums, scales),
+        }
+    }
+
+    #[inline(always)]
+    fn codes_as<const P: usize, const ROUNDING: u8, const FULL: bool>(
+        &self,
+        sums: [Sums; P],
+        &[m0, p0, m1, p1, m2, p2, m3, p3]: &[i32; 8],
+    ) -> [[i8; 4]; P] {
+        let code = |twice, scale| self.code::<ROUNDING, FULL>(twice, scale);
+        sums.map(|[a, b, c, d]| {
+            [
+                code(a.wrapping_sub(b) >> 7, [m0, p0]),
+                code(b << 1, [m1, p1]),
+                code(c.wrapping_sub(d) >> 7, [m2, p2]),
+                code(d << 1, [m3, p3]),
+            ]
+        })
     }
 }
 

@@ -11,6 +11,8 @@
 mod pack;
 #[cfg(feature = "pack")]
 pub use pack::pack;
+#[cfg(feature = "pack")]
+pub(super) use pack::{blocks, weights};
 
 use mote_runtime::engine::{Call, Mismatch};
 use mote_runtime::kernels::StepView;
@@ -19,9 +21,9 @@ use mote_runtime::kernels::s8::{Window, arguments, is_code, require, s8_mut};
 use mote_runtime::plan::{DType, Fault};
 use mote_runtime::records;
 
-use super::block::{Sums, Weights, one, three, two};
+use super::block::{Block, Sums, Weights, one, three, two};
 use super::expand::{expand, steps};
-use super::stage::{DOUBLE, DOUBLE_CLAMPED, SINGLE, Stage};
+use super::stage::Stage;
 
 records! {
     /// Arguments.
@@ -44,9 +46,6 @@ records! {
         pub reserved2: u16,
     }
 }
-
-/// Four output channels: where their sums start, then the scale of each.
-pub type Block = [i32; 12];
 
 impl ConvArgs {
     const fn columns(&self) -> Columns {
@@ -211,7 +210,7 @@ impl Conv<'_> {
         for (weights, block) in self.weights.chunks_exact(self.steps.max(1)).zip(self.blocks) {
             let &[a, b, c, d, ref scales @ ..] = block;
             let sums = <[(); P]>::multiply(x, weights, [a, b, c, d]);
-            let codes = self.codes(sums, scales);
+            let codes = self.stage.codes(sums, scales);
             for (codes, tail) in codes.iter().zip(&mut tails) {
                 let pixel = core::mem::take(tail);
                 let (now, rest) = pixel.split_at_mut(pixel.len().min(4));
@@ -261,35 +260,6 @@ impl Conv<'_> {
             }
         }
         Ok(())
-    }
-
-    /// The codes of a block.
-    #[inline(always)]
-    fn codes<const P: usize>(&self, sums: [Sums; P], scales: &[i32; 8]) -> [[i8; 4]; P] {
-        match (self.stage.rounding, self.stage.is_full()) {
-            (SINGLE, true) => self.codes_as::<P, SINGLE, true>(sums, scales),
-            (SINGLE, false) => self.codes_as::<P, SINGLE, false>(sums, scales),
-            (DOUBLE_CLAMPED, true) => self.codes_as::<P, DOUBLE_CLAMPED, true>(sums, scales),
-            (_, true) => self.codes_as::<P, DOUBLE, true>(sums, scales),
-            (_, false) => self.codes_as::<P, DOUBLE, false>(sums, scales),
-        }
-    }
-
-    #[inline(always)]
-    fn codes_as<const P: usize, const ROUNDING: u8, const FULL: bool>(
-        &self,
-        sums: [Sums; P],
-        &[m0, p0, m1, p1, m2, p2, m3, p3]: &[i32; 8],
-    ) -> [[i8; 4]; P] {
-        let code = |twice, scale| self.stage.code::<ROUNDING, FULL>(twice, scale);
-        sums.map(|[a, b, c, d]| {
-            [
-                code(a.wrapping_sub(b) >> 7, [m0, p0]),
-                code(b << 1, [m1, p1]),
-                code(c.wrapping_sub(d) >> 7, [m2, p2]),
-                code(d << 1, [m3, p3]),
-            ]
-        })
     }
 }
 

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use mote_runtime::kernels::conv2d_s8::{ConvS8, channels};
-use mote_runtime::kernels::pack::{Geometry, Packed};
+use mote_runtime::kernels::pack::{Geometry, Packed, Requant};
 
 use super::{ConvArgs, scratch};
 use crate::kernels::expand::order;
@@ -18,7 +18,8 @@ pub fn pack(layer: &ConvS8<'_>, geometry: Geometry) -> Option<Packed> {
     }
     let run = layer.kernel_width * layer.in_channels;
     let weights = weights(layer.weights, layer.out_channels, layer.kernel_rows, run)?;
-    let blocks = blocks(layer)?;
+    let ConvS8 { weights: plain, bias, out_channels, input_zero_point, requant, .. } = layer;
+    let blocks = blocks(plain, bias, *out_channels, *input_zero_point, requant)?;
     let args = ConvArgs {
         in_channels: layer.in_channels as u32,
         out_channels: layer.out_channels as u32,
@@ -41,7 +42,7 @@ pub fn pack(layer: &ConvS8<'_>, geometry: Geometry) -> Option<Packed> {
 }
 
 /// `[out][rows][run]` weights in blocks of four output channels; `None` if a pair does not fit 16 bits.
-fn weights(weights: &[i8], outputs: usize, kernel_rows: usize, run: usize) -> Option<Vec<i8>> {
+pub(in crate::kernels) fn weights(weights: &[i8], outputs: usize, kernel_rows: usize, run: usize) -> Option<Vec<i8>> {
     let weight = |output: usize, row: usize, byte: usize| match output < outputs && byte < run {
         true => i32::from(weights[(output * kernel_rows + row) * run + byte]),
         false => 0,
@@ -63,18 +64,23 @@ fn weights(weights: &[i8], outputs: usize, kernel_rows: usize, run: usize) -> Op
 }
 
 /// Start and scales of each four output channels; `None` if an accumulator may not fit.
-fn blocks(layer: &ConvS8<'_>) -> Option<Vec<i32>> {
-    let ConvS8 { weights, bias, out_channels, input_zero_point, requant, .. } = layer;
-    let scales = scales(requant, *out_channels)?;
-    let channels = channels(weights, bias, *out_channels, *input_zero_point, requant);
-    let per_output = weights.len() / out_channels;
+pub(in crate::kernels) fn blocks(
+    weights: &[i8],
+    bias: &[i32],
+    outputs: usize,
+    input_zero_point: i32,
+    requant: &Requant,
+) -> Option<Vec<i32>> {
+    let scales = scales(requant, outputs)?;
+    let channels = channels(weights, bias, outputs, input_zero_point, requant);
+    let per_output = weights.len() / outputs;
     for (output, (weights, [start, ..])) in weights.chunks(per_output).zip(&channels).enumerate() {
         if !fits(*start, weights, if output % 2 == 0 { 1 << 23 } else { 1 << 30 }) {
             return None;
         }
     }
     let mut packed = Vec::new();
-    for block in (0..*out_channels).step_by(4) {
+    for block in (0..outputs).step_by(4) {
         let start = |output: usize| channels.get(output).map_or(0, |[start, ..]| *start);
         for pair in [block, block + 2] {
             let (first, second) = (start(pair), start(pair + 1));
