@@ -58,17 +58,21 @@ pub fn average(call: Call<'_>) -> Result<(), Mismatch> {
     let stage = args.stage();
     let taps = i32::from(args.kernel_rows) * i32::from(args.kernel_width);
     let add = |acc: i32, code: i8| acc.wrapping_add(code.into());
-    pool(call, &args, 0, add, |acc, count| {
-        let (acc, count) = if args.include_padding != 0 {
-            let padding = taps.wrapping_sub(count).wrapping_mul(args.padding_code.into());
-            (acc.wrapping_add(padding), taps)
-        } else {
-            (acc, count)
-        };
-        let half = if acc > 0 { count / 2 } else { -(count / 2) };
-        // A window that is all padding has no average.
-        stage.clamp(acc.wrapping_add(half).checked_div(count).unwrap_or(args.padding_code.into()))
-    })
+    pool(call, &args, 0, add, |acc, count| stage.clamp(mean(&args, taps, acc, count)))
+}
+
+/// Sum over number, half away from zero. Called, not inlined, at the end of each window: a division is long anyway.
+#[inline(never)]
+fn mean(args: &PoolArgs, taps: i32, acc: i32, count: i32) -> i32 {
+    let (acc, count) = if args.include_padding != 0 {
+        let padding = taps.wrapping_sub(count).wrapping_mul(args.padding_code.into());
+        (acc.wrapping_add(padding), taps)
+    } else {
+        (acc, count)
+    };
+    let half = if acc > 0 { count / 2 } else { -(count / 2) };
+    // A window that is all padding has no average.
+    acc.wrapping_add(half).checked_div(count).unwrap_or(args.padding_code.into())
 }
 
 /// `max_pool_s8`.
