@@ -55,6 +55,7 @@ pub fn run(board: &Board, model: &Model, count: usize) -> Result<Tally> {
         samples: Samples { seed, count },
         log: false,
         laps: false,
+        loaded: false,
         speed: Speed::Fast,
     };
     let image = app.build()?;

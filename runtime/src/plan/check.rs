@@ -204,7 +204,7 @@ const fn check_operand(plan: &Plan<'_>, i: usize, operand: &OperandRecord) -> Ch
         None => 1,
     };
     let o = operand;
-    ensure!(o.slots > 0 && o.slices > 0 && o.rows > 0, OPERANDS, i, Shape);
+    ensure!(o.slots > 0 && o.slices > 0 && o.rows > 0 && o.row_bytes > 0, OPERANDS, i, Shape);
     ensure!(o.outer_count > 0 && o.inner_count > 0, OPERANDS, i, Shape);
     // Sizes are powers of two: one look at all low bits.
     let low = (o.offset | o.slice_stride | o.row_stride | o.row_bytes) & (size - 1);
@@ -274,6 +274,9 @@ const fn check_step(plan: &Plan<'_>, s: usize, region: &RegionRecord, kind: Regi
     let Some(output) = plan.step_output(&step) else {
         return Err(PlanError::Record { section: section::STEPS, index: s as u16, fault: Fault::Range });
     };
+    // What one call makes has its place: the work of a call is bounded by the memory.
+    let made = if matches!(kind, RegionKind::Plain) { output.slices } else { step.burst as u32 };
+    ensure!(output.slots >= output.slices || made <= output.slots, STEPS, s, Schedule);
     let Some(owner) = plan.tensor(output.tensor as usize) else {
         return Err(PlanError::Record { section: section::STEPS, index: s as u16, fault: Fault::Range });
     };

@@ -42,6 +42,9 @@ pub struct Options {
     /// Only this case of each file, in this process
     #[arg(long)]
     case: Option<u64>,
+    /// Writes the damaged file of this case here, too
+    #[arg(long, requires = "case")]
+    keep: Option<std::path::PathBuf>,
     /// Worker processes; 0: one for each processor
     #[arg(long, default_value_t = 0)]
     jobs: usize,
@@ -60,7 +63,11 @@ fn main() -> Result<ExitCode> {
     }
     if let Some(case) = options.case {
         for entry in corpus::load(&options.entry)? {
-            let verdict = judge::judge(&entry, &mutate::mutate(&entry, options.seed, case));
+            let bytes = mutate::mutate(&entry, options.seed, case);
+            if let Some(path) = &options.keep {
+                std::fs::write(path, &bytes)?;
+            }
+            let verdict = judge::judge(&entry, &bytes);
             println!("{} case {case}: {verdict:?}", entry.name);
         }
         return Ok(ExitCode::SUCCESS);

@@ -68,7 +68,9 @@ pub fn run(options: &Options) -> Result<Summary> {
             }
         };
         let threads: Vec<_> = (0..count).map(|_| scope.spawn(run_one)).collect();
-        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| anyhow::bail!("a thread panicked")))
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().unwrap_or_else(|_| anyhow::bail!("a thread panicked")))
     })?;
     Ok(summary.into_inner().unwrap_or_else(|e| e.into_inner()))
 }
@@ -134,14 +136,13 @@ impl Worker {
                         started = true;
                         continue;
                     }
-                    ("done", counts) => {
-                        let mut counts = counts.split(' ').map(str::parse);
+                    ("done", _) => return Ok(None),
+                    (verdict @ ("refused" | "accepted" | "ran"), _) => {
                         let mut summary = summary.lock().unwrap_or_else(|e| e.into_inner());
-                        let mut next = || counts.next().unwrap_or(Ok(0));
-                        summary.refused += next()?;
-                        summary.accepted += next()?;
-                        summary.ran += next()?;
-                        return Ok(None);
+                        summary.refused += u64::from(verdict == "refused");
+                        summary.accepted += u64::from(verdict != "refused");
+                        summary.ran += u64::from(verdict == "ran");
+                        continue;
                     }
                     (_, words) => {
                         let finding = finding(options, &entries[job.entry], job.from, words);
@@ -200,16 +201,12 @@ pub fn work(options: &Options) -> Result<()> {
         let mut next = || numbers.next().context("a job without numbers");
         let (index, from, to) = (next()??, next()??, next()??);
         let entry = entries.get(index as usize).context("a job for no file")?;
-        let (mut refused, mut accepted, mut ran) = (0u64, 0u64, 0u64);
         for case in from..to {
             writeln!(out, "begin {case}")?;
             out.flush()?;
             match catch_unwind(AssertUnwindSafe(|| judge(entry, &mutate(entry, options.seed, case)))) {
-                Ok(Verdict::Refused(_)) => refused += 1,
-                Ok(Verdict::Accepted { ran: yes }) => {
-                    accepted += 1;
-                    ran += u64::from(yes);
-                }
+                Ok(Verdict::Refused(_)) => writeln!(out, "refused")?,
+                Ok(Verdict::Accepted { ran }) => writeln!(out, "{}", if ran { "ran" } else { "accepted" })?,
                 Err(panic) => {
                     let text = panic.downcast_ref::<String>().map(String::as_str);
                     let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
@@ -217,7 +214,7 @@ pub fn work(options: &Options) -> Result<()> {
                 }
             }
         }
-        writeln!(out, "done {refused} {accepted} {ran}")?;
+        writeln!(out, "done")?;
         out.flush()?;
     }
     Ok(())

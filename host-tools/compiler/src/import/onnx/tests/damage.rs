@@ -1,8 +1,8 @@
 //! Damaged and hostile files: an error or a graph, never a panic, a hang or a huge allocation.
 
 use super::model::{Model, int, ints, model, single, tensor, text};
-use crate::import::{ImportError, keep_for_fuzzing};
 use crate::import::onnx::{OnnxOptions, import};
+use crate::import::{ImportError, keep_for_fuzzing};
 use tract_onnx::pb::tensor_proto::DataType;
 
 fn rich() -> Model {
@@ -74,7 +74,12 @@ fn elements() -> Model {
         .node("Reshape", &["swish", "square"], &["sq"], &[])
         .node("Transpose", &["sq"], &["first"], &[ints("perm", &[0, 3, 1, 2])])
         .node("Pad", &["first", "pads"], &["padded"], &[])
-        .node("AveragePool", &["padded"], &["pool"], &[ints("kernel_shape", &[3, 3]), ints("strides", &[2, 2])])
+        .node(
+            "AveragePool",
+            &["padded"],
+            &["pool"],
+            &[ints("kernel_shape", &[3, 3]), ints("strides", &[2, 2])],
+        )
         .node("Resize", &["pool", "", "scales"], &["up"], &[text("mode", "linear")])
         .node("DepthToSpace", &["up"], &["d"], &[int("blocksize", 2)])
         .node("GlobalMaxPool", &["d"], &["y"], &[])
