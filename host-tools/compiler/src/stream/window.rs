@@ -19,8 +19,6 @@ pub(super) enum Axis {
 /// The window of an operand along the axis.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
-    /// Slices of the tensor in all.
-    pub len: usize,
     pub slice_bytes: usize,
     pub count: usize,
     pub stride: usize,
@@ -30,17 +28,11 @@ pub(super) struct Window {
 
 impl Window {
     pub fn of(view: &OperandRecord, axis: Axis) -> Self {
-        let (len, bytes, count, stride, dilation, pad) = match axis {
-            Axis::Rows => (
-                view.rows,
-                view.row_bytes,
-                view.inner_count,
-                view.inner_stride,
-                view.inner_dilation,
-                view.inner_pad,
-            ),
+        let (bytes, count, stride, dilation, pad) = match axis {
+            Axis::Rows => {
+                (view.row_bytes, view.inner_count, view.inner_stride, view.inner_dilation, view.inner_pad)
+            }
             Axis::Slices => (
-                view.slices,
                 view.rows * view.row_bytes,
                 view.outer_count,
                 view.outer_stride,
@@ -48,8 +40,8 @@ impl Window {
                 view.outer_pad,
             ),
         };
-        let (len, slice_bytes, count) = (len as usize, bytes as usize, count.into());
-        Self { len, slice_bytes, count, stride: stride.into(), dilation: dilation.into(), pad: pad.into() }
+        let (slice_bytes, count) = (bytes as usize, count.into());
+        Self { slice_bytes, count, stride: stride.into(), dilation: dilation.into(), pad: pad.into() }
     }
 
     /// Slices behind the first one that the first window needs.
