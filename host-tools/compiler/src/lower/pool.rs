@@ -21,7 +21,7 @@ pub(super) fn pool(cx: &mut Context<'_>) -> Result<(), Refused> {
     let [slices, rows, width, _] = thwc(cx.shape(x));
     let average = matches!(kind, PoolKind::Average { .. });
     let all = *size == [1, rows, width] && *pad == [(0, 0); 3] && *dilation == [1; 3];
-    if average && all && slices == 1 && rows > 1 {
+    if cx.choices.running_sums && average && all && slices == 1 && rows > 1 {
         return global_average(cx, x, output, channels, rows * width);
     }
     let (kernel_width, stride, dilation, pad_left) = (size[2], stride[2], dilation[2], pad[2].0 as isize);
@@ -64,9 +64,9 @@ pub(super) fn pool(cx: &mut Context<'_>) -> Result<(), Refused> {
                 max,
             };
             if kind == PoolKind::Max {
-                cx.packer.max_pool_s8(&pool)
+                cx.choices.packer.max_pool_s8(&pool)
             } else {
-                cx.packer.average_pool_s8(&pool)
+                cx.choices.packer.average_pool_s8(&pool)
             }
         }
         other => return Err(format!("no pool on {other:?}")),
@@ -144,7 +144,7 @@ fn reduction(cx: &Context<'_>, x: TensorId, output: TensorId, axes: &[usize]) ->
             let input = cx.spatial(x).all_rows();
             let input = if time { input.all_slices() } else { input };
             let count = len * rows * (slices / made);
-            let global = slices == 1 && rows > 1;
+            let global = cx.choices.running_sums && slices == 1 && rows > 1;
             return Ok(Reduction {
                 input,
                 output: Operand { tensor: output, view },
@@ -209,7 +209,7 @@ pub(super) fn reduce(cx: &mut Context<'_>) -> Result<(), Refused> {
                 ReduceFn::Mean if vectors => ReduceS8 { depth: len, input_zero_point, requant }.pack_mean(),
                 ReduceFn::Sum if vectors => ReduceS8 { depth: len, input_zero_point, requant }.pack_sum(),
                 ReduceFn::Mean => {
-                    cx.packer.mean_s8(&MeanS8 { channels: inner, count, input_zero_point, requant })
+                    cx.choices.packer.mean_s8(&MeanS8 { channels: inner, count, input_zero_point, requant })
                 }
                 ReduceFn::Sum => MeanS8 { channels: inner, count, input_zero_point, requant }.pack_sum(),
             }

@@ -6,7 +6,7 @@
 use super::time::{Rule, Violation};
 use super::window::{Axis, Origin, Window, behind, ring};
 use super::{Network, Rate, Region};
-use crate::lower::Step;
+use crate::lower::{Operand, Step};
 use mote_runtime::plan::RegionKind;
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,7 +14,8 @@ use std::collections::{BTreeMap, HashMap};
 pub fn endless(network: &Network<'_>, hop: Option<usize>) -> Result<Region, Vec<Violation>> {
     let refusal = |rule, reason: String| vec![Violation::of_graph(rule, &reason)];
     let input = network.graph.inputs[0];
-    let first = network.steps().iter().flat_map(|step| &step.inputs).find(|o| o.tensor == input);
+    let reads = |operand: &&Operand| network.root(operand.tensor) == input;
+    let first = network.steps().iter().flat_map(|step| &step.inputs).find(reads);
     let Some(first) = first else { return Err(refusal(Rule::Unsupported, "nothing reads the input".into())) };
     let mut region = Region {
         kind: RegionKind::Endless,
@@ -75,7 +76,7 @@ fn least_hop(network: &Network<'_>) -> usize {
         let moving =
             step.inputs.iter().filter(|operand| network.uses(network.root(operand.tensor)).is_some());
         let own = moving.map(|operand| {
-            let from = every.get(&operand.tensor).copied().unwrap_or(1);
+            let from = every.get(&network.root(operand.tensor)).copied().unwrap_or(1);
             let stride = if step.output.view.slices > 1 { usize::from(operand.view.outer_stride) } else { 1 };
             from * stride.max(1)
         });
@@ -97,7 +98,7 @@ fn rate(
         if network.graph.tensor(operand.tensor).is_constant() {
             continue;
         }
-        let origin = origins.get(&operand.tensor).ok_or("it reads another view of a tensor than was made")?;
+        let origin = origins.get(&network.root(operand.tensor)).ok_or("it reads what no frame makes")?;
         if !origin.same_slices(&operand.view, Axis::Slices) {
             return Err("it does not see its input frame by frame".into());
         }

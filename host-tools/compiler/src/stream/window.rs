@@ -97,11 +97,13 @@ pub(super) fn ring(
         return Some(Ring { slots: len, slice_bytes, temporary: false, shared: false });
     }
     let Rate { every, phase } = origin.rate;
-    let (mut slots, mut temporary) = (1, !uses.is_output);
+    let (mut slots, mut temporary) = (1, true);
     for &reader in &uses.read {
         let due = region.rates[reader - region.steps.start].phase;
         let newest = (due.checked_sub(phase)? / every) as i64;
-        for operand in network.steps()[reader].inputs.iter().filter(|operand| operand.tensor == id) {
+        for operand in
+            network.steps()[reader].inputs.iter().filter(|operand| network.root(operand.tensor) == id)
+        {
             let kept = newest + Window::of(&operand.view, axis).pad + 1;
             slots = slots.max(usize::try_from(kept).unwrap_or(1));
         }
