@@ -1,0 +1,97 @@
+//! Networks that onnxruntime quantized: imported as integers, close to ONNX Runtime's unoptimised run.
+
+use crate::golden::{difference, load};
+use crate::network::Golden;
+use mote_compiler::convert::{Options, convert};
+use mote_compiler::executor::Executor;
+use mote_compiler::graph::{DType, Graph, Op, TensorId};
+use serde::Deserialize;
+
+/// The fields that only quantized networks have.
+#[derive(Deserialize)]
+struct Steps {
+    output_scale: f32,
+    output_divisor: f32,
+    difference_lsb: Spread,
+}
+
+/// Between ONNX Runtime's own runs, without and with optimisations.
+#[derive(Deserialize)]
+struct Spread {
+    largest: f32,
+}
+
+/// What may come on top of that spread, in steps of the output.
+const MARGIN: f32 = 2.0;
+
+fn check(model: &str) {
+    let golden = Golden::load(model);
+    let steps: Steps = load(&format!("vision/{model}.json"));
+    let converted =
+        convert(&golden.network(model), &Options::default()).unwrap_or_else(|e| panic!("{model}: {e}"));
+    let float = integers_but_at_the_border(model, &converted.graph);
+    let mut executor = Executor::new(&converted.plan).unwrap();
+    let lsb = steps.output_scale / steps.output_divisor;
+    let (mut worst, mut sum, mut count) = (0.0f32, 0.0, 0);
+    for (picture, expected) in golden.samples() {
+        let own = executor.run_reals(&[&picture]).unwrap().remove(0);
+        worst = worst.max(difference(&own, &expected) / lsb);
+        sum += own.iter().zip(&expected).map(|(a, b)| (a - b).abs() / lsb).sum::<f32>();
+        count += own.len();
+    }
+    let limit = steps.difference_lsb.largest + MARGIN;
+    println!(
+        "{model:28} {worst:4.1} steps at most, {:.2} in the mean, limit {limit}; arena {} bytes, {float} float steps \
+         at the border",
+        sum / count as f32,
+        converted.schedule.arena
+    );
+    // A step of the output is exact in neither runtime's f32.
+    assert!(worst <= limit + 0.01, "{model}: {worst} steps, limit {limit}");
+}
+
+/// Asserts that nothing is computed in reals but what lies behind the last codes; counts that.
+fn integers_but_at_the_border(model: &str, graph: &Graph) -> usize {
+    let real = |id: TensorId| graph.tensor(id).dtype == DType::F32;
+    let mut float = 0;
+    for node in &graph.nodes {
+        let (name, output) = (&node.name, node.outputs[0]);
+        if let Op::Conv { .. } | Op::Dense = node.op {
+            let weights = graph.tensor(node.inputs[1]);
+            let types = [graph.tensor(node.inputs[0]).dtype, weights.dtype, graph.tensor(output).dtype];
+            assert_eq!(types, [DType::I8; 3], "{model}: {name}");
+            assert!(weights.is_constant(), "{model}: {name}");
+        }
+        let from_reals = node.inputs.iter().any(|&id| real(id) && !graph.tensor(id).is_constant());
+        let at_the_start = node.op == Op::Quantize && graph.inputs.contains(&node.inputs[0]);
+        if from_reals && !at_the_start {
+            assert!(real(output), "{model}: {name} makes codes of reals in the middle of the network");
+        }
+        float += usize::from(from_reals || real(output));
+    }
+    // Codes of the picture; the logits of the codes, of two heads at most, and their mean.
+    assert!(float <= 5, "{model}: {float} steps compute in reals");
+    float
+}
+
+macro_rules! networks {
+    ($($name:ident)*) => {$(
+        #[test]
+        fn $name() {
+            check(stringify!($name));
+        }
+    )*};
+}
+
+networks! {
+    efficientformer_l1_qdq
+    efficientformerv2_s0_qdq
+    efficientformerv2_s0_qdq_u8
+    tinynet_a_qdq
+    tinynet_e_qdq
+    mobilenetv1_100_qdq
+    mobilenetv2_100_qdq
+    mobilenetv2_100_qdq_u8
+    mobilenetv3_small_100_qdq
+    efficientnet_lite0_qdq
+}
