@@ -1,8 +1,8 @@
 //! Two plans of one network beside each other: the signal-to-noise ratio of every tensor that both have.
 
-use crate::executor::{AlignedBytes, Executor};
-use mote_runtime::engine::Observer;
-use mote_runtime::plan::DType;
+use crate::executor::{AlignedBytes, Executor, encode};
+use crate::record::Recorder;
+use mote_runtime::plan::{DType, TensorRecord};
 use mote_runtime::{Error, Plan};
 use std::collections::HashMap;
 
@@ -53,43 +53,23 @@ pub fn compare(reference: &[u8], other: &[u8], samples: &[Vec<f32>]) -> Result<V
 pub fn tensors(bytes: &[u8], sample: &[f32]) -> Result<Vec<(String, Vec<f32>)>, Error> {
     let aligned = AlignedBytes::from_slice(bytes);
     let plan = Plan::parse_unverified(aligned.as_ref())?;
-    let mut recorder = Recorder { plan: &plan, found: Vec::new() };
-    let mut executor = Executor::new(bytes)?;
-    executor.with(|engine| {
-        let mut input = engine.input(0)?;
-        let (needed, given) = (input.len(), sample.len());
-        if needed != given {
-            return Err(Error::Length { needed, given });
-        }
-        sample.iter().enumerate().try_for_each(|(i, &value)| input.set_real(i, value))?;
-        engine.run_observed(&mut recorder)
+    let mut recorder = Recorder::new(&plan);
+    Executor::new(bytes)?.with(|engine| {
+        let input = encode(&engine.input_format(0)?, sample)?;
+        engine.run_on_observed(&[&input], &mut recorder)
     })?;
-    Ok(recorder.found)
+    let named = recorder.tensors().filter_map(|(index, bytes)| {
+        let tensor = plan.tensor(index.into())?;
+        Some((plan.tensor_name(index.into()).to_string(), reals(&plan, &tensor, bytes)?))
+    });
+    Ok(named.collect())
 }
 
-struct Recorder<'a> {
-    plan: &'a Plan<'a>,
-    found: Vec<(String, Vec<f32>)>,
-}
-
-impl Observer for Recorder<'_> {
-    fn after(&mut self, step: usize, output: &[u8]) {
-        let operand = self.plan.step(step).and_then(|record| self.plan.step_output(&record));
-        let Some(operand) = operand else { return };
-        let Some(tensor) = self.plan.tensor(operand.tensor.into()) else { return };
-        let quant = self.plan.quant(tensor.quant.into());
-        let (scale, zero) = quant.map_or((1.0, 0), |q| (q.scale, q.zero_point));
-        let values: Vec<f32> = match DType::from_code(tensor.dtype) {
-            Some(DType::I8) => output.iter().map(|&b| scale * (i32::from(b as i8) - zero) as f32).collect(),
-            Some(DType::F32) => {
-                let numbers = output.chunks_exact(4).filter_map(|c| c.try_into().ok());
-                numbers.map(f32::from_le_bytes).collect()
-            }
-            _ => return,
-        };
-        let name = self.plan.tensor_name(operand.tensor.into()).to_string();
-        // A tensor that several steps write (a concatenation) is complete after the last.
-        self.found.retain(|(known, _)| *known != name);
-        self.found.push((name, values));
+fn reals(plan: &Plan<'_>, tensor: &TensorRecord, bytes: &[u8]) -> Option<Vec<f32>> {
+    let (scale, zero) = plan.quant(tensor.quant.into()).map_or((1.0, 0), |q| (q.scale, q.zero_point));
+    match DType::from_code(tensor.dtype)? {
+        DType::I8 => Some(bytes.iter().map(|&b| scale * (i32::from(b as i8) - zero) as f32).collect()),
+        DType::F32 => Some(bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect()),
+        _ => None,
     }
 }

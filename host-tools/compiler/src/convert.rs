@@ -4,10 +4,11 @@ use crate::emit::{EmitError, Extras, emit};
 use crate::executor::Executor;
 use crate::graph::Graph;
 use crate::import::{self, ImportError, Imported, Refusal};
-use crate::lower::lower;
+use crate::lower::{Lowered, lower};
 use crate::passes;
 use crate::quantize::{self, Calibration, QuantizeError};
 use crate::schedule::{Schedule, schedule};
+use crate::stream::{self, Network, Region, Rows};
 use mote_runtime::Error;
 use mote_runtime::plan::{PreprocessRecord, target};
 
@@ -40,6 +41,8 @@ pub struct Options {
     /// Skip the rewriting of the graph.
     pub no_passes: bool,
     pub calibration: Option<Calibration>,
+    /// Regions over rows.
+    pub rows: Rows,
 }
 
 /// A plan and how it came to be.
@@ -48,6 +51,7 @@ pub struct Converted {
     pub plan: Vec<u8>,
     /// The graph that was lowered.
     pub graph: Graph,
+    pub regions: Vec<Region>,
     pub schedule: Schedule,
     /// What the passes did.
     pub passes: passes::Report,
@@ -131,13 +135,35 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
     }
     let half = options.precision == Precision::F16;
     let lowered = lower(&mut graph, half).map_err(ConvertError::NoKernel)?;
-    let schedule = schedule(&graph, &lowered.steps, &lowered.aliases);
+    let Planned { lowered, regions, schedule } = plan_memory(&graph, lowered, options.rows);
     let extras =
         Extras { target: options.target, preprocess: options.preprocess.clone(), strip: options.strip };
-    let plan = emit(&graph, &lowered, &schedule, &extras)?;
+    let plan = emit(&graph, &lowered, &regions, &schedule, &extras)?;
     // The runtime's own opinion of the plan.
     Executor::new(&plan)?;
-    Ok(Converted { plan, graph, schedule, passes, quantization })
+    Ok(Converted { plan, graph, regions, schedule, passes, quantization })
+}
+
+/// Steps in the views of their regions, with addresses.
+struct Planned {
+    lowered: Lowered,
+    regions: Vec<Region>,
+    schedule: Schedule,
+}
+
+/// Whole tensors, or regions over rows where these need less memory.
+fn plan_memory(graph: &Graph, lowered: Lowered, rows: Rows) -> Planned {
+    let planned = |mut lowered: Lowered, regions: Vec<Region>| {
+        stream::apply(&mut lowered, &regions);
+        let schedule = schedule(graph, &lowered, &regions);
+        Planned { lowered, regions, schedule }
+    };
+    let by_rows = (rows == Rows::Auto).then(|| stream::choose(&Network::new(graph, &lowered)));
+    let whole = planned(lowered.clone(), stream::plain(lowered.steps.len()));
+    match by_rows.map(|regions| planned(lowered, regions)) {
+        Some(by_rows) if by_rows.schedule.arena < whole.schedule.arena => by_rows,
+        _ => whole,
+    }
 }
 
 /// Name of a target profile and its code.

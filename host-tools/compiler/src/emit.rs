@@ -1,11 +1,12 @@
 //! A lowered and scheduled network to the bytes of a plan.
 
 use crate::graph::{DType, Graph, TensorId};
-use crate::lower::{Lowered, Operand};
+use crate::lower::{Lowered, Operand, Step};
 use crate::schedule::Schedule;
+use crate::stream::{Rate, Region};
 use mote_runtime::plan::{
-    DType as PlanType, MAX_RANK, NONE, OperandRecord, PlanWriter, PreprocessRecord, RegionKind, Space,
-    StepEntry, TensorRecord, step_flags,
+    DType as PlanType, MAX_RANK, NONE, OperandRecord, PlanWriter, PreprocessRecord, Space, StepEntry,
+    TensorRecord, step_flags,
 };
 use std::collections::HashMap;
 
@@ -37,6 +38,7 @@ pub enum EmitError {
 pub fn emit(
     graph: &Graph,
     lowered: &Lowered,
+    regions: &[Region],
     schedule: &Schedule,
     extras: &Extras,
 ) -> Result<Vec<u8>, EmitError> {
@@ -55,50 +57,76 @@ pub fn emit(
     writer.labels = graph.labels.clone();
     writer.preprocess = extras.preprocess.clone();
     writer.strip = extras.strip;
-    let mut tensors = Tensors { graph, schedule, writer, indices: HashMap::new() };
+    let mut tensors = Tensors { graph, regions, schedule, writer, indices: HashMap::new() };
 
     let mut made_by = HashMap::new();
-    for (index, step) in lowered.steps.iter().enumerate() {
-        let inputs: Result<Vec<_>, _> = step.inputs.iter().map(|operand| tensors.operand(operand)).collect();
-        let output = tensors.operand(&step.output)?;
-        let flags = schedule.in_place[index].iter().enumerate().take(4);
-        let flags = flags.filter(|(_, set)| **set).fold(0, |bits, (k, _)| bits | step_flags::IN_PLACE << k);
-        let written = tensors.writer.step(&StepEntry {
-            name: &step.name,
-            macs: step.macs,
-            packed: &step.packed,
-            inputs: &inputs?,
-            output,
-            flags,
-            scratch: schedule.scratch[index] as u32,
-            every: 1,
-            phase: 0,
-            burst: 1,
-        });
-        made_by.insert(step.output.tensor, written);
-    }
-    tensors.writer.region(RegionKind::Plain, NONE, 1, 0);
-    for (direction, ports) in [(0, &graph.inputs), (1, &graph.outputs)] {
-        for &id in ports {
-            let tensor = graph.tensor(id);
-            let bytes = tensor.len() * tensor.dtype.size();
-            let view = OperandRecord::rows(0, 1, bytes as u32);
-            let operand = tensors.operand(&Operand { tensor: id, view })?;
-            let step = made_by.get(&id).copied().unwrap_or(NONE);
-            tensors.writer.port(direction, &tensor.name, operand, step);
+    for region in regions {
+        for (index, rate) in region.steps.clone().zip(&region.rates) {
+            let step = &lowered.steps[index];
+            let written = tensors.step(step, index, rate)?;
+            made_by.insert(step.output.tensor, written);
         }
+        let port = region.port.and_then(|id| graph.inputs.iter().position(|&input| input == id));
+        let port = port.map_or(NONE, |port| port as u16);
+        tensors.writer.region(region.kind, port, region.ticks as u32, region.period as u32);
+    }
+    for &id in &graph.inputs {
+        let delivered = regions.iter().find(|region| region.port == Some(id));
+        let view = match delivered.and_then(|region| region.rings.get(&id)) {
+            Some(ring) => {
+                let (slots, bytes) = (ring.slots as u32, ring.slice_bytes as u32);
+                OperandRecord::rows(0, tensors.len_bytes(id) / bytes, bytes).as_slices(slots)
+            }
+            None => OperandRecord::rows(0, 1, tensors.len_bytes(id)),
+        };
+        tensors.port(0, id, view, NONE)?;
+    }
+    for &id in &graph.outputs {
+        let step = made_by.get(&id).copied().unwrap_or(NONE);
+        tensors.port(1, id, OperandRecord::rows(0, 1, tensors.len_bytes(id)), step)?;
     }
     Ok(tensors.writer.finish())
 }
 
 struct Tensors<'a> {
     graph: &'a Graph,
+    regions: &'a [Region],
     schedule: &'a Schedule,
     writer: PlanWriter,
     indices: HashMap<TensorId, u16>,
 }
 
 impl Tensors<'_> {
+    fn step(&mut self, step: &Step, index: usize, rate: &Rate) -> Result<u16, EmitError> {
+        let inputs: Result<Vec<_>, _> = step.inputs.iter().map(|operand| self.operand(operand)).collect();
+        let output = self.operand(&step.output)?;
+        let flags = self.schedule.in_place[index].iter().enumerate().take(4);
+        let flags = flags.filter(|(_, set)| **set).fold(0, |bits, (k, _)| bits | step_flags::IN_PLACE << k);
+        Ok(self.writer.step(&StepEntry {
+            name: &step.name,
+            macs: step.macs,
+            packed: &step.packed,
+            inputs: &inputs?,
+            output,
+            flags,
+            scratch: self.schedule.scratch[index] as u32,
+            every: rate.every as u16,
+            phase: rate.phase as u32,
+            burst: 1,
+        }))
+    }
+
+    fn port(&mut self, direction: u8, id: TensorId, view: OperandRecord, step: u16) -> Result<(), EmitError> {
+        let operand = self.operand(&Operand { tensor: id, view })?;
+        self.writer.port(direction, &self.graph.tensor(id).name, operand, step);
+        Ok(())
+    }
+
+    fn len_bytes(&self, id: TensorId) -> u32 {
+        let tensor = self.graph.tensor(id);
+        (tensor.len() * tensor.dtype.size()) as u32
+    }
+
     fn operand(&mut self, operand: &Operand) -> Result<OperandRecord, EmitError> {
         Ok(OperandRecord { tensor: self.index(operand.tensor)?, ..operand.view })
     }
@@ -125,6 +153,7 @@ impl Tensors<'_> {
             Some((scale, zero_point)) => self.writer.quant(scale, zero_point),
             None => NONE,
         };
+        let ring = self.regions.iter().find_map(|region| region.rings.get(&id));
         let record = TensorRecord {
             dtype: dtype as u8,
             space: space as u8,
@@ -133,7 +162,7 @@ impl Tensors<'_> {
             quant,
             reserved: 0,
             offset,
-            bytes: (tensor.len() * tensor.dtype.size()) as u32,
+            bytes: ring.map_or(self.len_bytes(id), |ring| ring.bytes() as u32),
             shape,
         };
         let index = self.writer.tensor(record, &tensor.name);

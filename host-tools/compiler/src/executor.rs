@@ -1,6 +1,6 @@
 //! Runs plans on the host, with memory of their own.
 
-use mote_runtime::engine::Observer;
+use mote_runtime::engine::{Format, Observer};
 use mote_runtime::kernels::{KernelTable, Library, PORTABLE};
 use mote_runtime::plan::ALIGN;
 use mote_runtime::{Engine, Error, Plan};
@@ -85,10 +85,7 @@ impl Executor {
         observer: &mut impl Observer,
     ) -> Result<Vec<Vec<u8>>, Error> {
         self.with(|engine| {
-            for (index, bytes) in inputs.iter().enumerate() {
-                engine.input(index)?.copy_from(bytes)?;
-            }
-            engine.run_observed(observer)?;
+            engine.run_on_observed(inputs, observer)?;
             (0..engine.outputs()).map(|i| Ok(engine.output(i)?.bytes().to_vec())).collect()
         })
     }
@@ -96,16 +93,24 @@ impl Executor {
     /// Runs once on real numbers.
     pub fn run_reals(&mut self, inputs: &[&[f32]]) -> Result<Vec<Vec<f32>>, Error> {
         self.with(|engine| {
-            for (index, values) in inputs.iter().enumerate() {
-                let mut input = engine.input(index)?;
-                let (needed, given) = (input.len(), values.len());
-                if needed != given {
-                    return Err(Error::Length { needed, given });
-                }
-                values.iter().enumerate().try_for_each(|(i, &value)| input.set_real(i, value))?;
-            }
-            engine.run()?;
+            let encoded: Result<Vec<_>, _> =
+                inputs.iter().enumerate().map(|(i, x)| encode(&engine.input_format(i)?, x)).collect();
+            let encoded = encoded?;
+            engine.run_on(&encoded.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
             (0..engine.outputs()).map(|i| Ok(engine.output(i)?.reals().collect())).collect()
         })
     }
+}
+
+/// Real numbers as the bytes of a tensor.
+pub fn encode(format: &Format, values: &[f32]) -> Result<Vec<u8>, Error> {
+    let (needed, given) = (format.len(), values.len());
+    if needed != given {
+        return Err(Error::Length { needed, given });
+    }
+    let mut bytes = vec![0; format.bytes()];
+    for (element, &value) in bytes.chunks_exact_mut(format.dtype().size()).zip(values) {
+        format.encode(value, element).ok_or(Error::Type)?;
+    }
+    Ok(bytes)
 }

@@ -9,7 +9,8 @@
 //! * [`passes`]: rewriting of graphs: folding, fusing, recognising, changing layout.
 //! * [`quantize`]: post-training quantization from calibration samples.
 //! * [`lower`]: graph operators to kernels of a target, by the kernels' own `pack` functions.
-//! * [`schedule`]: order of steps, in-place choices, arena addresses.
+//! * [`stream`]: regions that run slice by slice, over rows and over time.
+//! * [`schedule`]: in-place choices, arena addresses.
 //! * [`convert`]: the whole way in one call.
 
 pub mod compare;
@@ -21,4 +22,6 @@ pub mod import;
 pub mod lower;
 pub mod passes;
 pub mod quantize;
+pub mod record;
 pub mod schedule;
+pub mod stream;

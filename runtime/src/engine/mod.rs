@@ -8,7 +8,9 @@ mod view;
 
 pub use call::{Call, Given, KernelFn, Mismatch, Output, Rows, Source};
 pub use error::Error;
-pub use view::{TensorMut, TensorView};
+pub use view::{Format, TensorMut, TensorView};
+
+use core::ops::Range;
 
 use crate::kernels::StepView;
 use crate::plan::{ALIGN, Fault, Plan, PortRecord, RegionKind, RegionRecord, StepRecord};
@@ -20,9 +22,10 @@ pub trait Observer {
         let _ = step;
     }
 
-    /// After it; `output` is all memory of the tensor written (a ring holds its last slices).
-    fn after(&mut self, step: usize, output: &[u8]) {
-        let _ = (step, output);
+    /// After it made the given slices of its output; `output` is all memory of the tensor written (a ring holds its last
+    /// slices).
+    fn after(&mut self, step: usize, slices: Range<usize>, output: &[u8]) {
+        let _ = (step, slices, output);
     }
 }
 
@@ -106,10 +109,16 @@ impl<'a> Engine<'a> {
         (0..).map_while(|i| self.plan.port_of(1, i)).count()
     }
 
-    /// Input `index`, to be written before [`Engine::run`].
+    /// Input `index`, to be written before [`Engine::run`]. An input of which only some rows are kept at a time has no
+    /// place to be written to ([`Error::Drive`]): use [`Engine::run_on`], [`Engine::push`] or [`Engine::step`].
     pub fn input(&mut self, index: usize) -> Result<TensorMut<'_>, Error> {
         let port = self.port(0, index)?;
-        view::writable(self.plan, &port, self.arena, self.state).ok_or(Error::Port { index })
+        view::writable(self.plan, &port, self.arena, self.state).ok_or(Error::Drive)
+    }
+
+    /// What input `index` consists of.
+    pub fn input_format(&self, index: usize) -> Result<Format, Error> {
+        view::format(self.plan, &self.port(0, index)?).ok_or(Error::Port { index })
     }
 
     /// Output `index`, valid after a run, or when a push or step was [`Progress::Ready`].
@@ -128,6 +137,37 @@ impl<'a> Engine<'a> {
     /// [`Engine::run`], watched.
     pub fn run_observed(&mut self, observer: &mut impl Observer) -> Result<(), Error> {
         self.regions_from(0, observer)
+    }
+
+    /// Computes the outputs from whole inputs, in their order: bytes as the plan has them. Where the first region takes
+    /// its input row by row, it is read from `inputs` row by row and needs no memory in the arena.
+    pub fn run_on(&mut self, inputs: &[&[u8]]) -> Result<(), Error> {
+        self.run_on_observed(inputs, &mut ())
+    }
+
+    /// [`Engine::run_on`], watched.
+    pub fn run_on_observed(&mut self, inputs: &[&[u8]], observer: &mut impl Observer) -> Result<(), Error> {
+        let driven = self.driven(RegionKind::Rows).ok().filter(|region| !self.port_is_whole(region));
+        let mut rows = None;
+        for (index, bytes) in inputs.iter().enumerate() {
+            let format = self.input_format(index)?;
+            let (needed, given) = (format.bytes(), bytes.len());
+            if needed != given {
+                return Err(Error::Length { needed, given });
+            }
+            let port = self.plan.port_of(0, index);
+            if driven.is_some_and(|region| Some(usize::from(region.port)) == port) {
+                rows = Some(bytes.chunks_exact(format.slice_bytes().max(1)));
+            } else {
+                self.input(index)?.copy_from(bytes)?;
+            }
+        }
+        let Some(rows) = rows else { return self.run_observed(observer) };
+        self.tick = 0;
+        for row in rows {
+            self.push_observed(row, observer)?;
+        }
+        Ok(())
     }
 
     /// Delivers the next row of input 0 to a plan whose first region runs over rows; after the last one the rest
@@ -303,7 +343,8 @@ impl<'a> Engine<'a> {
         let call = call::prepare(self.plan, step, self.arena, self.state, first, slices);
         call.and_then(kernel).map_err(|_| mismatch)?;
         let output = self.plan.step_output(step).ok_or(mismatch)?;
-        observer.after(index, view::memory(self.plan, output.tensor, self.arena, self.state).unwrap_or(&[]));
+        let memory = view::memory(self.plan, output.tensor, self.arena, self.state);
+        observer.after(index, first..first + slices, memory.unwrap_or(&[]));
         Ok(())
     }
 
@@ -340,7 +381,7 @@ impl<'a> Engine<'a> {
     }
 }
 
-fn steps(region: &RegionRecord) -> core::ops::Range<usize> {
+fn steps(region: &RegionRecord) -> Range<usize> {
     usize::from(region.first_step)..usize::from(region.first_step) + usize::from(region.steps)
 }
 

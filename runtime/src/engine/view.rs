@@ -3,37 +3,112 @@
 use super::Error;
 use crate::plan::{DType, Plan, PortRecord, QuantRecord, Space, TensorRecord};
 
+/// What the elements of an input or output are, without the elements.
+#[derive(Clone, Copy, Debug)]
+pub struct Format {
+    record: TensorRecord,
+    quant: Option<QuantRecord>,
+    /// Bytes of what is delivered at a time: a row or frame, or the whole tensor.
+    slice_bytes: usize,
+}
+
 /// A tensor to read.
 #[derive(Clone, Copy, Debug)]
 pub struct TensorView<'a> {
     bytes: &'a [u8],
-    record: TensorRecord,
-    quant: Option<QuantRecord>,
+    format: Format,
 }
 
 /// A tensor to write.
 #[derive(Debug)]
 pub struct TensorMut<'a> {
     bytes: &'a mut [u8],
-    record: TensorRecord,
-    quant: Option<QuantRecord>,
+    format: Format,
+}
+
+impl Format {
+    /// Element type.
+    pub fn dtype(&self) -> DType {
+        DType::from_code(self.record.dtype).unwrap_or(DType::U8)
+    }
+
+    /// Shape, as in the original network.
+    pub fn shape(&self) -> &[u32] {
+        self.record.shape.get(..self.record.rank.into()).unwrap_or(&[])
+    }
+
+    /// Scale and zero point of quantized elements.
+    pub fn quant(&self) -> Option<(f32, i32)> {
+        self.quant.map(|q| (q.scale, q.zero_point))
+    }
+
+    /// Number of elements of the whole tensor.
+    pub fn len(&self) -> usize {
+        self.bytes() / self.dtype().size()
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of the whole tensor.
+    pub fn bytes(&self) -> usize {
+        shape_bytes(&self.record).unwrap_or(0)
+    }
+
+    /// Bytes of one slice of an input that is pushed row by row or stepped frame by frame; else of the whole tensor.
+    pub fn slice_bytes(&self) -> usize {
+        self.slice_bytes
+    }
+
+    /// Writes a real number as one element: quantized to nearest (ties to even) with saturation. `None` if `element`
+    /// is not as long as an element.
+    pub fn encode(&self, value: f32, element: &mut [u8]) -> Option<()> {
+        let (scale, zero) = self.quant().unwrap_or((1.0, 0));
+        let code = |low: f32, high: f32| (libm::rintf(value / scale) + zero as f32).clamp(low, high);
+        let bytes = match self.dtype() {
+            DType::F32 => value.to_le_bytes(),
+            DType::F16 => widened(half::f16::from_f32(value).to_le_bytes()),
+            DType::I8 => widened((code(-128.0, 127.0) as i8).to_le_bytes()),
+            DType::U8 => widened((code(0.0, 255.0) as u8).to_le_bytes()),
+            DType::I16 => widened((code(-32768.0, 32767.0) as i16).to_le_bytes()),
+            DType::I32 => (code(-2147483648.0, 2147483520.0) as i32).to_le_bytes(),
+        };
+        if element.len() != self.dtype().size() {
+            return None;
+        }
+        element.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+        Some(())
+    }
+}
+
+fn widened<const N: usize>(bytes: [u8; N]) -> [u8; 4] {
+    let mut wide = [0; 4];
+    wide.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+    wide
 }
 
 macro_rules! describe {
     () => {
+        /// What the elements are.
+        pub fn format(&self) -> &Format {
+            &self.format
+        }
+
         /// Element type.
         pub fn dtype(&self) -> DType {
-            DType::from_code(self.record.dtype).unwrap_or(DType::U8)
+            self.format.dtype()
         }
 
         /// Shape, as in the original network.
         pub fn shape(&self) -> &[u32] {
-            self.record.shape.get(..self.record.rank.into()).unwrap_or(&[])
+            self.format.shape()
         }
 
         /// Scale and zero point of quantized elements.
         pub fn quant(&self) -> Option<(f32, i32)> {
-            self.quant.map(|q| (q.scale, q.zero_point))
+            self.format.quant()
         }
 
         /// Number of elements.
@@ -44,10 +119,6 @@ macro_rules! describe {
         /// Whether there are no elements.
         pub fn is_empty(&self) -> bool {
             self.len() == 0
-        }
-
-        fn scale_and_zero(&self) -> (f32, i32) {
-            self.quant().unwrap_or((1.0, 0))
         }
     };
 }
@@ -76,7 +147,7 @@ impl<'a> TensorView<'a> {
     pub fn real(&self, index: usize) -> Option<f32> {
         let size = self.dtype().size();
         let element = self.bytes.get(index * size..(index + 1) * size)?;
-        let (scale, zero) = self.scale_and_zero();
+        let (scale, zero) = self.quant().unwrap_or((1.0, 0));
         let code = match (self.dtype(), element) {
             (DType::F32, &[a, b, c, d]) => return Some(f32::from_le_bytes([a, b, c, d])),
             (DType::F16, &[a, b]) => return Some(half::f16::from_le_bytes([a, b]).to_f32()),
@@ -128,24 +199,13 @@ impl TensorMut<'_> {
         Ok(())
     }
 
-    /// Sets element `index` from a real number, quantized to nearest (ties to even) with saturation.
+    /// Sets element `index` from a real number, as [`Format::encode`] does.
     pub fn set_real(&mut self, index: usize, value: f32) -> Result<(), Error> {
-        let dtype = self.dtype();
-        let (scale, zero) = self.scale_and_zero();
-        let size = dtype.size();
-        let needed = self.len();
+        let (size, needed, format) = (self.dtype().size(), self.len(), self.format);
         let element = self.bytes.get_mut(index * size..(index + 1) * size);
-        let element = element.ok_or(Error::Length { needed, given: index })?;
-        let code = |low: f32, high: f32| (libm::rintf(value / scale) + zero as f32).clamp(low, high);
-        match dtype {
-            DType::F32 => element.copy_from_slice(&value.to_le_bytes()),
-            DType::F16 => element.copy_from_slice(&half::f16::from_f32(value).to_le_bytes()),
-            DType::I8 => element.copy_from_slice(&(code(-128.0, 127.0) as i8).to_le_bytes()),
-            DType::U8 => element.copy_from_slice(&(code(0.0, 255.0) as u8).to_le_bytes()),
-            DType::I16 => element.copy_from_slice(&(code(-32768.0, 32767.0) as i16).to_le_bytes()),
-            DType::I32 => element.copy_from_slice(&(code(-2147483648.0, 2147483520.0) as i32).to_le_bytes()),
-        }
-        Ok(())
+        element
+            .and_then(|element| format.encode(value, element))
+            .ok_or(Error::Length { needed, given: index })
     }
 
     fn cast<T: bytemuck::AnyBitPattern + bytemuck::NoUninit>(
@@ -159,6 +219,14 @@ impl TensorMut<'_> {
     }
 }
 
+/// What goes through a port.
+pub(super) fn format(plan: &Plan<'_>, port: &PortRecord) -> Option<Format> {
+    let operand = plan.operand(port.operand.into())?;
+    let record = plan.tensor(operand.tensor.into())?;
+    let slice_bytes = (operand.rows as usize).checked_mul(operand.row_bytes as usize)?;
+    Some(Format { record, quant: plan.quant(record.quant.into()), slice_bytes })
+}
+
 pub(super) fn readable<'m>(
     plan: &Plan<'_>,
     port: &PortRecord,
@@ -166,11 +234,12 @@ pub(super) fn readable<'m>(
     state: &'m [u8],
 ) -> Option<TensorView<'m>> {
     let operand = plan.operand(port.operand.into())?;
-    let record = plan.tensor(operand.tensor.into())?;
+    let format = format(plan, port)?;
     let bytes = memory(plan, operand.tensor, arena, state)?;
-    Some(TensorView { bytes: whole(bytes, &record)?, record, quant: plan.quant(record.quant.into()) })
+    Some(TensorView { bytes: whole(bytes, &format.record)?, format })
 }
 
+/// `None` for a tensor that is not there as a whole.
 pub(super) fn writable<'m>(
     plan: &Plan<'_>,
     port: &PortRecord,
@@ -178,11 +247,9 @@ pub(super) fn writable<'m>(
     state: &'m mut [u8],
 ) -> Option<TensorMut<'m>> {
     let operand = plan.operand(port.operand.into())?;
-    let record = plan.tensor(operand.tensor.into())?;
-    let needed = shape_bytes(&record)?;
+    let format = format(plan, port)?;
     let bytes = memory_mut(plan, operand.tensor, arena, state)?;
-    let needed = needed.min(bytes.len());
-    Some(TensorMut { bytes: bytes.get_mut(..needed)?, record, quant: plan.quant(record.quant.into()) })
+    Some(TensorMut { bytes: bytes.get_mut(..format.bytes())?, format })
 }
 
 /// The bytes of the shape; all there are for a ring, which holds less.

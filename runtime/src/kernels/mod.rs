@@ -43,6 +43,7 @@ pub mod reduce_f32;
 pub mod reduce_s8;
 pub mod requantize;
 pub mod resize;
+pub mod running_sum;
 mod s8;
 pub mod slice;
 pub mod softmax_f32;

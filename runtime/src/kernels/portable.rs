@@ -45,6 +45,9 @@ portable! {
     LAYER_NORM_S8 = 16, "layer_norm_s8", layer_norm_s8::run, layer_norm_s8::check;
     LUT_S8 = 17, "lut_s8", lut_s8::run, lut_s8::check;
     PRELU_S8 = 18, "prelu_s8", prelu_s8::run, prelu_s8::check;
+    RUNNING_SUM_S8 = 19, "running_sum_s8", running_sum::run_s8, running_sum::check_s8;
+    AVERAGE_OF_SUMS_S8 = 20, "average_of_sums_s8", running_sum::average, running_sum::check_average;
+    MEAN_OF_SUMS_S8 = 21, "mean_of_sums_s8", running_sum::mean, running_sum::check_mean;
 
     // Floats: 100 to 149.
     CONV2D_F32 = 100, "conv2d_f32", conv2d_f32::run, conv2d_f32::check;
@@ -62,6 +65,7 @@ portable! {
     REDUCE_F32 = 112, "reduce_f32", reduce_f32::run, reduce_f32::check;
     SOFTMAX_F32 = 113, "softmax_f32", softmax_f32::run, softmax_f32::check;
     LAYER_NORM_F32 = 114, "layer_norm_f32", layer_norm_f32::run, layer_norm_f32::check;
+    RUNNING_SUM_F32 = 115, "running_sum_f32", running_sum::run_f32, running_sum::check_f32;
 
     // Any type, movement and conversion: 150 to 199.
     COPY = 150, "copy", copy::run, copy::check;

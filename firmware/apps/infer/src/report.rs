@@ -36,7 +36,7 @@ type Steps = heapless::Vec<u16, 32768>;
 
 #[cfg(feature = "laps")]
 impl Observer for Laps {
-    fn after(&mut self, step: usize, _: &[u8]) {
+    fn after(&mut self, step: usize, _: core::ops::Range<usize>, _: &[u8]) {
         mote_cortex_m::mark::lap();
         mote_cortex_m::mark::pause();
         // A lap too many shows on the host, where the numbers of laps differ.

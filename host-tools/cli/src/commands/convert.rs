@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use mote_compiler::convert::{ConvertError, Converted, Options, Precision, TARGETS, compile, import};
 use mote_compiler::graph::Graph;
 use mote_compiler::quantize::{Calibration, Method};
+use mote_compiler::stream::Rows;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -39,6 +40,9 @@ pub struct Arguments {
     /// Class names, one a line; stored in the plan
     #[arg(long, value_name = "FILE.txt")]
     labels: Option<PathBuf>,
+    /// Regions that run row by row, so that no tensor of theirs exists as a whole
+    #[arg(long, default_value = "auto")]
+    rows: RowsChoice,
     /// Leave names and labels out of the plan
     #[arg(long)]
     strip: bool,
@@ -64,6 +68,14 @@ enum Ranges {
     Mse,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum RowsChoice {
+    /// Where they lower the peak of memory
+    Auto,
+    /// Whole tensors only
+    Off,
+}
+
 pub fn run(arguments: &Arguments) -> Outcome {
     let bytes = read(&arguments.model)?;
     let target = TARGETS.iter().find(|(name, _)| *name == arguments.target).ok_or_else(|| Failure::Hint {
@@ -82,6 +94,10 @@ pub fn run(arguments: &Arguments) -> Outcome {
         target: target.1,
         strip: arguments.strip,
         keep_layout: arguments.keep_layout,
+        rows: match arguments.rows {
+            RowsChoice::Auto => Rows::Auto,
+            RowsChoice::Off => Rows::Off,
+        },
         ..Options::default()
     };
     if let Some(path) = &arguments.labels {

@@ -4,9 +4,10 @@ use crate::failure::{Failure, Outcome, read};
 use crate::npy::{self, Numbers};
 use crate::picture;
 use clap::Args;
-use mote_compiler::executor::Executor;
+use mote_compiler::executor::{Executor, encode};
+use mote_runtime::Plan;
+use mote_runtime::engine::Format;
 use mote_runtime::plan::DType;
-use mote_runtime::{Engine, Plan};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -56,14 +57,14 @@ pub fn run(arguments: &Arguments) -> Outcome {
         .with(|engine| {
             let mut index = 0;
             loop {
-                let mut more = true;
+                let mut inputs = Vec::new();
                 for (port, numbers) in loaded.iter().enumerate() {
-                    more &= fill(engine, port, numbers, index)?;
+                    inputs.extend(sample(&engine.input_format(port)?, numbers, index)?);
                 }
-                if !more {
+                if inputs.len() < loaded.len() {
                     break;
                 }
-                engine.run()?;
+                engine.run_on(&inputs.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
                 for (port, bytes) in collected.iter_mut().enumerate() {
                     bytes.extend_from_slice(engine.output(port)?.bytes());
                 }
@@ -120,30 +121,23 @@ fn load(plan: &Plan<'_>, port: usize, path: &Path) -> Result<Numbers, Failure> {
     Ok(Numbers::F32(picture::load(path, &recipe)?))
 }
 
-/// Writes sample `index` into the engine's input; `false` where there are no more.
-fn fill(
-    engine: &mut Engine<'_>,
-    port: usize,
-    numbers: &Numbers,
-    index: usize,
-) -> Result<bool, mote_runtime::Error> {
-    let mut input = engine.input(port)?;
-    let range = index * input.len()..(index + 1) * input.len();
-    match numbers {
+/// Bytes of sample `index` of an input; `None` where there are no more.
+fn sample(format: &Format, numbers: &Numbers, index: usize) -> Result<Option<Vec<u8>>, mote_runtime::Error> {
+    let range = index * format.len()..(index + 1) * format.len();
+    let reals: Vec<f32> = match numbers {
         Numbers::I8(values) => {
-            let Some(values) = values.get(range) else { return Ok(false) };
-            if input.dtype() == DType::I8 {
-                input.as_i8_mut()?.copy_from_slice(values);
-            } else {
-                (0..).zip(values).try_for_each(|(i, &value)| input.set_real(i, value.into()))?;
+            let Some(values) = values.get(range) else { return Ok(None) };
+            if format.dtype() == DType::I8 {
+                return Ok(Some(values.iter().map(|&value| value as u8).collect()));
             }
+            values.iter().map(|&value| value.into()).collect()
         }
         Numbers::F32(values) => {
-            let Some(values) = values.get(range) else { return Ok(false) };
-            (0..).zip(values).try_for_each(|(i, &value)| input.set_real(i, value))?;
+            let Some(values) = values.get(range) else { return Ok(None) };
+            values.to_vec()
         }
-    }
-    Ok(true)
+    };
+    encode(format, &reals).map(Some)
 }
 
 fn check_lengths(
@@ -154,7 +148,7 @@ fn check_lengths(
 ) -> Outcome {
     for (port, numbers) in loaded.iter().enumerate() {
         let failure = |source| Failure::Plan { path: arguments.plan.clone(), source };
-        let needed = executor.with(|engine| Ok(engine.input(port)?.len())).map_err(failure)?;
+        let needed = executor.with(|engine| Ok(engine.input_format(port)?.len())).map_err(failure)?;
         let given = match numbers {
             Numbers::I8(values) => values.len(),
             Numbers::F32(values) => values.len(),

@@ -159,15 +159,10 @@ pub(super) fn convolution(cx: &mut Context<'_>) -> Result<(), Refused> {
         }
         other => return Err(format!("no convolution on {other:?}")),
     };
-    // Positions that are computed alone lie one behind the other: one long row.
+    let (input, output) = (cx.spatial(layer.x).windowed(&spatial), cx.spatial(layer.output));
     let pointwise = spatial == Spatial::over_rows_and_columns([1, 1], [1, 1], [1, 1], [(0, 0), (0, 0)])
         && width == out_width;
-    let (input, output) = if pointwise {
-        (cx.flat(layer.x), cx.flat(layer.output))
-    } else {
-        (cx.spatial(layer.x).windowed(&spatial), cx.spatial(layer.output))
-    };
-    cx.push(macs, packed, vec![input], output, vec![false]);
+    cx.push(macs, packed, vec![input], output, vec![false]).joinable = pointwise;
     Ok(())
 }
 
@@ -218,8 +213,15 @@ pub(super) fn dense(cx: &mut Context<'_>) -> Result<(), Refused> {
         }
         other => return Err(format!("no dense layer on {other:?}")),
     };
-    let (input, output) = (cx.flat(layer.x), cx.flat(layer.output));
-    cx.push(macs, packed, vec![input], output, vec![false]);
+    if cx.shape(layer.x).split_last().map(|(_, outer)| outer)
+        == cx.shape(layer.output).split_last().map(|(_, o)| o)
+    {
+        let (input, output) = (cx.spatial(layer.x), cx.spatial(layer.output));
+        cx.push(macs, packed, vec![input], output, vec![false]).joinable = true;
+    } else {
+        let (input, output) = (cx.flat(layer.x), cx.flat(layer.output));
+        cx.push(macs, packed, vec![input], output, vec![false]);
+    }
     Ok(())
 }
 

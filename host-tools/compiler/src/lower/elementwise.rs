@@ -10,6 +10,7 @@ use mote_runtime::kernels::pack::{Packed, Requant};
 use mote_runtime::kernels::prelu_f32::PreluF32;
 use mote_runtime::kernels::prelu_s8::PreluS8;
 use mote_runtime::kernels::unary_f32::{Function as Unary, UnaryF32};
+use mote_runtime::plan::OperandRecord;
 
 /// How an operand's elements meet the output's: element `i` of the output meets `(i / repeat) mod len`.
 /// `None` if the broadcast axes don't lie around one block.
@@ -30,23 +31,76 @@ fn pattern(operand: &[usize], output: &[usize]) -> Option<usize> {
     }
 }
 
-/// The operand as one long row and how often each element is repeated; copied out in full where the pattern is none
-/// that the kernels know.
-fn broadcast(cx: &mut Context<'_>, operand: TensorId, output: TensorId) -> Result<(Operand, usize), Refused> {
-    if let Some(repeat) = pattern(cx.shape(operand), cx.shape(output)) {
-        return Ok((cx.flat(operand), repeat));
+/// How the operands of an elementwise step meet its output.
+struct Sides {
+    operands: [Operand; 2],
+    /// How often each element is repeated within a row.
+    repeat: [usize; 2],
+    output: Operand,
+    /// The same holds with all rows joined to one.
+    joinable: bool,
+}
+
+/// By rows if the operands allow; else as whole tensors, copied out in full where the broadcast is none that the
+/// kernels know.
+fn sides(cx: &mut Context<'_>, operands: [TensorId; 2], output: TensorId) -> Result<Sides, Refused> {
+    if let (Some(a), Some(b)) = (by_rows(cx, operands[0], output), by_rows(cx, operands[1], output)) {
+        let (operands, repeat) = ([a.operand, b.operand], [a.repeat, b.repeat]);
+        return Ok(Sides {
+            operands,
+            repeat,
+            output: cx.spatial(output),
+            joinable: a.joinable && b.joinable,
+        });
     }
-    let (from, to) = (cx.graph.tensor(operand).clone(), cx.shape(output).to_vec());
-    let full = Tensor { name: format!("{} (broadcast)", from.name), shape: to, data: None, ..from };
-    let full = cx.graph.add_tensor(full);
-    super::movement::broadcast_step(cx, operand, full)?;
-    Ok((cx.flat(full), 1))
+    let mut whole = |operand| match pattern(cx.shape(operand), cx.shape(output)) {
+        Some(repeat) => Ok::<_, Refused>((cx.flat(operand), repeat)),
+        None => {
+            let (tensor, shape) = (cx.graph.tensor(operand), cx.shape(output).to_vec());
+            let name = format!("{} (broadcast)", tensor.name);
+            let full = Tensor { name, shape, data: None, ..tensor.clone() };
+            let full = cx.graph.add_tensor(full);
+            super::movement::broadcast_step(cx, operand, full)?;
+            Ok((cx.flat(full), 1))
+        }
+    };
+    let ((a, repeat_a), (b, repeat_b)) = (whole(operands[0])?, whole(operands[1])?);
+    Ok(Sides { operands: [a, b], repeat: [repeat_a, repeat_b], output: cx.flat(output), joinable: false })
+}
+
+/// One operand beside the rows of the output.
+struct Side {
+    operand: Operand,
+    repeat: usize,
+    joinable: bool,
+}
+
+/// The operand as rows that meet the output's, or as one row that meets each of them.
+fn by_rows(cx: &Context<'_>, operand: TensorId, output: TensorId) -> Option<Side> {
+    let (from, to) = (cx.shape(operand), cx.shape(output));
+    let missing = to.len().checked_sub(from.len())?;
+    let from: Vec<usize> = std::iter::repeat_n(1, missing).chain(from.iter().copied()).collect();
+    let inner = to.len().saturating_sub(2);
+    let ((outer_from, row_from), (outer_to, row_to)) = (from.split_at(inner), to.split_at(inner));
+    let repeat = pattern(row_from, row_to)?;
+    let joinable = pattern(&from, to) == Some(repeat);
+    let row_bytes = (row_from.iter().product::<usize>() * cx.dtype(operand).size()) as u32;
+    let view = if outer_from == outer_to {
+        let OperandRecord { slices, rows, .. } = cx.spatial(output).view;
+        let slice_stride = rows * row_bytes;
+        OperandRecord { slots: slices, slices, slice_stride, ..OperandRecord::rows(0, rows, row_bytes) }
+    } else if outer_from.iter().all(|&n| n == 1) {
+        OperandRecord::rows(0, 1, row_bytes).with_outer(1, 0, 1, 0).with_inner(1, 0, 1, 0)
+    } else {
+        return None;
+    };
+    Some(Side { operand: Operand { tensor: operand, view }, repeat, joinable })
 }
 
 pub(super) fn binary(cx: &mut Context<'_>) -> Result<(), Refused> {
     let Op::Binary(function) = cx.node.op else { return Err("not a binary operator".into()) };
     let (a, b, output) = (cx.input(0)?, cx.input(1)?, cx.output()?);
-    let ((first, repeat_a), (second, repeat_b)) = (broadcast(cx, a, output)?, broadcast(cx, b, output)?);
+    let Sides { operands, repeat, output: to, joinable } = sides(cx, [a, b], output)?;
     let packed = match cx.dtype(output) {
         DType::F32 => {
             let (min, max) = cx.node.activation.limits();
@@ -60,15 +114,14 @@ pub(super) fn binary(cx: &mut Context<'_>) -> Result<(), Refused> {
                 BinaryFn::SquaredDifference => Binary::SquaredDifference,
                 BinaryFn::Pow => Binary::Pow,
             };
-            BinaryF32 { function, repeat_a, repeat_b, min, max }.pack()
+            BinaryF32 { function, repeat_a: repeat[0], repeat_b: repeat[1], min, max }.pack()
         }
-        DType::I8 => binary_s8(cx, function, [a, b, output], [repeat_a, repeat_b])?,
+        DType::I8 => binary_s8(cx, function, [a, b, output], repeat)?,
         other => return Err(format!("no {} on {other:?}", function.name())),
     };
-    let output = cx.flat(output);
-    let whole = [first, second].map(|operand| operand.view.row_bytes == output.view.row_bytes);
-    let macs = u64::from(function == BinaryFn::Mul) * u64::from(output.view.row_bytes);
-    cx.push(macs, packed, vec![first, second], output, whole.to_vec());
+    let whole = operands.map(|operand| operand.same_view(&to));
+    let macs = u64::from(function == BinaryFn::Mul) * cx.graph.tensor(output).len() as u64;
+    cx.push(macs, packed, operands.to_vec(), to, whole.to_vec()).joinable = joinable;
     Ok(())
 }
 
@@ -119,8 +172,8 @@ pub(super) fn unary(cx: &mut Context<'_>) -> Result<(), Refused> {
         }
         (from, to) => return Err(format!("no {} from {from:?} to {to:?}", function.name())),
     };
-    let (input, output) = (cx.flat(x), cx.flat(output));
-    cx.push(0, packed, vec![input], output, vec![true]);
+    let (input, output) = (cx.spatial(x), cx.spatial(output));
+    cx.push(0, packed, vec![input], output, vec![true]).joinable = true;
     Ok(())
 }
 
@@ -132,8 +185,8 @@ pub(super) fn lookup(cx: &mut Context<'_>) -> Result<(), Refused> {
         return Err("a table of int8 codes for another element type".into());
     }
     let packed = LutS8 { table }.pack();
-    let (input, output) = (cx.flat(x), cx.flat(output));
-    cx.push(0, packed, vec![input], output, vec![true]);
+    let (input, output) = (cx.spatial(x), cx.spatial(output));
+    cx.push(0, packed, vec![input], output, vec![true]).joinable = true;
     Ok(())
 }
 
@@ -196,22 +249,23 @@ pub(super) fn prelu(cx: &mut Context<'_>) -> Result<(), Refused> {
     if pattern(&tensor.shape, cx.shape(x)) != Some(1) {
         return Err("the slopes are not one per channel or one per element".into());
     }
+    let slopes = tensor.len();
     let packed = match cx.dtype(x) {
         DType::F32 => PreluF32 { slopes: &data.to_f32() }.pack(),
         DType::I8 => {
             let ((s_in, input_zero_point), (s_out, zero_point)) = (cx.quant(x)?, cx.quant(output)?);
             let (s_slope, slope_zero_point) = cx.quant(slope)?;
-            let slopes = data.as_i8().ok_or("the slopes are not int8")?;
+            let codes = data.as_i8().ok_or("the slopes are not int8")?;
             let positive = f64::from(s_in) / f64::from(s_out);
             let factors = vec![positive, f64::from(s_in) * f64::from(s_slope) / f64::from(s_out)];
             let requant =
                 Requant { factors, zero_point, min: -128, max: 127, rounding: rounding(cx.node.rounding) };
-            PreluS8 { slopes, slope_zero_point, input_zero_point, requant }.pack()
+            PreluS8 { slopes: codes, slope_zero_point, input_zero_point, requant }.pack()
         }
         other => return Err(format!("no prelu on {other:?}")),
     };
-    let (input, output) = (cx.flat(x), cx.flat(output));
-    cx.push(0, packed, vec![input], output, vec![true]);
+    let (input, output) = (cx.vectors(x, slopes), cx.vectors(output, slopes));
+    cx.push(0, packed, vec![input], output, vec![true]).joinable = true;
     Ok(())
 }
 

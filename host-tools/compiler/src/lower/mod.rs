@@ -6,6 +6,7 @@
 
 mod conv;
 mod elementwise;
+mod global;
 mod movement;
 mod pool;
 mod quantized;
@@ -32,6 +33,20 @@ pub struct Step {
     pub output: Operand,
     /// Per input: the kernel can work where its output is the input's memory.
     pub may_be_in_place: Vec<bool>,
+    /// Positions are independent of each other: where the rows lie one behind the other, they may be handed over as
+    /// one long row.
+    pub joinable: bool,
+    /// Every output row takes the place of the one before and is made of it: all that is ever kept is one row.
+    pub accumulates: bool,
+}
+
+impl Step {
+    /// Hands over contiguous rows of independent positions as one long row.
+    pub fn join_rows(&mut self) {
+        if self.joinable {
+            self.inputs.iter_mut().chain([&mut self.output]).for_each(Operand::join_rows);
+        }
+    }
 }
 
 /// A tensor in the view in which a step sees it (the view's tensor index is still open).
@@ -42,6 +57,12 @@ pub struct Operand {
 }
 
 impl Operand {
+    /// All rows, which lie one behind the other, as one.
+    fn join_rows(&mut self) {
+        let v = &self.view;
+        self.view = OperandRecord::rows(0, 1, v.slices * v.rows * v.row_bytes);
+    }
+
     /// Whether rows lie at the same places in both tensors' memory.
     pub fn same_view(&self, other: &Operand) -> bool {
         let (a, b) = (&self.view, &other.view);
@@ -97,6 +118,7 @@ impl Context<'_> {
         quant.ok_or_else(|| format!("`{}` has no per-tensor quantization", tensor.name))
     }
 
+    /// Adds a step of this node.
     fn push(
         &mut self,
         macs: u64,
@@ -104,9 +126,13 @@ impl Context<'_> {
         inputs: Vec<Operand>,
         output: Operand,
         may_be_in_place: Vec<bool>,
-    ) {
+    ) -> &mut Step {
         let (name, op) = (self.node.name.clone(), self.node.op.name());
-        self.out.steps.push(Step { name, op, macs, packed, inputs, output, may_be_in_place });
+        let (joinable, accumulates) = (false, false);
+        let step = Step { name, op, macs, packed, inputs, output, may_be_in_place, joinable, accumulates };
+        let index = self.out.steps.len();
+        self.out.steps.push(step);
+        &mut self.out.steps[index]
     }
 }
 

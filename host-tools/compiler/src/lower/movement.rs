@@ -40,8 +40,16 @@ pub(super) fn concat(cx: &mut Context<'_>) -> Result<(), Refused> {
     if inputs.len() > 64 {
         return Err(format!("{} inputs; at most 64", inputs.len()));
     }
-    let positions = cx.shape(output)[..axis].iter().product();
-    let packed = Concat { positions }.pack();
+    // Along columns or channels row by row, along outer axes as whole tensors.
+    let rank = cx.shape(output).len();
+    if axis + 2 >= rank && rank > 2 {
+        let packed = Concat { positions: cx.shape(output)[rank - 2..axis].iter().product() }.pack();
+        let operands = inputs.iter().map(|&id| cx.spatial(id)).collect();
+        let output = cx.spatial(output);
+        cx.push(0, packed, operands, output, Vec::new());
+        return Ok(());
+    }
+    let packed = Concat { positions: cx.shape(output)[..axis].iter().product() }.pack();
     let operands = inputs.iter().map(|&id| cx.flat(id)).collect();
     let output = cx.flat(output);
     cx.push(0, packed, operands, output, Vec::new());

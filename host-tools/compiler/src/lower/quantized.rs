@@ -83,7 +83,7 @@ pub(super) fn convert(cx: &mut Context<'_>) -> Result<(), Refused> {
         }
         (_, from, to) => return Err(format!("no conversion from {from:?} to {to:?}")),
     };
-    let (input, output) = (cx.flat(x), cx.flat(output));
-    cx.push(0, packed, vec![input], output, vec![false]);
+    let (input, output) = (cx.spatial(x), cx.spatial(output));
+    cx.push(0, packed, vec![input], output, vec![false]).joinable = true;
     Ok(())
 }

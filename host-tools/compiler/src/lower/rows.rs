@@ -29,8 +29,8 @@ pub(super) fn softmax(cx: &mut Context<'_>) -> Result<(), Refused> {
         }
         other => return Err(format!("no softmax on {other:?}")),
     };
-    let (input, output) = (cx.flat(x), cx.flat(output));
-    cx.push(0, packed, vec![input], output, vec![true]);
+    let (input, output) = (cx.vectors(x, depth), cx.vectors(output, depth));
+    cx.push(0, packed, vec![input], output, vec![true]).joinable = true;
     Ok(())
 }
 
@@ -42,6 +42,7 @@ pub(super) fn layer_norm(cx: &mut Context<'_>) -> Result<(), Refused> {
         data.map(|data| data.to_f32()).ok_or("gamma or beta is computed at run time")
     };
     let (gamma, beta) = (&constant(gamma)?[..], &constant(beta)?[..]);
+    let depth = gamma.len();
     let packed = match cx.dtype(x) {
         DType::F32 => LayerNormF32 { gamma, beta, epsilon }.pack(),
         DType::I8 => {
@@ -53,7 +54,7 @@ pub(super) fn layer_norm(cx: &mut Context<'_>) -> Result<(), Refused> {
         }
         other => return Err(format!("no layer normalisation on {other:?}")),
     };
-    let (input, output) = (cx.flat(x), cx.flat(output));
-    cx.push(0, packed, vec![input], output, vec![true]);
+    let (input, output) = (cx.vectors(x, depth), cx.vectors(output, depth));
+    cx.push(0, packed, vec![input], output, vec![true]).joinable = true;
     Ok(())
 }

@@ -28,6 +28,12 @@ impl Context<'_> {
         Operand { tensor, view }
     }
 
+    /// The tensor as rows if these hold whole vectors of `unit` elements, else as one long row.
+    pub(super) fn vectors(&self, tensor: TensorId, unit: usize) -> Operand {
+        let [.., width, channels] = thwc(&self.graph.tensor(tensor).shape);
+        if (width * channels).is_multiple_of(unit.max(1)) { self.spatial(tensor) } else { self.flat(tensor) }
+    }
+
     /// The tensor as one long row.
     pub(super) fn flat(&self, tensor: TensorId) -> Operand {
         let t = self.graph.tensor(tensor);
@@ -53,7 +59,7 @@ impl Operand {
         Operand { view, ..self }
     }
 
-    /// Every output row reads the same single row.
+    /// Every output row reads the same single row of the same slice.
     pub(super) fn repeated(self) -> Operand {
         let view = self.view.with_outer(1, 0, 1, 0).with_inner(1, 0, 1, 0);
         Operand { view, ..self }
@@ -63,5 +69,11 @@ impl Operand {
     pub(super) fn all_rows(self) -> Operand {
         let rows = self.view.rows as u16;
         Operand { view: self.view.with_inner(rows, 0, 1, 0), ..self }
+    }
+
+    /// Every output slice reads all slices.
+    pub(super) fn all_slices(self) -> Operand {
+        let slices = self.view.slices as u16;
+        Operand { view: self.view.with_outer(slices, 0, 1, 0), ..self }
     }
 }

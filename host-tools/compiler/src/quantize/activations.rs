@@ -8,6 +8,7 @@ use crate::graph::{DType, Data, Graph, Quant, Tensor, TensorId};
 use crate::import::list;
 use crate::lower::lower;
 use crate::schedule::schedule;
+use crate::stream;
 use half::f16;
 use mote_runtime::engine::Observer;
 
@@ -44,10 +45,13 @@ impl<'a> Runtime<'a> {
     pub fn new(graph: &'a Graph) -> Result<Self, QuantizeError> {
         let failure = |reason: String| QuantizeError::Run(reason);
         let mut lowered_graph = graph.clone();
-        let lowered = lower(&mut lowered_graph, false).map_err(|refusals| failure(list(&refusals)))?;
-        let schedule = schedule(&lowered_graph, &lowered.steps, &lowered.aliases);
+        let mut lowered = lower(&mut lowered_graph, false).map_err(|refusals| failure(list(&refusals)))?;
+        let regions = stream::plain(lowered.steps.len());
+        stream::apply(&mut lowered, &regions);
+        let schedule = schedule(&lowered_graph, &lowered, &regions);
         let extras = Extras { strip: true, ..Extras::default() };
-        let plan = emit(&lowered_graph, &lowered, &schedule, &extras).map_err(|e| failure(e.to_string()))?;
+        let plan = emit(&lowered_graph, &lowered, &regions, &schedule, &extras)
+            .map_err(|e| failure(e.to_string()))?;
         let executor = Executor::new(&plan).map_err(|e| failure(e.to_string()))?;
         let outputs: Vec<TensorId> = lowered.steps.iter().map(|step| step.output.tensor).collect();
         let completes = (0..outputs.len())
@@ -113,7 +117,7 @@ impl Show<'_> {
 }
 
 impl Observer for Show<'_> {
-    fn after(&mut self, step: usize, output: &[u8]) {
+    fn after(&mut self, step: usize, _: std::ops::Range<usize>, output: &[u8]) {
         if let Some(&Some(id)) = self.completes.get(step) {
             self.tensor(id, output);
         }

@@ -1,13 +1,16 @@
-//! When each step runs and where its tensors live.
+//! Where tensors live.
 //!
 //! [`place`](memory::place) finds arena addresses; [`schedule`] decides which outputs take the place of an input,
-//! and how long every tensor is needed.
+//! and how long every tensor is needed: time is the index of a step, and what a region keeps from tick to tick is
+//! needed from its first step to its last.
 
 pub mod memory;
 
 use crate::graph::{Graph, TensorId};
-use crate::lower::Step;
+use crate::lower::{Lowered, Step};
+use crate::stream::Region;
 use memory::{Block, Layout, place};
+use mote_runtime::plan::RegionKind;
 use std::collections::HashMap;
 
 /// The arena's layout and the in-place choices.
@@ -61,9 +64,11 @@ impl Classes {
     }
 }
 
-/// Plans the arena for `steps` in their order. `aliases` maps a tensor to the one whose bytes it is.
-pub fn schedule(graph: &Graph, steps: &[Step], aliases: &HashMap<TensorId, TensorId>) -> Schedule {
-    let mut classes = Classes { parent: aliases.clone() };
+/// Plans the arena for the steps in their order and in the views of `regions`.
+pub fn schedule(graph: &Graph, lowered: &Lowered, regions: &[Region]) -> Schedule {
+    let steps = &lowered.steps[..];
+    let mut classes = Classes { parent: lowered.aliases.clone() };
+    let region_of = |step: usize| regions.iter().find(|region| region.steps.contains(&step));
     let end = steps.len();
     let last_read = |classes: &Classes, id: TensorId| -> usize {
         let root = classes.root(id);
@@ -77,9 +82,14 @@ pub fn schedule(graph: &Graph, steps: &[Step], aliases: &HashMap<TensorId, Tenso
     for (index, step) in steps.iter().enumerate() {
         let mut flags = vec![false; step.inputs.len()];
         let output = step.output.tensor;
+        let region = region_of(index).filter(|region| region.kind != RegionKind::Plain);
         for (k, input) in step.inputs.iter().enumerate() {
             let operand = graph.tensor(input.tensor);
-            let possible = step.may_be_in_place.get(k).copied().unwrap_or(false)
+            // From tick to tick a ring is free only where the region says so.
+            let shared =
+                region.is_none_or(|region| region.rings.get(&input.tensor).is_some_and(|ring| ring.shared));
+            let possible = shared
+                && step.may_be_in_place.get(k).copied().unwrap_or(false)
                 && !operand.is_constant()
                 && input.same_view(&step.output)
                 && operand.dtype.size() == graph.tensor(output).dtype.size()
@@ -108,15 +118,24 @@ pub fn schedule(graph: &Graph, steps: &[Step], aliases: &HashMap<TensorId, Tenso
             return;
         }
         let root = classes.root(id);
-        let bytes = tensor.len() * tensor.dtype.size();
+        let ring = region_of(at).and_then(|region| region.rings.get(&id).map(|ring| (region, ring)));
+        let bytes = ring.map_or(tensor.len() * tensor.dtype.size(), |(_, ring)| ring.bytes());
+        let region = region_of(at).filter(|region| region.kind != RegionKind::Plain);
+        // What is not made and used up in one tick is there all the time that the region runs.
+        let (first, last) = match region {
+            Some(region) if !ring.is_some_and(|(_, ring)| ring.temporary) => {
+                (region.steps.start, region.steps.end - 1)
+            }
+            _ => (at, at),
+        };
         let block = *block_of.entry(root).or_insert_with(|| {
-            blocks.push(Block { bytes, first: at, last: at });
+            blocks.push(Block { bytes, first, last });
             names.push((graph.tensor(root).name.clone(), false));
             blocks.len() - 1
         });
         blocks[block].bytes = blocks[block].bytes.max(bytes);
-        blocks[block].first = blocks[block].first.min(at);
-        blocks[block].last = blocks[block].last.max(at);
+        blocks[block].first = blocks[block].first.min(first);
+        blocks[block].last = blocks[block].last.max(last);
     };
     for &input in &graph.inputs {
         touch(input, 0, &mut blocks, &mut names);

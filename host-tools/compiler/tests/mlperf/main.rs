@@ -6,8 +6,8 @@
 
 use mote_compiler::convert::{Converted, Options, convert};
 use mote_compiler::executor::{AlignedBytes, Executor};
+use mote_compiler::record::Recorder;
 use mote_runtime::Plan;
-use mote_runtime::engine::Observer;
 use mote_runtime::plan::crc32;
 use std::collections::HashMap;
 
@@ -34,19 +34,6 @@ fn converted(model: &str) -> Option<Converted> {
     Some(convert(&bytes, &Options::default()).unwrap_or_else(|e| panic!("{model}: {e}")))
 }
 
-struct Crcs<'a> {
-    plan: &'a Plan<'a>,
-    found: HashMap<String, u32>,
-}
-
-impl Observer for Crcs<'_> {
-    fn after(&mut self, step: usize, output: &[u8]) {
-        let record = self.plan.step(step).unwrap();
-        let operand = self.plan.step_output(&record).unwrap();
-        self.found.insert(self.plan.tensor_name(operand.tensor.into()).to_string(), crc32(output));
-    }
-}
-
 /// Compares one set of inputs; gives the number of tensors compared.
 fn compare(
     name: &str,
@@ -64,10 +51,12 @@ fn compare(
     let mut compared = 0;
     for (sample, input) in inputs.enumerate().take(input_crcs.len()) {
         assert_eq!(crc32(&input), input_crcs[sample], "{name}: input {sample} was made differently");
-        let mut crcs = Crcs { plan: &view, found: HashMap::new() };
-        executor.run_observed(&[&input], &mut crcs).unwrap();
+        let mut recorder = Recorder::new(&view);
+        executor.run_observed(&[&input], &mut recorder).unwrap();
+        let named = |(index, bytes): (u16, &[u8])| (view.tensor_name(index.into()).to_string(), crc32(bytes));
+        let found: HashMap<String, u32> = recorder.tensors().map(named).collect();
         for (index, tensor) in tensors.iter().enumerate() {
-            let Some(&found) = crcs.found.get(&tensor.name) else { continue };
+            let Some(&found) = found.get(&tensor.name) else { continue };
             let wanted = expected[sample * tensors.len() + index];
             assert_eq!(found, wanted, "{name}, sample {sample}: tensor `{}`", tensor.name);
             compared += 1;

@@ -65,10 +65,16 @@ pub fn average(call: Call<'_>) -> Result<(), Mismatch> {
         } else {
             (acc, count)
         };
-        let half = if acc > 0 { count / 2 } else { -(count / 2) };
         // A window that is all padding has no average.
-        stage.clamp(acc.wrapping_add(half).checked_div(count).unwrap_or(args.padding_code.into()))
+        stage.clamp(rounded_average(acc, count).unwrap_or(args.padding_code.into()))
     })
+}
+
+/// `sum / count` to nearest, ties away from zero; `None` of nothing.
+#[inline(always)]
+pub(crate) fn rounded_average(sum: i32, count: i32) -> Option<i32> {
+    let half = if sum > 0 { count / 2 } else { -(count / 2) };
+    sum.wrapping_add(half).checked_div(count)
 }
 
 /// `max_pool_s8`.

@@ -42,7 +42,7 @@ records! {
 }
 
 impl ReduceArgs {
-    fn code(&self, acc: i32) -> i8 {
+    pub(crate) fn code(&self, acc: i32) -> i8 {
         let stage =
             Stage { zero_point: self.zero_point, min: self.min, max: self.max, rounding: self.rounding };
         stage.code(acc, self.multiplier, self.shift)

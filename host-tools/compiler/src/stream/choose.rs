@@ -1,0 +1,143 @@
+//! Where regions over rows begin and end: the cut with the least peak of memory, and of those the one with the fewest
+//! kernel calls.
+//!
+//! Peaks are sums of what is alive, so the placement may still need a little more; the caller compares placements.
+
+use super::rows::over_rows;
+use super::{Network, Region};
+use crate::graph::TensorId;
+use mote_runtime::plan::{ALIGN, RegionKind};
+
+/// One plain region with all steps.
+pub fn plain(steps: usize) -> Vec<Region> {
+    vec![Region::plain(0..steps)]
+}
+
+/// The cut with the least peak.
+pub fn choose(network: &Network<'_>) -> Vec<Region> {
+    let pieces = pieces(network);
+    let least = cheapest(&pieces, usize::MAX).map_or(usize::MAX, |cut| cut.peak);
+    let Some(cut) = cheapest(&pieces, least) else { return plain(network.steps().len()) };
+    let mut regions: Vec<Region> = Vec::new();
+    for (end, index) in cut.path {
+        let piece = &pieces[end][index];
+        match (&piece.region, regions.last_mut()) {
+            (Some(region), _) => regions.push(region.clone()),
+            (None, Some(last)) if last.kind == RegionKind::Plain => {
+                *last = Region::plain(last.steps.start..end)
+            }
+            (None, _) => regions.push(Region::plain(piece.start..end)),
+        }
+    }
+    regions
+}
+
+/// Steps `start .. end` (the index under which it is kept) and what they cost.
+struct Piece {
+    start: usize,
+    /// `None`: a single plain step.
+    region: Option<Region>,
+    peak: usize,
+    calls: usize,
+}
+
+/// All pieces, by end.
+fn pieces(network: &Network<'_>) -> Vec<Vec<Piece>> {
+    let steps = network.steps();
+    let mut pieces: Vec<Vec<Piece>> = (0..=steps.len()).map(|_| Vec::new()).collect();
+    for start in 0..steps.len() {
+        pieces[start + 1].push(Piece { start, region: None, peak: plain_peak(network, start), calls: 0 });
+        for end in start + 1..=steps.len() {
+            // A step that cannot go row by row ends every longer region, too.
+            let delivered = network.graph.inputs.first().copied().filter(|_| start == 0);
+            let whole = over_rows(network, start..end, None);
+            let rings = delivered.and_then(|id| over_rows(network, start..end, Some(id)));
+            if whole.is_none() && rings.is_none() {
+                break;
+            }
+            for region in [whole, rings].into_iter().flatten() {
+                let calls = steps[start..end].iter().map(|step| step.output.view.rows as usize).sum();
+                let peak = rows_peak(network, &region);
+                pieces[end].push(Piece { start, region: Some(region), peak, calls });
+            }
+        }
+    }
+    pieces
+}
+
+/// Pieces from the first step to the last: `(end, index)` of each.
+struct Cut {
+    peak: usize,
+    path: Vec<(usize, usize)>,
+}
+
+/// The cut with the least peak, or of those with peaks up to `limit` the one with the fewest calls.
+fn cheapest(pieces: &[Vec<Piece>], limit: usize) -> Option<Cut> {
+    let mut best: Vec<Option<(usize, usize, usize)>> = vec![None; pieces.len()];
+    best[0] = Some((0, 0, 0));
+    for end in 1..pieces.len() {
+        for (index, piece) in pieces[end].iter().enumerate().filter(|(_, piece)| piece.peak <= limit) {
+            let Some((peak, calls, _)) = best[piece.start] else { continue };
+            let (peak, calls) = (peak.max(piece.peak), calls + piece.calls);
+            let rank = |peak, calls| if limit == usize::MAX { (peak, calls) } else { (calls, peak) };
+            if best[end].is_none_or(|(p, c, _)| rank(peak, calls) < rank(p, c)) {
+                best[end] = Some((peak, calls, index));
+            }
+        }
+    }
+    let (peak, ..) = (*best.last()?)?;
+    let (mut path, mut end) = (Vec::new(), pieces.len() - 1);
+    while end > 0 {
+        let (.., index) = best[end]?;
+        path.push((end, index));
+        end = pieces[end][index].start;
+    }
+    path.reverse();
+    Some(Cut { peak, path })
+}
+
+/// Bytes alive while a plain step runs.
+fn plain_peak(network: &Network<'_>, index: usize) -> usize {
+    let step = &network.steps()[index];
+    let mut bytes = outside(network, index, None) + padded(step.packed.scratch);
+    let in_place = step.inputs.iter().zip(&step.may_be_in_place).any(|(operand, &possible)| {
+        let uses = network.uses(network.root(operand.tensor));
+        possible && operand.same_view(&step.output) && uses.is_some_and(|uses| !uses.needed_from(index + 1))
+    });
+    if !in_place && let Some(uses) = network.uses(step.output.tensor) {
+        bytes += padded(uses.bytes);
+    }
+    bytes
+}
+
+/// Bytes alive while a region over rows runs.
+fn rows_peak(network: &Network<'_>, region: &Region) -> usize {
+    let own = region.rings.iter().filter(|(_, ring)| !ring.shared);
+    let (temporary, kept): (Vec<_>, Vec<_>) = own.partition(|(_, ring)| ring.temporary);
+    let kept: usize = kept.iter().map(|(_, ring)| padded(ring.bytes())).sum();
+    let at = |index: usize| -> usize {
+        let alive = temporary.iter().filter(|(id, _)| {
+            let uses = network.uses(**id);
+            uses.is_some_and(|uses| uses.made.is_none_or(|made| made <= index) && uses.needed_from(index))
+        });
+        let scratch = padded(network.steps()[index].packed.scratch);
+        alive.map(|(_, ring)| padded(ring.bytes())).sum::<usize>() + scratch
+    };
+    let most = region.steps.clone().map(at).max().unwrap_or(0);
+    outside(network, region.steps.start, region.port) + kept + most
+}
+
+/// Bytes of whole tensors that exist before step `start` and are needed from there on.
+fn outside(network: &Network<'_>, start: usize, delivered: Option<TensorId>) -> usize {
+    network
+        .tensors()
+        .filter(|(id, uses)| {
+            uses.made.is_none_or(|made| made < start) && uses.needed_from(start) && Some(*id) != delivered
+        })
+        .map(|(_, uses)| padded(uses.bytes))
+        .sum()
+}
+
+fn padded(bytes: usize) -> usize {
+    bytes.next_multiple_of(ALIGN)
+}

@@ -1,0 +1,164 @@
+//! A run of steps row by row: when each is due and how many rows of each tensor are kept.
+//!
+//! With `e` ticks from slice to slice of its input, made from tick `f` on, a step with window `(k, stride, dilation,
+//! pad)` makes a slice every `e * stride` ticks, from tick `f + max(0, (k - 1) * dilation - pad) * e` on: as soon as
+//! the first window is complete. A ring holds from the oldest slice that a reader wants to the newest that is there
+//! when it is due; both move in step, so the first output decides.
+
+use super::{Network, Rate, Region, Ring};
+use crate::graph::TensorId;
+use crate::lower::{Operand, Step};
+use mote_runtime::plan::{OperandRecord, RegionKind};
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+
+/// Where the rows of a tensor come from while the region runs.
+#[derive(Clone, Copy)]
+struct Origin {
+    rate: Rate,
+    /// The view in which it is made, which all readers must share.
+    view: OperandRecord,
+}
+
+/// The region over rows of `steps`; `delivered` is the input whose rows arrive one a tick, if it is not there as a
+/// whole. `None` if one of the steps needs more than a window of rows.
+pub fn over_rows(network: &Network<'_>, steps: Range<usize>, delivered: Option<TensorId>) -> Option<Region> {
+    let mut region = Region {
+        kind: RegionKind::Rows,
+        steps: steps.clone(),
+        port: delivered,
+        ticks: 0,
+        period: 0,
+        rates: Vec::new(),
+        rings: BTreeMap::new(),
+    };
+    let mut origins: HashMap<TensorId, Origin> = HashMap::new();
+    if let Some(id) = delivered {
+        origins.insert(id, delivered_origin(network, &steps, id)?);
+    }
+    let mut height = None;
+    for step in &network.steps()[steps.clone()] {
+        let rate = rate(network, step, &origins, &mut height)?;
+        let output = step.output;
+        if output.view.slices != 1 || output.view.rows < 2 || output.view.offset != 0 {
+            return None;
+        }
+        region.ticks = region.ticks.max(rate.phase + (output.view.rows as usize - 1) * rate.every + 1);
+        region.rates.push(rate);
+        origins.insert(output.tensor, Origin { rate, view: output.view });
+    }
+    for (&id, origin) in &origins {
+        region.ticks = region.ticks.max(if delivered == Some(id) { origin.view.rows as usize } else { 0 });
+        let ring = ring(network, &region, id, origin)?;
+        let grows = network.uses(id)?.made.is_some_and(|made| network.steps()[made].accumulates);
+        region.rings.insert(id, if grows { Ring { slots: 1, temporary: false, ..ring } } else { ring });
+    }
+    share_memory(network, &mut region);
+    Some(region)
+}
+
+/// The input's rows, one a tick, if only this region reads it.
+fn delivered_origin(network: &Network<'_>, steps: &Range<usize>, id: TensorId) -> Option<Origin> {
+    let uses = network.uses(id)?;
+    let first =
+        network.steps()[steps.clone()].iter().flat_map(|step| &step.inputs).find(|o| o.tensor == id)?;
+    let alone = !uses.is_output && uses.read.iter().all(|step| steps.contains(step));
+    alone.then_some(Origin { rate: Rate { every: 1, phase: 0 }, view: first.view })
+}
+
+/// When a step is due; `height` is that of the first tensor that is there as a whole: one of its rows a tick.
+fn rate(
+    network: &Network<'_>,
+    step: &Step,
+    origins: &HashMap<TensorId, Origin>,
+    height: &mut Option<usize>,
+) -> Option<Rate> {
+    let mut rates = Vec::new();
+    let mut whole = Vec::new();
+    for Operand { tensor, view } in &step.inputs {
+        let root = network.root(*tensor);
+        let moving = view.inner_stride > 0;
+        match origins.get(&root) {
+            Some(origin) if moving && root == *tensor && same_rows(&origin.view, view) => {
+                rates.push(behind(origin.rate, view));
+            }
+            Some(_) => return None,
+            None if moving && view.slices == 1 => whole.push(view),
+            None if moving => return None,
+            None => {}
+        }
+    }
+    if rates.is_empty() {
+        let first = whole.first()?.rows as usize;
+        let height = *height.get_or_insert(first);
+        for view in whole {
+            let rows = view.rows as usize;
+            let every = height.is_multiple_of(rows).then_some(height / rows)?;
+            rates.push(behind(Rate { every, phase: 0 }, view));
+        }
+    }
+    let every = rates.first()?.every;
+    let phase = rates.iter().map(|rate| rate.phase).max()?;
+    let fits = every <= u16::MAX.into() && rates.iter().all(|rate| rate.every == every);
+    fits.then_some(Rate { every, phase })
+}
+
+/// When a window over slices made at `rate` is complete.
+fn behind(rate: Rate, window: &OperandRecord) -> Rate {
+    Rate {
+        every: rate.every * usize::from(window.inner_stride),
+        phase: rate.phase + wait(window) * rate.every,
+    }
+}
+
+/// Slices behind the first one that the first window needs.
+fn wait(window: &OperandRecord) -> usize {
+    let reach = (i64::from(window.inner_count) - 1) * i64::from(window.inner_dilation);
+    usize::try_from(reach - i64::from(window.inner_pad)).unwrap_or(0)
+}
+
+fn same_rows(a: &OperandRecord, b: &OperandRecord) -> bool {
+    (a.offset, a.slices, a.rows, a.row_stride, a.row_bytes)
+        == (b.offset, b.slices, b.rows, b.row_stride, b.row_bytes)
+}
+
+/// How much of the tensor must be kept.
+fn ring(network: &Network<'_>, region: &Region, id: TensorId, origin: &Origin) -> Option<Ring> {
+    let (rows, slice_bytes) = (origin.view.rows as usize, origin.view.row_bytes as usize);
+    let uses = network.uses(id)?;
+    if uses.needed_from(region.steps.end) {
+        return Some(Ring { slots: rows, slice_bytes, temporary: false, shared: false });
+    }
+    let Rate { every, phase } = origin.rate;
+    let (mut slots, mut temporary) = (1, true);
+    for &reader in &uses.read {
+        let due = region.rates[reader - region.steps.start].phase;
+        let newest = (due.checked_sub(phase)? / every) as i64;
+        for operand in network.steps()[reader].inputs.iter().filter(|operand| operand.tensor == id) {
+            let kept = newest + i64::from(operand.view.inner_pad) + 1;
+            slots = slots.max(usize::try_from(kept).unwrap_or(1));
+        }
+        temporary &= due == phase;
+    }
+    let slots = slots.min(rows);
+    Some(Ring { slots, slice_bytes, temporary: temporary && slots == 1, shared: false })
+}
+
+/// Where a step can work in place, its input is given as many slots as its output, so that one ring serves both.
+fn share_memory(network: &Network<'_>, region: &mut Region) {
+    for (index, step) in network.steps()[region.steps.clone()].iter().enumerate().rev() {
+        let to = region.rings[&step.output.tensor];
+        let rate = region.rates[index];
+        for (operand, possible) in step.inputs.iter().zip(&step.may_be_in_place) {
+            let id = operand.tensor;
+            let Some(from) = region.rings.get(&id).copied().filter(|_| *possible) else { continue };
+            let made = network.uses(id).and_then(|uses| Some((uses.made?, &uses.read[..], uses.is_output)));
+            let Some((made, &[_], false)) = made else { continue };
+            let due_together = region.rates[made - region.steps.start] == rate;
+            if due_together && from.slots == 1 && operand.same_view(&step.output) {
+                region.rings.insert(id, Ring { shared: true, ..to });
+                break;
+            }
+        }
+    }
+}
