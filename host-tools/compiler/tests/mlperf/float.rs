@@ -10,6 +10,10 @@ use serde::Deserialize;
 /// Largest difference, of the range of the tensor.
 const LIMIT: f32 = 1e-4;
 
+/// The same for a file whose weights are int8: the reference rounds the activations to 8 bits too, picture by picture
+/// ("dynamic range"), while a plan keeps them in f32.
+const HYBRID_LIMIT: f32 = 2e-2;
+
 /// `mlperf/<network>_f32.json`.
 #[derive(Deserialize)]
 struct Golden {
@@ -33,6 +37,7 @@ fn check(network: &str) {
     let Some(bytes) = data_file(&format!("mlperf-tiny/{}", golden.model)) else { return };
     assert_eq!(crc32(&bytes), golden.model_crc32, "{network}: another file");
     let options = Options::default();
+    let limit = if network == "kws" { HYBRID_LIMIT } else { LIMIT };
     let imported = import(&bytes, &options).unwrap();
     let name_of = |index: usize| {
         let position = imported.source_index.iter().position(|&source| source == Some(index));
@@ -59,7 +64,7 @@ fn check(network: &str) {
         }
     }
     for ((name, _), worst) in wanted.iter().zip(worst) {
-        println!("{network} in f32: {worst:.1e} of the range of `{name}`, limit {LIMIT:.0e}");
+        println!("{network} in f32: {worst:.1e} of the range of `{name}`, limit {limit:.0e}");
         assert!(worst <= LIMIT, "{network}: `{name}`");
     }
 }
