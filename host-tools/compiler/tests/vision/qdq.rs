@@ -26,6 +26,11 @@ struct Spread {
 /// What may come on top of that spread, in steps of the output.
 const MARGIN: f32 = 2.0;
 
+/// In one network a single code decides more. Its first 128 steps give ONNX Runtime's codes but for 9 of 10 million;
+/// then one of 96,768 sums is 7.4999992 of the output's steps, which f32 rounds to 8 (block 4.2, first convolution,
+/// first picture). Integers round it to 7, and the difference grows from layer to layer.
+const UNSTABLE: (&str, f32) = ("tinynet_a_qdq", 4.0);
+
 fn check(model: &str) {
     let golden = Golden::load(model);
     let steps: Steps = load(&format!("vision/{model}.json"));
@@ -40,7 +45,8 @@ fn check(model: &str) {
         plain = plain.max(difference(&own, expected) / lsb);
         optimised = optimised.max(difference(&own, &decode(faster, f32::from_le_bytes)) / lsb);
     }
-    let limit = steps.difference_lsb.largest + MARGIN;
+    let margin = if model == UNSTABLE.0 { UNSTABLE.1 } else { MARGIN };
+    let limit = steps.difference_lsb.largest + margin;
     println!(
         "{model:28} {plain:.0} steps from ONNX Runtime's plain run, {optimised:.0} from the optimised one, limit {limit}; \
          arena {} bytes, {float} float steps at the border",
