@@ -52,7 +52,12 @@ pub(super) fn biases(
 }
 
 /// Runs one node on all samples.
-fn run(int8: &Graph, index: usize, samples: usize, live: &mut HashMap<TensorId, Batch>) -> Result<(), QuantizeError> {
+fn run(
+    int8: &Graph,
+    index: usize,
+    samples: usize,
+    live: &mut HashMap<TensorId, Batch>,
+) -> Result<(), QuantizeError> {
     let node = int8.nodes[index].clone();
     let mut inputs = Vec::new();
     for &id in node.inputs.iter().filter(|&&id| !int8.tensor(id).is_constant()) {
@@ -103,7 +108,8 @@ fn correct(float: &Graph, origin: usize, int8: &mut Graph, index: usize, quantiz
     };
     let per_group = (channels / groups.max(1)).max(1);
     let bias = original.inputs.get(2).and_then(|&id| float.tensor(id).data.as_ref());
-    let mut exact = bias.map_or(vec![0.0; channels], |data| data.to_f32().into_iter().map(f64::from).collect());
+    let mut exact =
+        bias.map_or(vec![0.0; channels], |data| data.to_f32().into_iter().map(f64::from).collect());
     for (i, (&w, q)) in reals.iter().zip(rounded.reals()).enumerate() {
         let (output, weight) = (i / per_channel, i % per_channel);
         let channel = output / per_group * last + weight % last;
@@ -161,7 +167,8 @@ mod tests {
 
     #[test]
     fn taps_outside_count_less() {
-        let spatial = Spatial { size: [1, 3, 3], stride: [1; 3], dilation: [1; 3], pad: [(0, 0), (1, 1), (1, 1)] };
+        let spatial =
+            Spatial { size: [1, 3, 3], stride: [1; 3], dilation: [1; 3], pad: [(0, 0), (1, 1), (1, 1)] };
         let shares = shares(&spatial, &[1, 4, 4, 2], &[1, 4, 4, 2]);
         let edge = 0.75;
         assert_eq!(shares, [edge * edge, edge, edge * edge, edge, 1.0, edge, edge * edge, edge, edge * edge]);

@@ -16,14 +16,9 @@ pub(super) struct Layer {
 }
 
 /// The int8 form of `float`, in which its tensors keep their indices; with it, what became of each node's weights.
-pub(super) fn rewrite(
-    float: &Graph,
-    domain: &Domain,
-    ranges: &Ranges<'_>,
-) -> (Graph, HashMap<usize, Layer>) {
+pub(super) fn rewrite(float: &Graph, domain: &Domain, ranges: &Ranges<'_>) -> (Graph, HashMap<usize, Layer>) {
     let graph = Graph { nodes: Vec::new(), ..float.clone() };
-    let mut rewriter =
-        Rewriter { float, domain, ranges, graph, int8: HashMap::new(), real: HashMap::new() };
+    let mut rewriter = Rewriter { float, domain, ranges, graph, int8: HashMap::new(), real: HashMap::new() };
     rewriter.enter();
     let mut layers = HashMap::new();
     for (index, node) in float.nodes.iter().enumerate() {

@@ -45,9 +45,9 @@ struct Huffman {
 
 /// Position of the i-th coefficient of the file in its 8 x 8 block.
 const ZIGZAG: [usize; 64] = [
-    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,
-    28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
-    47, 55, 62, 63,
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7,
+    14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39,
+    46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
 
 impl Decoder {
@@ -83,8 +83,7 @@ impl Decoder {
     fn scan(&self, segment: &[u8], data: &[u8]) -> Option<Vec<u8>> {
         let &[3, _, y, _, cb, _, cr, 0, 63, 0] = segment else { return None };
         let (wide, high) = (self.width.div_ceil(16), self.height.div_ceil(16));
-        let mut planes =
-            [Plane::new(2 * wide, 2 * high), Plane::new(wide, high), Plane::new(wide, high)];
+        let mut planes = [Plane::new(2 * wide, 2 * high), Plane::new(wide, high), Plane::new(wide, high)];
         let mut bits = Bits { data, held: 0, count: 0 };
         let mut before = [0; 3];
         for unit in 0..wide * high {
@@ -108,7 +107,13 @@ impl Decoder {
     }
 
     /// The dequantized coefficients of the next block.
-    fn block(&self, bits: &mut Bits<'_>, component: usize, tables: u8, before: &mut i32) -> Option<[i32; 64]> {
+    fn block(
+        &self,
+        bits: &mut Bits<'_>,
+        component: usize,
+        tables: u8,
+        before: &mut i32,
+    ) -> Option<[i32; 64]> {
         let quantization = self.quantization.get(self.tables[component])?;
         let table = |class: usize, id: u8| self.huffman[class].get(usize::from(id));
         let (dc, ac) = (table(0, tables >> 4)?, table(1, tables & 15)?);

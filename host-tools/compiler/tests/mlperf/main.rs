@@ -115,7 +115,8 @@ fn recorded_ad(golden: &Golden) -> Vec<Vec<u8>> {
 /// 282 windows of 30 frames of 40 features, from a recording that was streamed.
 fn recorded_sww() -> Vec<Vec<u8>> {
     let archive = data_file("golden/sww_int8_stream.npz").unwrap();
-    let frames: Vec<i8> = npyz::NpyFile::new(stored(&archive, "frames.npy").unwrap()).unwrap().into_vec().unwrap();
+    let frames: Vec<i8> =
+        npyz::NpyFile::new(stored(&archive, "frames.npy").unwrap()).unwrap().into_vec().unwrap();
     (0..282).map(|i| frames[i * 40..][..30 * 40].iter().map(|&x| x as u8).collect()).collect()
 }
 

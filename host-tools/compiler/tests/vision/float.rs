@@ -14,8 +14,7 @@ const HALF_LIMIT: f32 = 1e-2;
 fn check(model: &str, precision: Precision, limit: f32) {
     let golden = Golden::load(model);
     let options = Options { precision, ..Options::default() };
-    let converted =
-        convert(&golden.network(model), &options).unwrap_or_else(|e| panic!("{model}: {e}"));
+    let converted = convert(&golden.network(model), &options).unwrap_or_else(|e| panic!("{model}: {e}"));
     let mut executor = Executor::new(&converted.plan).unwrap();
     let mut worst = 0.0f32;
     for (picture, expected) in golden.samples() {

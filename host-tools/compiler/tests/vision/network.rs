@@ -34,7 +34,10 @@ impl Golden {
             let picture = picture(seed, [c, h, w]);
             if let Some(told) = self.input_sums.get(i) {
                 let sum: f64 = picture.iter().map(|&x| f64::from(x)).sum();
-                assert!((sum - told).abs() < 1e-6 * told.abs().max(1.0), "picture {i}: sum {sum}, not {told}");
+                assert!(
+                    (sum - told).abs() < 1e-6 * told.abs().max(1.0),
+                    "picture {i}: sum {sum}, not {told}"
+                );
             }
             (picture, decode(logits, f32::from_le_bytes))
         };
@@ -48,7 +51,8 @@ impl Golden {
         GzDecoder::new(file).read_to_end(&mut raw).unwrap();
         let mut model = ModelProto::decode(&raw[..]).unwrap();
         let entries = std::mem::take(&mut model.metadata_props);
-        let recipes: HashMap<&str, Recipe> = entries.iter().filter_map(|e| Recipe::parse(&e.key, &e.value)).collect();
+        let recipes: HashMap<&str, Recipe> =
+            entries.iter().filter_map(|e| Recipe::parse(&e.key, &e.value)).collect();
         let graph = model.graph.as_mut().unwrap();
         let mut filled = Vec::new();
         for index in 0..graph.initializer.len() {

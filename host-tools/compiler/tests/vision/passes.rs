@@ -56,8 +56,7 @@ fn only_what_must_be_is_left() {
         }
         let found = report.patterns.iter().filter(|p| p.kind == PatternKind::Attention).count();
         assert_eq!(found, attentions, "{name}: attention");
-        let alone =
-            |node: &Node| matches!(node.op, Op::Unary(f) if f.name().starts_with("relu"));
+        let alone = |node: &Node| matches!(node.op, Op::Unary(f) if f.name().starts_with("relu"));
         assert!(!graph.nodes.iter().any(alone), "{name}: a clamp stands alone");
         assert_eq!(optimize(&mut graph).changes, [], "{name}: not at rest");
     }
@@ -68,9 +67,8 @@ fn outputs_agree() {
     for name in ["tinynet_e", "mobilenetv3_small_100"] {
         let mut graph = imported(name);
         let (picture, _) = Golden::load(name).samples().remove(0);
-        let answer = |graph: &Graph| {
-            evaluate(graph, &[Data::F32(picture.as_slice().into())]).unwrap()[0].to_f32()
-        };
+        let answer =
+            |graph: &Graph| evaluate(graph, &[Data::F32(picture.as_slice().into())]).unwrap()[0].to_f32();
         let before = answer(&graph);
         optimize(&mut graph);
         let after = answer(&graph);

@@ -21,7 +21,8 @@ impl Fuser {
         let &[_, _, _, channels] = &self.graph.tensor(codes).shape[..] else { return None };
         let constants: Vec<TensorId> = parameters.iter().map(|&id| self.real(id)).collect();
         let values = |&id: &TensorId| self.graph.tensor(id).data.as_ref()?.as_f32().map(<[f32]>::to_vec);
-        let [gamma, beta, mean, variance] = &constants.iter().map(values).collect::<Option<Vec<_>>>()?[..] else {
+        let [gamma, beta, mean, variance] = &constants.iter().map(values).collect::<Option<Vec<_>>>()?[..]
+        else {
             return None;
         };
         let (mut weights, mut scales, mut biases) = (Vec::new(), Vec::new(), Vec::new());
