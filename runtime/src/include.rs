@@ -11,7 +11,8 @@ pub struct Aligned<T: ?Sized>(pub T);
 /// `concat!(env!("OUT_DIR"), ..)`), refuses to compile if anything in it is wrong, and gives
 /// * `kws::PLAN`: the [`Plan`](crate::Plan),
 /// * `kws::KERNELS`: the kernels that it calls, and no others,
-/// * `kws::ARENA_BYTES` and `kws::STATE_BYTES`.
+/// * `kws::ARENA_BYTES` and `kws::STATE_BYTES`,
+/// * `kws::INPUT_IS_RING` and `kws::INPUT_SLICE_BYTES`: whether the input is pushed row by row, and how long a row is.
 ///
 /// Kernels come from the portable library, or from another: `include_plan!(mod kws = "kws.mote", from
 /// mote_cortex_m::kernels);` names a module with `ENTRIES: &[Entry]` and a `const fn check(id, &StepView)`.
@@ -61,6 +62,16 @@ macro_rules! include_plan {
             pub const ARENA_BYTES: usize = CHECKED.arena_bytes();
             /// Bytes of state that the plan needs.
             pub const STATE_BYTES: usize = CHECKED.state_bytes();
+            /// Bytes of input 0 that are delivered at a time: of a row, a frame, or the whole tensor.
+            pub const INPUT_SLICE_BYTES: usize = match CHECKED.port_view(0, 0) {
+                Some(view) => view.slice_bytes(),
+                None => 0,
+            };
+            /// Whether input 0 is pushed row by row (or stepped frame by frame) and has no place as a whole.
+            pub const INPUT_IS_RING: bool = match CHECKED.port_view(0, 0) {
+                Some(view) => view.is_ring(),
+                None => false,
+            };
         }
     };
 }

@@ -1,8 +1,8 @@
 //! Figures of a plan: what `inspect --json` and `convert --json` print, and their human form.
 
 use mote_compiler::executor::AlignedBytes;
+use mote_compiler::targets;
 use mote_runtime::Plan;
-use mote_runtime::kernels::PORTABLE;
 use mote_runtime::plan::{DType, OperandRecord, Space, TensorRecord};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -48,7 +48,7 @@ impl Figures {
         let plan = Plan::parse(aligned.as_ref()).ok()?;
         let steps: Vec<StepFigures> = (0..plan.steps()).map_while(|i| step(&plan, i)).collect();
         let code = plan.header().target;
-        let target = mote_compiler::convert::TARGETS.iter().find(|(_, c)| *c == code);
+        let target = targets::PROFILES.iter().find(|profile| profile.code == code);
         let ports = |direction| {
             let port = |i| plan.port_of(direction, i).and_then(|i| plan.port(i));
             let ports = (0..).map_while(port);
@@ -60,7 +60,7 @@ impl Figures {
                 .collect()
         };
         Some(Self {
-            target: target.map_or_else(|| format!("profile {code}"), |(name, _)| (*name).to_string()),
+            target: target.map_or_else(|| format!("profile {code}"), |profile| profile.name.to_string()),
             plan_bytes: bytes.len(),
             arena_bytes: plan.arena_bytes(),
             state_bytes: plan.state_bytes(),
@@ -76,8 +76,10 @@ impl Figures {
 
 fn step(plan: &Plan<'_>, index: usize) -> Option<StepFigures> {
     let record = plan.step(index)?;
-    let kernel =
-        plan.kernel(record.kernel.into()).and_then(|id| PORTABLE.find(id)).map_or("?", |entry| entry.name);
+    let kernel = plan
+        .kernel(record.kernel.into())
+        .and_then(|id| targets::library(plan).find(id))
+        .map_or("?", |entry| entry.name);
     let output = plan.step_output(&record)?;
     let weight_bytes = (0..usize::from(record.blobs)).map(|k| plan.step_blob(&record, k).len()).sum();
     Some(StepFigures {

@@ -9,8 +9,9 @@ use crate::passes;
 use crate::quantize::{self, Calibration, QuantizeError};
 use crate::schedule::{Schedule, schedule};
 use crate::stream::{self, Network, Region, Rows};
+use crate::targets;
 use mote_runtime::Error;
-use mote_runtime::plan::{PreprocessRecord, target};
+use mote_runtime::plan::PreprocessRecord;
 
 /// Number format of the converted network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,7 +31,7 @@ pub enum Precision {
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     pub precision: Precision,
-    /// One of [`target`].
+    /// One of [`target`](mote_runtime::plan::target).
     pub target: u16,
     pub labels: Vec<String>,
     pub preprocess: Vec<PreprocessRecord>,
@@ -134,7 +135,8 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
         graph.labels = options.labels.clone();
     }
     let half = options.precision == Precision::F16;
-    let lowered = lower(&mut graph, half).map_err(ConvertError::NoKernel)?;
+    let packer = targets::profile(options.target).packer;
+    let lowered = lower(&mut graph, half, packer).map_err(ConvertError::NoKernel)?;
     let Planned { lowered, regions, schedule } = plan_memory(&graph, lowered, options.rows);
     let extras =
         Extras { target: options.target, preprocess: options.preprocess.clone(), strip: options.strip };
@@ -165,16 +167,3 @@ fn plan_memory(graph: &Graph, lowered: Lowered, rows: Rows) -> Planned {
         _ => whole,
     }
 }
-
-/// Name of a target profile and its code.
-pub const TARGETS: &[(&str, u16)] = &[
-    ("portable", target::PORTABLE),
-    ("cortex-m0", target::CORTEX_M0),
-    ("cortex-m4", target::CORTEX_M4),
-    ("cortex-m7", target::CORTEX_M7),
-    ("cortex-m33", target::CORTEX_M33),
-    ("cortex-m55", target::CORTEX_M55),
-    ("aarch64", target::AARCH64),
-    ("wasm", target::WASM),
-    ("wasm-relaxed", target::WASM_RELAXED),
-];

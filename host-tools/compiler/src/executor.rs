@@ -1,7 +1,8 @@
 //! Runs plans on the host, with memory of their own.
 
+use crate::targets;
 use mote_runtime::engine::{Format, Observer};
-use mote_runtime::kernels::{KernelTable, Library, PORTABLE};
+use mote_runtime::kernels::{KernelTable, Library};
 use mote_runtime::plan::ALIGN;
 use mote_runtime::{Engine, Error, Plan};
 
@@ -50,15 +51,12 @@ pub struct Executor {
 }
 
 impl Executor {
-    /// Checks the plan and reserves its memory.
+    /// Checks the plan and reserves its memory. Its kernels are those of its target, which give the same numbers here
+    /// as there.
     pub fn new(bytes: &[u8]) -> Result<Self, Error> {
-        Self::with_library(bytes, &PORTABLE)
-    }
-
-    /// The same with other kernels.
-    pub fn with_library(bytes: &[u8], library: &Library) -> Result<Self, Error> {
         let aligned = AlignedBytes::from_slice(bytes);
         let plan = Plan::parse(aligned.as_ref())?;
+        let library: &Library = targets::library(&plan);
         library.check_plan(&plan)?;
         let table = KernelTable::link(&plan, library.entries).map_err(|id| Error::MissingKernel { id })?;
         let (arena, state) =

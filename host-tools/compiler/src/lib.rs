@@ -11,6 +11,7 @@
 //! * [`lower`]: graph operators to kernels of a target, by the kernels' own `pack` functions.
 //! * [`stream`]: regions that run slice by slice, over rows and over time.
 //! * [`schedule`]: in-place choices, arena addresses.
+//! * [`targets`]: profiles: who chooses kernels, and which library runs them.
 //! * [`convert`]: the whole way in one call.
 
 pub mod compare;
@@ -25,3 +26,4 @@ pub mod quantize;
 pub mod record;
 pub mod schedule;
 pub mod stream;
+pub mod targets;

@@ -31,8 +31,8 @@ pub fn add_steps(steps: &mut Steps) {
 
 /// Device crates: name of the step, packages, features.
 const DEVICE: &[(&str, &[&str], &str)] = &[
-    ("runtime", &["mote-runtime", "mote-cortex-m"], ""),
-    ("runtime with defmt", &["mote-runtime"], "mote-runtime/defmt"),
+    ("runtime", &["mote-runtime", "mote-audio", "mote-cortex-m"], ""),
+    ("runtime with defmt", &["mote-runtime", "mote-audio"], "mote-runtime/defmt,mote-audio/defmt"),
     ("app", &["mote-boards", "mote-infer"], "mote-infer/mps2-an386"),
     ("app with log", &["mote-boards", "mote-infer"], "mote-infer/mps2-an386,mote-infer/log"),
     ("programs on the target", &["mote-on-target"], "mote-on-target/mps2-an386"),

@@ -3,6 +3,8 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
 };
 
 use anyhow::{Context, Result, bail};
@@ -10,7 +12,7 @@ use serde::Deserialize;
 
 use crate::{
     board::Board,
-    workspace::{capture, cargo, data, root, run, target},
+    workspace::{capture, cargo, command, data, root, run, target},
 };
 
 /// The networks of MLPerf Tiny: short name and file.
@@ -90,7 +92,7 @@ impl Model {
         fs::create_dir_all(&folder)?;
         let plan = folder.join(&self.name).with_extension("mote");
         let bundled = if self.name == BUNDLED.0 { BUNDLED_ARGUMENTS } else { &[] };
-        run(mote()
+        run(mote()?
             .arg("convert")
             .arg(&self.path)
             .arg("-o")
@@ -106,13 +108,18 @@ impl Model {
 
 /// What the plan needs.
 pub fn facts(plan: &Path) -> Result<Facts> {
-    let text = capture(mote().arg("inspect").arg(plan).arg("--json"))?;
+    let text = capture(mote()?.arg("inspect").arg(plan).arg("--json"))?;
     serde_json::from_str(&text).context("reading the answer of mote inspect --json")
 }
 
-/// The command-line tool.
-fn mote() -> std::process::Command {
-    let mut command = cargo();
-    command.args(["run", "--quiet", "--release", "--package", "mote-cli", "--"]);
-    command
+/// The command-line tool, built with the features that the tests use: with those of its package alone, tract would be
+/// compiled once more.
+fn mote() -> Result<Command> {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    if let Some(path) = BUILT.get() {
+        return Ok(command(path));
+    }
+    run(cargo().args(["build", "--quiet", "--release", "--workspace", "--bin", "mote"]))?;
+    let path = target()?.join("release").join("mote").with_extension(std::env::consts::EXE_EXTENSION);
+    Ok(command(BUILT.get_or_init(|| path)))
 }

@@ -253,14 +253,14 @@ impl<'a> Engine<'a> {
     fn port_is_whole(&self, region: &RegionRecord) -> bool {
         let port = self.plan.port(region.port.into());
         let operand = port.and_then(|port| self.plan.operand(port.operand.into()));
-        operand.is_some_and(|operand| operand.slots >= operand.slices)
+        operand.is_some_and(|operand| !operand.is_ring())
     }
 
     /// Copies a slice into the port's ring; gives the number of slices of a run.
     fn deliver(&mut self, region: &RegionRecord, bytes: &[u8]) -> Result<u32, Error> {
         let port = self.plan.port(region.port.into()).ok_or(Error::Drive)?;
         let view = self.plan.operand(port.operand.into()).ok_or(Error::Drive)?;
-        let needed = view.rows as usize * view.row_bytes as usize;
+        let needed = view.slice_bytes();
         if bytes.len() != needed {
             return Err(Error::Length { needed, given: bytes.len() });
         }

@@ -223,8 +223,7 @@ impl TensorMut<'_> {
 pub(super) fn format(plan: &Plan<'_>, port: &PortRecord) -> Option<Format> {
     let operand = plan.operand(port.operand.into())?;
     let record = plan.tensor(operand.tensor.into())?;
-    let slice_bytes = (operand.rows as usize).checked_mul(operand.row_bytes as usize)?;
-    Some(Format { record, quant: plan.quant(record.quant.into()), slice_bytes })
+    Some(Format { record, quant: plan.quant(record.quant.into()), slice_bytes: operand.slice_bytes() })
 }
 
 pub(super) fn readable<'m>(

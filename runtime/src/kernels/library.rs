@@ -29,6 +29,22 @@ impl Library {
     }
 }
 
+/// A library's entries: a target's own kernels, then the portable ones. `N` is the sum of both numbers.
+pub const fn joined<const N: usize>(own: &[Entry], others: &[Entry]) -> [Entry; N] {
+    let mut entries = [Entry { id: 0, name: "", run: absent }; N];
+    let (mut own, mut others) = (own, others);
+    let mut i = 0;
+    while i < N {
+        let rest = if own.is_empty() { &mut others } else { &mut own };
+        if let Some((entry, tail)) = rest.split_first() {
+            entries[i] = *entry;
+            *rest = tail;
+        }
+        i += 1;
+    }
+    entries
+}
+
 const fn find(entries: &[Entry], id: u16) -> Option<Entry> {
     let mut rest = entries;
     while let Some((entry, tail)) = rest.split_first() {

@@ -1,6 +1,13 @@
-//! What every kernel's `pack` gives to the compiler (host only).
+//! What every kernel's `pack` gives to the compiler, and how a target chooses among kernels (host only).
 
 use alloc::vec::Vec;
+
+use super::binary_s8::SumS8;
+use super::conv2d_s8::ConvS8;
+use super::depthwise_s8::DepthwiseS8;
+use super::fully_connected_s8::FullyConnectedS8;
+use super::pool_s8::PoolS8;
+use super::reduce_s8::MeanS8;
 
 /// A kernel chosen and fed: everything of a step but its operands.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,3 +62,55 @@ pub struct Requant {
     /// [`SINGLE`](super::requantize::SINGLE) or [`DOUBLE`](super::requantize::DOUBLE).
     pub rounding: u8,
 }
+
+/// Lengths of rows, for choices that depend on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// Columns of an input row.
+    pub width: usize,
+    /// Columns of an output row.
+    pub columns: usize,
+}
+
+/// A target's choice of kernels: from the description of an operator to one of its kernels, fed. The only place where
+/// the target decides; what a target has no kernel for goes to the portable one.
+pub trait Packer: Sync {
+    fn conv_s8(&self, layer: &ConvS8<'_>, geometry: Geometry) -> Packed {
+        let _ = geometry;
+        layer.pack()
+    }
+
+    fn depthwise_s8(&self, layer: &DepthwiseS8<'_>, geometry: Geometry) -> Packed {
+        let _ = geometry;
+        layer.pack()
+    }
+
+    fn fully_connected_s8(&self, layer: &FullyConnectedS8<'_>) -> Packed {
+        layer.pack()
+    }
+
+    fn add_s8(&self, layer: &SumS8) -> Packed {
+        layer.pack_add()
+    }
+
+    fn sub_s8(&self, layer: &SumS8) -> Packed {
+        layer.pack_sub()
+    }
+
+    fn average_pool_s8(&self, layer: &PoolS8) -> Packed {
+        layer.pack_average()
+    }
+
+    fn max_pool_s8(&self, layer: &PoolS8) -> Packed {
+        layer.pack_max()
+    }
+
+    fn mean_s8(&self, layer: &MeanS8) -> Packed {
+        layer.pack()
+    }
+}
+
+/// Chooses portable kernels only.
+pub struct Portable;
+
+impl Packer for Portable {}

@@ -1,4 +1,5 @@
-//! What the int8 kernels share: views of rows as `i8`, the way of an accumulator to an output code, dot products.
+//! What the int8 kernels share, those of targets included: views of rows as `i8`, the way of an accumulator to an
+//! output code, dot products, pieces of checks.
 
 use crate::engine::{Call, Given, Mismatch, Rows};
 use crate::kernels::requantize::{DOUBLE, requantize};
@@ -7,6 +8,7 @@ use crate::kernels::requantize::{DOUBLE, requantize};
 pub(crate) const LANES: usize = if cfg!(target_arch = "arm") { 4 } else { 16 };
 
 /// Refuses a step with the fault unless the condition holds.
+#[macro_export]
 macro_rules! require {
     ($condition:expr, $fault:ident) => {
         if !$condition {
@@ -16,6 +18,7 @@ macro_rules! require {
 }
 
 /// The argument record of a step, which must have exactly its size.
+#[macro_export]
 macro_rules! arguments {
     ($record:ident, $step:expr) => {
         match $record::read($step.args(), 0) {
@@ -24,31 +27,31 @@ macro_rules! arguments {
         }
     };
 }
-pub(crate) use {arguments, require};
+pub use crate::{arguments, require};
 
 #[inline(always)]
-pub(crate) fn s8(bytes: &[u8]) -> &[i8] {
+pub fn s8(bytes: &[u8]) -> &[i8] {
     bytemuck::cast_slice(bytes)
 }
 
 #[inline(always)]
-pub(crate) fn s8_mut(bytes: &mut [u8]) -> &mut [i8] {
+pub fn s8_mut(bytes: &mut [u8]) -> &mut [i8] {
     bytemuck::cast_slice_mut(bytes)
 }
 
 /// Whether this is a code of an `i8` tensor.
-pub(crate) const fn is_code(value: i32) -> bool {
+pub const fn is_code(value: i32) -> bool {
     value >= -128 && value <= 127
 }
 
 /// Whether the arguments of a [`Stage`] make sense.
-pub(crate) const fn is_stage(zero_point: i32, min: i8, max: i8, rounding: u8) -> bool {
+pub const fn is_stage(zero_point: i32, min: i8, max: i8, rounding: u8) -> bool {
     is_code(zero_point) && min <= max && rounding <= DOUBLE
 }
 
 /// From accumulators to output codes.
 #[derive(Clone, Copy)]
-pub(crate) struct Stage {
+pub struct Stage {
     pub zero_point: i32,
     pub min: i8,
     pub max: i8,
@@ -69,7 +72,7 @@ impl Stage {
 }
 
 /// Per output channel: start of the accumulator, multiplier, shift.
-pub(crate) type Channel = [i32; 3];
+pub type Channel = [i32; 3];
 
 /// `acc + sum(x * w)`; the shorter slice ends it.
 #[inline]
@@ -121,7 +124,7 @@ pub(crate) fn sum(values: &[i8]) -> i32 {
 const KEPT: usize = 12;
 
 /// The rows of a window, looked up once for all output columns.
-pub(crate) struct Window<'a> {
+pub struct Window<'a> {
     rows: Rows<'a>,
     len: usize,
     first: [Option<&'a [i8]>; KEPT],
@@ -177,7 +180,7 @@ pub(crate) fn each_in_place(
 
 /// Multiplier and shift of each of `channels` channels.
 #[cfg(feature = "pack")]
-pub(crate) fn multipliers(factors: &[f64], channels: usize) -> alloc::vec::Vec<(i32, i32)> {
+pub fn multipliers(factors: &[f64], channels: usize) -> alloc::vec::Vec<(i32, i32)> {
     let quantize = crate::kernels::requantize::quantize_multiplier;
     if factors.len() == 1 {
         return alloc::vec![quantize(factors[0]); channels];

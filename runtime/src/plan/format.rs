@@ -334,3 +334,15 @@ records! {
 
 /// Bytes before the part that the CRC covers.
 pub const CRC_FROM: usize = 16;
+
+impl OperandRecord {
+    /// Bytes of one slice.
+    pub const fn slice_bytes(&self) -> usize {
+        self.rows as usize * self.row_bytes as usize
+    }
+
+    /// Whether only some of the slices are kept at a time.
+    pub const fn is_ring(&self) -> bool {
+        self.slots < self.slices
+    }
+}

@@ -251,6 +251,17 @@ impl<'a> Plan<'a> {
         None
     }
 
+    /// View through which the `index`-th input (direction 0) or output (1) goes in or out.
+    pub const fn port_view(&self, direction: u8, index: usize) -> Option<OperandRecord> {
+        match self.port_of(direction, index) {
+            Some(port) => match self.port(port) {
+                Some(port) => self.operand(port.operand as usize),
+                None => None,
+            },
+            None => None,
+        }
+    }
+
     fn optional_record(&self, kind: u16, size: usize, index: usize) -> Option<&'a [u8]> {
         let section = check::find(self.bytes, &self.header, kind)?;
         let stride = section.stride as usize;

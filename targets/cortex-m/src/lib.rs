@@ -1,9 +1,13 @@
-//! What Mote knows about ARM Cortex-M: [`mark`] (markers that the emulator's instruction counter
-//! sees), and, as they are written, the kernels that use the DSP extension (M4, M7, M33) and
-//! Helium (M55). Every kernel here equals its portable counterpart in `mote-runtime` bit for bit.
+//! What Mote knows about ARM Cortex-M: [`kernels`] for the DSP extension (M4, M7, M33 and later), and [`mark`]
+//! (markers that the emulator's instruction counter sees). Every kernel here equals its portable counterpart in
+//! `mote-runtime` bit for bit.
 //!
-//! May be called by firmware. The crate compiles for every architecture, so that an app can be
-//! checked on the host; what needs Arm instructions does nothing elsewhere.
+//! May be called by firmware, and by the compiler, which packs for these kernels and runs them on the host. The crate
+//! compiles for every architecture: the few functions that stand for Arm instructions have a plain body elsewhere.
 #![no_std]
 
+#[cfg(feature = "pack")]
+extern crate alloc;
+
+pub mod kernels;
 pub mod mark;

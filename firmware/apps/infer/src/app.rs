@@ -36,10 +36,9 @@ pub fn run(console: &mut impl Write, cycles: impl Fn() -> u32) -> Result<Laps, E
     log::info!("arena: {=usize} bytes, state: {=usize} bytes", model::ARENA_BYTES, model::STATE_BYTES);
     let mut laps = Laps::default();
     for index in 0..samples::COUNT {
-        samples::write(index, &mut model.input()?)?;
         laps.clear();
         let begin = cycles();
-        model.run(&mut laps)?;
+        model.run(&mut laps, |format, first, bytes| samples::write(index, format, first, bytes))?;
         let taken = cycles().wrapping_sub(begin);
         let output = model.output()?;
         log::info!("sample {=usize}: class {=usize}, {=u32} cycles", index, model::best(output), taken);

@@ -5,22 +5,27 @@ use core::hint::black_box;
 use mote_cortex_m::mark;
 use mote_runtime::{
     Aligned, Engine,
-    engine::{TensorMut, TensorView},
+    engine::{Format, Progress, TensorView},
     include_plan,
 };
 use static_cell::ConstStaticCell;
 
 use crate::{app::Error, report::Laps};
 
-include_plan!(mod plan = concat!(env!("OUT_DIR"), "/plan.mote"));
+include_plan!(mod plan = concat!(env!("OUT_DIR"), "/plan.mote"), from mote_cortex_m::kernels);
 
 pub use plan::{ARENA_BYTES, STATE_BYTES};
 
 static ARENA: ConstStaticCell<Aligned<[u8; ARENA_BYTES]>> = ConstStaticCell::new(Aligned([0; ARENA_BYTES]));
 static STATE: ConstStaticCell<Aligned<[u8; STATE_BYTES]>> = ConstStaticCell::new(Aligned([0; STATE_BYTES]));
 
+/// A row on its way into the network; nothing where the input is whole.
+static ROW: ConstStaticCell<[u8; ROW_BYTES]> = ConstStaticCell::new([0; ROW_BYTES]);
+const ROW_BYTES: usize = if plan::INPUT_IS_RING { plan::INPUT_SLICE_BYTES } else { 0 };
+
 pub struct Model {
     engine: Engine<'static>,
+    row: &'static mut [u8],
 }
 
 impl Model {
@@ -28,24 +33,44 @@ impl Model {
     pub fn start() -> Result<Self, Error> {
         let arena = ARENA.try_take().ok_or(Error::Taken)?;
         let state = STATE.try_take().ok_or(Error::Taken)?;
+        let row = ROW.try_take().ok_or(Error::Taken)?;
         mark::begin_start_up();
         // The black box keeps the compiler from moving work out of what is measured.
         let engine =
             black_box(Engine::new(&plan::PLAN, plan::KERNELS.as_slice(), &mut arena.0, &mut state.0));
         mark::end_start_up();
-        Ok(Self { engine: engine? })
+        Ok(Self { engine: engine?, row })
     }
 
-    /// The input tensor, to be filled before each [`run`](Self::run).
-    pub fn input(&mut self) -> Result<TensorMut<'_>, Error> {
-        Ok(self.engine.input(0)?)
-    }
-
-    pub fn run(&mut self, laps: &mut Laps) -> Result<(), Error> {
+    /// Runs the network on what `fill` writes: it gets the first element's index and the bytes of the whole input or,
+    /// for a network that takes its input row by row, of one row after the other.
+    pub fn run(
+        &mut self,
+        laps: &mut Laps,
+        mut fill: impl FnMut(&Format, usize, &mut [u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let format = self.engine.input_format(0)?;
+        if !plan::INPUT_IS_RING {
+            fill(&format, 0, self.engine.input(0)?.bytes_mut())?;
+            mark::begin_inference();
+            let result = self.engine.run_observed(laps);
+            mark::end_inference();
+            return Ok(result?);
+        }
+        let elements = plan::INPUT_SLICE_BYTES / format.dtype().size();
+        let mut first = 0;
         mark::begin_inference();
-        let result = self.engine.run_observed(laps);
+        loop {
+            mark::pause();
+            fill(&format, first, self.row)?;
+            mark::resume();
+            if self.engine.push_observed(self.row, laps)? == Progress::Ready {
+                break;
+            }
+            first += elements;
+        }
         mark::end_inference();
-        Ok(result?)
+        Ok(())
     }
 
     pub fn output(&self) -> Result<TensorView<'_>, Error> {

@@ -1,7 +1,7 @@
 //! The samples: embedded bytes, or random numbers that the host can make again
 //! (`tests/golden/README.md` defines them).
 
-use mote_runtime::{engine::TensorMut, plan::DType};
+use mote_runtime::{engine::Format, plan::DType};
 
 use crate::app::Error;
 
@@ -15,25 +15,27 @@ enum Source {
     Embedded { bytes: &'static [u8] },
 }
 
-/// Fills `input` with sample `index`.
-pub fn write(index: usize, input: &mut TensorMut<'_>) -> Result<(), Error> {
+/// Writes the elements of sample `index` from element `first` on.
+pub fn write(index: usize, format: &Format, first: usize, bytes: &mut [u8]) -> Result<(), Error> {
     match SOURCE {
         Source::Random { seed } => {
-            let words = (index * input.len()..).map(|i| random_word(seed, i as u64));
-            if input.dtype() == DType::F32 {
+            let words = (index * format.len() + first..).map(|i| random_word(seed, i as u64));
+            if format.dtype() == DType::F32 {
                 let floats = words.map(|word| (word >> 40) as f32 * UNIFORM);
-                input.as_f32_mut()?.iter_mut().zip(floats).for_each(|(to, from)| *to = from);
+                let (elements, _) = bytes.as_chunks_mut();
+                elements.iter_mut().zip(floats).for_each(|(to, from)| *to = from.to_le_bytes());
             } else {
                 let top_bytes = words.map(|word| (word >> 56) as u8);
-                input.bytes_mut().iter_mut().zip(top_bytes).for_each(|(to, from)| *to = from);
+                bytes.iter_mut().zip(top_bytes).for_each(|(to, from)| *to = from);
             }
             Ok(())
         }
-        Source::Embedded { bytes } => {
-            let (given, needed) = (bytes.len() / COUNT.max(1), input.bytes_mut().len());
-            let sample = bytes.chunks_exact(given.max(1)).nth(index).filter(|_| given == needed);
-            let sample = sample.ok_or(Error::Samples { given, needed })?;
-            input.bytes_mut().iter_mut().zip(sample).for_each(|(to, from)| *to = *from);
+        Source::Embedded { bytes: samples } => {
+            let (given, needed) = (samples.len() / COUNT.max(1), format.bytes());
+            let sample = samples.chunks_exact(given.max(1)).nth(index).filter(|_| given == needed);
+            let part = sample.and_then(|sample| sample.get(first * format.dtype().size()..));
+            let part = part.ok_or(Error::Samples { given, needed })?;
+            bytes.iter_mut().zip(part).for_each(|(to, from)| *to = *from);
             Ok(())
         }
     }

@@ -5,10 +5,11 @@ use crate::picture::{self, Recipe};
 use crate::{npy, report};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use mote_compiler::convert::{ConvertError, Converted, Options, Precision, TARGETS, compile, import};
+use mote_compiler::convert::{ConvertError, Converted, Options, Precision, compile, import};
 use mote_compiler::graph::Graph;
 use mote_compiler::quantize::{Calibration, Method};
 use mote_compiler::stream::Rows;
+use mote_compiler::targets;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -78,9 +79,12 @@ enum RowsChoice {
 
 pub fn run(arguments: &Arguments) -> Outcome {
     let bytes = read(&arguments.model)?;
-    let target = TARGETS.iter().find(|(name, _)| *name == arguments.target).ok_or_else(|| Failure::Hint {
+    let target = targets::by_name(&arguments.target).ok_or_else(|| Failure::Hint {
         message: format!("unknown target `{}`", arguments.target),
-        help: format!("targets: {}", TARGETS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")),
+        help: format!(
+            "targets: {}",
+            targets::PROFILES.iter().map(|profile| profile.name).collect::<Vec<_>>().join(", ")
+        ),
     })?;
     let failure =
         |source: ConvertError| Failure::Convert { path: arguments.model.clone(), source: source.into() };
@@ -91,7 +95,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
             Some(Dtype::F32) => Precision::F32,
             Some(Dtype::F16) => Precision::F16,
         },
-        target: target.1,
+        target: target.code,
         strip: arguments.strip,
         keep_layout: arguments.keep_layout,
         rows: match arguments.rows {

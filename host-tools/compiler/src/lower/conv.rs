@@ -12,7 +12,7 @@ use mote_runtime::kernels::fully_connected_f32::FullyConnectedF32;
 use mote_runtime::kernels::fully_connected_s8::FullyConnectedS8;
 use mote_runtime::kernels::matmul_f32::MatMulF32;
 use mote_runtime::kernels::matmul_s8::MatmulS8;
-use mote_runtime::kernels::pack::{Packed, Requant};
+use mote_runtime::kernels::pack::{Geometry, Packed, Requant};
 use mote_runtime::plan::OperandRecord;
 
 /// A layer with constant weights.
@@ -124,8 +124,10 @@ pub(super) fn convolution(cx: &mut Context<'_>) -> Result<(), Refused> {
             let requant = requant(cx, layer.x, layer.weights, layer.output, true)?;
             let (_, input_zero_point) = cx.quant(layer.x)?;
 
+            let geometry = Geometry { width, columns: out_width };
+
             if depthwise {
-                DepthwiseS8 {
+                let layer = DepthwiseS8 {
                     weights,
                     bias,
                     in_channels,
@@ -137,10 +139,10 @@ pub(super) fn convolution(cx: &mut Context<'_>) -> Result<(), Refused> {
                     pad_left,
                     input_zero_point,
                     requant,
-                }
-                .pack()
+                };
+                cx.packer.depthwise_s8(&layer, geometry)
             } else {
-                ConvS8 {
+                let layer = ConvS8 {
                     weights,
                     bias,
                     in_channels,
@@ -153,8 +155,8 @@ pub(super) fn convolution(cx: &mut Context<'_>) -> Result<(), Refused> {
                     groups,
                     input_zero_point,
                     requant,
-                }
-                .pack()
+                };
+                cx.packer.conv_s8(&layer, geometry)
             }
         }
         other => return Err(format!("no convolution on {other:?}")),
@@ -192,9 +194,10 @@ pub(super) fn dense(cx: &mut Context<'_>) -> Result<(), Refused> {
             let requant = requant(cx, layer.x, layer.weights, layer.output, false)?;
             let (_, input_zero_point) = cx.quant(layer.x)?;
             if vectors == 1 {
-                FullyConnectedS8 { weights, bias, inputs, outputs, input_zero_point, requant }.pack()
+                let layer = FullyConnectedS8 { weights, bias, inputs, outputs, input_zero_point, requant };
+                cx.packer.fully_connected_s8(&layer)
             } else {
-                ConvS8 {
+                let layer = ConvS8 {
                     weights,
                     bias,
                     in_channels: inputs,
@@ -207,8 +210,8 @@ pub(super) fn dense(cx: &mut Context<'_>) -> Result<(), Refused> {
                     groups: 1,
                     input_zero_point,
                     requant,
-                }
-                .pack()
+                };
+                cx.packer.conv_s8(&layer, Geometry { width: vectors, columns: vectors })
             }
         }
         other => return Err(format!("no dense layer on {other:?}")),

@@ -138,7 +138,7 @@ fn binary_s8(
         BinaryFn::Add | BinaryFn::Sub => {
             let (a, b, output) = (affine(a)?, affine(b)?, affine(output)?);
             let sum = SumS8 { a, b, output, repeat, min, max, rounding };
-            if function == BinaryFn::Add { sum.pack_add() } else { sum.pack_sub() }
+            if function == BinaryFn::Add { cx.packer.add_s8(&sum) } else { cx.packer.sub_s8(&sum) }
         }
         BinaryFn::Mul => {
             let ((sa, zero_a), (sb, zero_b), (so, zero_point)) =

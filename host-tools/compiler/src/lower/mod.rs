@@ -15,7 +15,7 @@ mod view;
 
 use crate::graph::{DType, Graph, Node, Op, TensorId};
 use crate::import::Refusal;
-use mote_runtime::kernels::pack::Packed;
+use mote_runtime::kernels::pack::{Packed, Packer};
 use mote_runtime::plan::OperandRecord;
 use std::collections::HashMap;
 
@@ -91,6 +91,8 @@ pub(crate) struct Context<'a> {
     pub node: &'a Node,
     /// Weights of float layers are stored as f16.
     pub half_weights: bool,
+    /// The target's choice of kernels.
+    pub packer: &'a dyn Packer,
     pub out: &'a mut Lowered,
 }
 
@@ -137,11 +139,11 @@ impl Context<'_> {
 }
 
 /// Lowers all nodes. The graph may gain tensors (intermediate results of an operator that takes several steps).
-pub fn lower(graph: &mut Graph, half_weights: bool) -> Result<Lowered, Vec<Refusal>> {
+pub fn lower(graph: &mut Graph, half_weights: bool, packer: &dyn Packer) -> Result<Lowered, Vec<Refusal>> {
     let mut out = Lowered::default();
     let mut refusals = Vec::new();
     for node in graph.nodes.clone() {
-        let mut context = Context { graph, node: &node, half_weights, out: &mut out };
+        let mut context = Context { graph, node: &node, half_weights, packer, out: &mut out };
         if let Err(reason) = lower_node(&mut context) {
             let (node, operator) = (node.name.clone(), node.op.name().into());
             refusals.push(Refusal { node, operator, reason, instead: None });

@@ -63,7 +63,11 @@ pub(super) fn pool(cx: &mut Context<'_>) -> Result<(), Refused> {
                 min,
                 max,
             };
-            if kind == PoolKind::Max { pool.pack_max() } else { pool.pack_average() }
+            if kind == PoolKind::Max {
+                cx.packer.max_pool_s8(&pool)
+            } else {
+                cx.packer.average_pool_s8(&pool)
+            }
         }
         other => return Err(format!("no pool on {other:?}")),
     };
@@ -204,7 +208,9 @@ pub(super) fn reduce(cx: &mut Context<'_>) -> Result<(), Refused> {
                 ReduceFn::Max => return Err("int8 maximum over rows and columns; use a pool".into()),
                 ReduceFn::Mean if vectors => ReduceS8 { depth: len, input_zero_point, requant }.pack_mean(),
                 ReduceFn::Sum if vectors => ReduceS8 { depth: len, input_zero_point, requant }.pack_sum(),
-                ReduceFn::Mean => MeanS8 { channels: inner, count, input_zero_point, requant }.pack(),
+                ReduceFn::Mean => {
+                    cx.packer.mean_s8(&MeanS8 { channels: inner, count, input_zero_point, requant })
+                }
                 ReduceFn::Sum => MeanS8 { channels: inner, count, input_zero_point, requant }.pack_sum(),
             }
         }

@@ -11,6 +11,7 @@ use crate::schedule::schedule;
 use crate::stream;
 use half::f16;
 use mote_runtime::engine::Observer;
+use mote_runtime::kernels::pack::Portable;
 
 /// Runs a network and shows the real values of its activations.
 pub trait Activations {
@@ -45,7 +46,8 @@ impl<'a> Runtime<'a> {
     pub fn new(graph: &'a Graph) -> Result<Self, QuantizeError> {
         let failure = |reason: String| QuantizeError::Run(reason);
         let mut lowered_graph = graph.clone();
-        let mut lowered = lower(&mut lowered_graph, false).map_err(|refusals| failure(list(&refusals)))?;
+        let mut lowered =
+            lower(&mut lowered_graph, false, &Portable).map_err(|refusals| failure(list(&refusals)))?;
         let regions = stream::plain(lowered.steps.len());
         stream::apply(&mut lowered, &regions);
         let schedule = schedule(&lowered_graph, &lowered, &regions);

@@ -206,12 +206,12 @@ impl Plane {
     fn enlarged(&self, width: usize, height: usize) -> Vec<i32> {
         let (own_width, own_height) = (width.div_ceil(2), height.div_ceil(2));
         let neighbour = |i: usize, len: usize| {
-            let step = if i % 2 == 0 { (i / 2).saturating_sub(1) } else { i / 2 + 1 };
+            let step = if i.is_multiple_of(2) { (i / 2).saturating_sub(1) } else { i / 2 + 1 };
             step.min(len - 1)
         };
         let sample = |y: usize, x: usize| {
             let column = |x: usize| 3 * self.at(y / 2, x) + self.at(neighbour(y, own_height), x);
-            (3 * column(x / 2) + column(neighbour(x, own_width)) + if x % 2 == 0 { 8 } else { 7 }) >> 4
+            (3 * column(x / 2) + column(neighbour(x, own_width)) + if x.is_multiple_of(2) { 8 } else { 7 }) >> 4
         };
         (0..width * height).map(|i| sample(i / width, i % width)).collect()
     }

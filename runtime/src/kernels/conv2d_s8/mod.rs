@@ -9,9 +9,7 @@
 #[cfg(feature = "pack")]
 mod pack;
 #[cfg(feature = "pack")]
-pub use pack::ConvS8;
-#[cfg(feature = "pack")]
-pub(crate) use pack::channels;
+pub use pack::{ConvS8, channels};
 
 use crate::engine::{Call, Mismatch};
 use crate::kernels::StepView;

@@ -55,7 +55,7 @@ impl ConvS8<'_> {
 
 /// `[start, multiplier, shift]` of each output channel, with the zero point folded into `start`. `weights` has the
 /// output channel as its first axis.
-pub(crate) fn channels(
+pub fn channels(
     weights: &[i8],
     bias: &[i32],
     out_channels: usize,

@@ -1,0 +1,57 @@
+//! Target profiles: what a plan can be packed for, who chooses its kernels, and the library that runs it, here on the
+//! host as well as there.
+
+use mote_cortex_m::kernels::{CORTEX_M, pack::Dsp};
+use mote_runtime::Plan;
+use mote_runtime::kernels::pack::{Packer, Portable};
+use mote_runtime::kernels::{Library, PORTABLE};
+use mote_runtime::plan::target;
+
+/// A kind of device.
+#[derive(Clone, Copy)]
+pub struct Profile {
+    /// As users name it.
+    pub name: &'static str,
+    /// One of [`target`].
+    pub code: u16,
+    /// Chooses kernels.
+    pub packer: &'static dyn Packer,
+    /// All kernels that it may choose.
+    pub library: &'static Library,
+}
+
+const fn portable(name: &'static str, code: u16) -> Profile {
+    Profile { name, code, packer: &Portable, library: &PORTABLE }
+}
+
+/// A core with the DSP extension.
+const fn dsp(name: &'static str, code: u16) -> Profile {
+    Profile { name, code, packer: &Dsp, library: &CORTEX_M }
+}
+
+pub const PROFILES: &[Profile] = &[
+    portable("portable", target::PORTABLE),
+    portable("cortex-m0", target::CORTEX_M0),
+    dsp("cortex-m4", target::CORTEX_M4),
+    dsp("cortex-m7", target::CORTEX_M7),
+    dsp("cortex-m33", target::CORTEX_M33),
+    dsp("cortex-m55", target::CORTEX_M55),
+    portable("aarch64", target::AARCH64),
+    portable("wasm", target::WASM),
+    portable("wasm-relaxed", target::WASM_RELAXED),
+];
+
+/// The profile with this code; the portable one for a code of a newer compiler.
+pub fn profile(code: u16) -> &'static Profile {
+    PROFILES.iter().find(|profile| profile.code == code).unwrap_or(&PROFILES[0])
+}
+
+/// The profile with this name.
+pub fn by_name(name: &str) -> Option<&'static Profile> {
+    PROFILES.iter().find(|profile| profile.name == name)
+}
+
+/// The library that runs a plan.
+pub fn library(plan: &Plan<'_>) -> &'static Library {
+    profile(plan.header().target).library
+}

@@ -1,0 +1,171 @@
+//! The networks of `tests/golden/continual`, window by window: the clip-wise half of what a step-wise plan must equal.
+//!
+//! Each is converted as it stands and run on the first windows of its stream; results come from PyTorch and ONNX
+//! Runtime (`tests/golden/README.md`).
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use mote_compiler::convert::{Options, convert};
+use mote_compiler::executor::Executor;
+use serde::Deserialize;
+use std::path::PathBuf;
+
+// Its other readers are for the MLPerf tests.
+#[allow(dead_code)]
+mod golden;
+
+/// An entry of `vectors.json` or `networks.json`.
+#[derive(Deserialize)]
+struct Stream {
+    name: String,
+    file: String,
+    input: Vec<usize>,
+    time_axis: usize,
+    frames: usize,
+    seed: u64,
+    gain: Option<f32>,
+    mean: Option<f32>,
+    std: Option<f32>,
+    compare: Option<String>,
+    hop: Option<usize>,
+    output_time_axis: Option<usize>,
+    first_ready: usize,
+    every: Option<usize>,
+    count: usize,
+    output: Vec<usize>,
+    outputs: String,
+    positions: Option<usize>,
+}
+
+/// Largest difference, relative to the larger of 1 and the range of the results.
+const TOLERANCE: f32 = 1e-5;
+
+#[test]
+fn vectors() {
+    let folder = golden::workspace().join("tests/golden/continual");
+    let mut recurrent = Vec::new();
+    let mut worst: (f32, String) = (0.0, String::new());
+    let streams = load("vectors.json");
+    let count = streams.len();
+    for stream in streams {
+        match check(&stream, folder.join(&stream.file)) {
+            Ok(error) if error > worst.0 => worst = (error, stream.name),
+            Ok(_) => {}
+            Err(error) => {
+                assert!(error.contains("GRU") || error.contains("LSTM"), "{}: {error}", stream.name);
+                recurrent.push(stream.name);
+            }
+        }
+    }
+    println!(
+        "{count} networks, largest difference {:.1e} ({}); without a kernel: {recurrent:?}",
+        worst.0, worst.1
+    );
+    assert!(recurrent.len() <= 3 && count >= 55);
+}
+
+#[test]
+fn trained_networks() {
+    let streams = load("networks.json");
+    assert_eq!(streams.len(), 4);
+    for stream in streams {
+        let error = check(&stream, golden::workspace().join(&stream.file)).unwrap();
+        println!("{}: largest difference {error:.1e}", stream.name);
+    }
+}
+
+/// Converts and runs the network on windows of its stream; gives the largest difference, or why it was not converted.
+fn check(stream: &Stream, path: PathBuf) -> Result<f32, String> {
+    let model = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let options = Options { keep_layout: true, ..Options::default() };
+    let converted = convert(&model, &options).map_err(|e| e.to_string())?;
+    let mut executor = Executor::new(&converted.plan).unwrap();
+    let want = stream.results();
+    let range = want.iter().fold(1.0f32, |range, x| range.max(x.abs()));
+    let (mut worst, mut compared) = (0.0f32, 0);
+    for (start, results) in stream.windows() {
+        let got = executor.run_reals(&[&stream.window(start)]).unwrap().remove(0);
+        for (place, index) in results {
+            let slice = stream.slice(&got, place);
+            let wanted = &want[index * slice.len()..][..slice.len()];
+            let difference = slice.iter().zip(wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            worst = worst.max(difference / range);
+            compared += 1;
+        }
+    }
+    assert!(compared > 0 && worst <= TOLERANCE, "{}: {worst:e} in {compared} results", stream.name);
+    Ok(worst)
+}
+
+impl Stream {
+    /// Some windows: where they start, and which of their slices along time is which result.
+    fn windows(&self) -> Vec<(usize, Vec<(usize, usize)>)> {
+        let length = self.input[self.time_axis];
+        if self.compare.as_deref() == Some("whole") {
+            let every = self.every.unwrap();
+            let ready = (0..self.count).filter(|j| self.first_ready + j * every < length);
+            return vec![(0, ready.map(|j| (j, j)).collect())];
+        }
+        let hop = self.hop.unwrap_or(1);
+        // The file holds the positions of the first window, which come back after all rows of the table.
+        let rows = self.positions.unwrap_or(1);
+        (0..self.count).filter(|k| (k * hop) % rows == 0).map(|k| (k * hop, vec![(0, k)])).collect()
+    }
+
+    /// Slice `place` of a window's output along the output's time axis; all of it where the output has none.
+    fn slice(&self, output: &[f32], place: usize) -> Vec<f32> {
+        let axis = self.output_time_axis.unwrap_or(0);
+        let outer: usize = self.output[..axis].iter().product();
+        let inner: usize = self.output[axis..].iter().product();
+        let length = output.len() / (outer * inner);
+        (0..outer).flat_map(|o| &output[(o * length + place) * inner..][..inner]).copied().collect()
+    }
+
+    /// The frames from `start` on, as the network's input.
+    fn window(&self, start: usize) -> Vec<f32> {
+        let (length, axis) = (self.input[self.time_axis], self.time_axis);
+        assert!(start + length <= self.frames);
+        let outer: usize = self.input[..axis].iter().product();
+        let inner: usize = self.input[axis + 1..].iter().product();
+        let mut window = Vec::new();
+        for o in 0..outer {
+            for t in start..start + length {
+                window.extend((0..inner).map(|i| self.element(t, outer * inner, o * inner + i)));
+            }
+        }
+        window
+    }
+
+    /// Element `i` of frame `t`, of `n` in a frame.
+    fn element(&self, t: usize, n: usize, i: usize) -> f32 {
+        let normal = normal(self.seed, t * n + i);
+        match (self.mean, self.std) {
+            (Some(mean), Some(std)) => mean + std * normal,
+            _ => self.gain.unwrap() * normal,
+        }
+    }
+
+    fn results(&self) -> Vec<f32> {
+        let values: Vec<f32> = BASE64_STANDARD
+            .decode(&self.outputs)
+            .unwrap()
+            .as_chunks()
+            .0
+            .iter()
+            .map(|b| f32::from_le_bytes(*b))
+            .collect();
+        assert_eq!(values.len(), self.count * self.output.iter().product::<usize>());
+        values
+    }
+}
+
+/// Nearly normal: see the random numbers in `tests/golden/README.md`.
+fn normal(seed: u64, index: usize) -> f32 {
+    let word = golden::word(seed, index);
+    let sum: u64 = (0..4).map(|lane| (word >> (16 * lane)) & 0xffff).sum();
+    (sum as i32 - 131_070) as f32 * f32::from_bits(0x37dd_b3d7)
+}
+
+fn load(file: &str) -> Vec<Stream> {
+    let path = golden::workspace().join("tests/golden/continual").join(file);
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}

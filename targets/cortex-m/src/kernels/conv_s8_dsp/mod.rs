@@ -1,0 +1,296 @@
+//! `conv_s8_dsp`: `conv2d_s8` without groups, for channels whose accumulators fit 24 bits.
+//!
+//! Constants: 0 weights in blocks of four output channels (`block`), the taps of each kernel row in the order of
+//! `expand`, zeros in missing channels; 1 per block the start of the sums and the scales ([`Block`]). Scratch: the
+//! expanded inputs of two positions (of three, where rows of an odd number of columns ask for it), then one run.
+//!
+//! Two positions are expanded, then multiplied with all blocks; the last three columns of an odd number go together.
+//! A run that meets padding is put together in scratch first, so the inner loop knows nothing of borders.
+
+#[cfg(feature = "pack")]
+mod pack;
+#[cfg(feature = "pack")]
+pub use pack::pack;
+#[cfg(feature = "pack")]
+pub(super) use pack::{blocks, weights};
+
+use mote_runtime::engine::{Call, Mismatch};
+use mote_runtime::kernels::StepView;
+use mote_runtime::kernels::columns::Columns;
+use mote_runtime::kernels::s8::{Window, arguments, is_code, require, s8_mut};
+use mote_runtime::plan::{DType, Fault};
+use mote_runtime::records;
+
+use super::block::{Block, Sums, Weights, one, three, two};
+use super::expand::{expand, steps};
+use super::stage::Stage;
+
+records! {
+    /// Arguments.
+    pub struct ConvArgs {
+        pub in_channels: u32,
+        pub out_channels: u32,
+        /// Rows of the kernel: time times height.
+        pub kernel_rows: u16,
+        pub kernel_width: u16,
+        pub stride: u16,
+        pub dilation: u16,
+        pub pad_left: i16,
+        /// As in `stage`.
+        pub rounding: u8,
+        pub reserved: u8,
+        pub input_zero_point: i32,
+        pub zero_point: i32,
+        pub min: i8,
+        pub max: i8,
+        pub reserved2: u16,
+    }
+}
+
+impl ConvArgs {
+    const fn columns(&self) -> Columns {
+        Columns {
+            kernel_width: self.kernel_width as usize,
+            stride: self.stride as usize,
+            dilation: self.dilation as usize,
+            pad_left: self.pad_left as isize,
+        }
+    }
+
+    const fn stage(&self) -> Stage {
+        Stage { zero_point: self.zero_point, min: self.min, max: self.max, rounding: self.rounding }
+    }
+}
+
+/// Bytes of scratch for this many positions and one run.
+const fn scratch(positions: usize, kernel_rows: usize, run: usize) -> usize {
+    positions * kernel_rows * steps(run) * 4 + run
+}
+
+/// Accepts a step only if [`run`] can serve it.
+pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
+    let args = arguments!(ConvArgs, step);
+    require!(step.inputs() == 1 && step.blobs() == 2 && !step.any_in_place(), Arguments);
+    require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
+    require!(Stage::is_sound(args.zero_point, args.min, args.max, args.rounding), Arguments);
+    require!(is_code(args.input_zero_point), Arguments);
+    let (inputs, outputs) = (args.in_channels as usize, args.out_channels as usize);
+    require!(inputs > 0 && outputs > 0 && inputs < 1 << 24 && outputs < 1 << 24, Arguments);
+    require!(step.row_len(0).is_multiple_of(inputs) && step.row_len(1).is_multiple_of(outputs), Shape);
+    require!(args.columns().fits(step.row_len(1) / outputs, step.row_len(0) / inputs), Shape);
+    require!(args.kernel_rows > 0 && step.window(0) == args.kernel_rows as usize, Shape);
+    let run = inputs as u64 * args.kernel_width as u64;
+    let weights = run.div_ceil(4) * 2 * args.kernel_rows as u64 * (outputs as u64).div_ceil(4) * 8;
+    require!(run < 1 << 24 && weights < 1 << 28, Arguments);
+    let (run, kernel_rows, blocks) = (run as usize, args.kernel_rows as usize, outputs.div_ceil(4));
+    require!(step.blob_is(0, steps(run) * kernel_rows * blocks * 8, 4), Shape);
+    require!(step.blob_is(1, blocks * size_of::<Block>(), 4), Shape);
+    require!(step.scratch_bytes() >= scratch(2, kernel_rows, run), Shape);
+    Ok(())
+}
+
+/// Computes the rows of a call.
+pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
+    let Call { given, mut output, scratch } = call;
+    let args = ConvArgs::read(given.args(), 0).ok_or(Mismatch)?;
+    let source = given.source(0)?;
+    let in_channels = args.in_channels as usize;
+    let run = args.kernel_width as usize * in_channels;
+    let steps = args.kernel_rows as usize * steps(run);
+    let (whole, triple) = (self::scratch(2, args.kernel_rows.into(), run), steps * 4);
+    let by_three = scratch.len() >= whole + triple;
+    let x_bytes = steps * if by_three { 12 } else { 8 };
+    let (x, run_bytes) = scratch.split_at_mut_checked(x_bytes).ok_or(Mismatch)?;
+    let conv = Conv {
+        in_channels,
+        out_channels: args.out_channels as usize,
+        columns: args.columns(),
+        run,
+        steps,
+        by_three,
+        input_zero_point: args.input_zero_point as i8,
+        stage: args.stage(),
+        weights: given.constants(0)?,
+        blocks: given.constants(1)?,
+    };
+    let width = source.row_bytes().checked_div(in_channels).ok_or(Mismatch)?;
+    let mut room = Room {
+        x: bytemuck::try_cast_slice_mut(x).map_err(|_| Mismatch)?,
+        run: s8_mut(run_bytes.get_mut(..run).ok_or(Mismatch)?),
+    };
+    output.for_each(|slice, row, to| {
+        conv.row(&Window::new(source.window(slice, row)), width, &mut room, s8_mut(to))
+    })
+}
+
+/// Everything of a convolution but its rows.
+struct Conv<'a> {
+    in_channels: usize,
+    out_channels: usize,
+    columns: Columns,
+    /// Bytes of a run.
+    run: usize,
+    /// Steps of a position.
+    steps: usize,
+    /// Whether there is room for three positions.
+    by_three: bool,
+    input_zero_point: i8,
+    stage: Stage,
+    weights: &'a [Weights],
+    blocks: &'a [Block],
+}
+
+struct Room<'a> {
+    /// Expanded inputs.
+    x: &'a mut [u32],
+    /// A run that meets padding.
+    run: &'a mut [i8],
+}
+
+impl Conv<'_> {
+    /// Computes one output row.
+    fn row(
+        &self,
+        window: &Window<'_>,
+        width: usize,
+        room: &mut Room<'_>,
+        to: &mut [i8],
+    ) -> Result<(), Mismatch> {
+        let mut left = to.len().checked_div(self.out_channels).ok_or(Mismatch)?;
+        let interior = self.columns.interior(left, width);
+        let interior = if self.columns.dilation == 1 { interior } else { 0..0 };
+        let (mut column, mut to) = (0, to);
+        while left > 0 {
+            let positions = match left {
+                3 if self.by_three => 3,
+                1 => 1,
+                _ => 2,
+            };
+            let (now, rest) = to.split_at_mut_checked(positions * self.out_channels).ok_or(Mismatch)?;
+            let whole = interior.contains(&column) && interior.contains(&(column + positions - 1));
+            match positions {
+                1 => self.positions::<1>(window, column, width, whole, room, now)?,
+                2 => self.positions::<2>(window, column, width, whole, room, now)?,
+                _ => self.positions::<3>(window, column, width, whole, room, now)?,
+            }
+            (column, left, to) = (column + positions, left - positions, rest);
+        }
+        Ok(())
+    }
+
+    /// Computes `P` neighbouring positions.
+    #[inline(always)]
+    fn positions<const P: usize>(
+        &self,
+        window: &Window<'_>,
+        column: usize,
+        width: usize,
+        whole: bool,
+        room: &mut Room<'_>,
+        to: &mut [i8],
+    ) -> Result<(), Mismatch>
+    where
+        [(); P]: Multiply<P>,
+    {
+        let (x, _) = room.x.as_chunks_mut::<P>();
+        let x = x.get_mut(..self.steps).ok_or(Mismatch)?;
+        let first = (column * self.columns.stride) as isize - self.columns.pad_left;
+        let stride = self.columns.stride * self.in_channels;
+        for (k, x) in x.chunks_exact_mut(steps(self.run).max(1)).enumerate() {
+            match window.get(k) {
+                Some(row) if whole => {
+                    let mut at = first as usize * self.in_channels;
+                    let mut runs = [&[][..]; P];
+                    for run in &mut runs {
+                        *run = row.get(at..).and_then(|row| row.get(..self.run)).ok_or(Mismatch)?;
+                        at += stride;
+                    }
+                    expand(x, runs.map(bytemuck::cast_slice));
+                }
+                row => self.padded(row, first, width, room.run, x)?,
+            }
+        }
+        let x = &*x;
+        let mut pixels = to.chunks_exact_mut(self.out_channels.max(1));
+        let mut tails: [&mut [i8]; P] = core::array::from_fn(|_| pixels.next().unwrap_or_default());
+        for (weights, block) in self.weights.chunks_exact(self.steps.max(1)).zip(self.blocks) {
+            let &[a, b, c, d, ref scales @ ..] = block;
+            let sums = <[(); P]>::multiply(x, weights, [a, b, c, d]);
+            let codes = self.stage.codes(sums, scales);
+            for (codes, tail) in codes.iter().zip(&mut tails) {
+                let pixel = core::mem::take(tail);
+                let (now, rest) = pixel.split_at_mut(pixel.len().min(4));
+                match now.as_mut_array() {
+                    Some(now) => *now = *codes,
+                    None => now.iter_mut().zip(codes).for_each(|(to, code)| *to = *code),
+                }
+                *tail = rest;
+            }
+        }
+        Ok(())
+    }
+
+    /// Expands a run of a kernel row of which not all taps, or none, lie inside the input, or that are apart.
+    #[inline(never)]
+    fn padded<const P: usize>(
+        &self,
+        row: Option<&[i8]>,
+        first: isize,
+        width: usize,
+        run: &mut [i8],
+        to: &mut [[u32; P]],
+    ) -> Result<(), Mismatch> {
+        for p in 0..P {
+            let first = first + (p * self.columns.stride) as isize;
+            run.fill(self.input_zero_point);
+            for (tap, pixel) in run.chunks_exact_mut(self.in_channels.max(1)).enumerate() {
+                let column = first + (tap * self.columns.dilation) as isize;
+                if let (Some(row), 0..) = (row, column)
+                    && (column as usize) < width
+                {
+                    let at = column as usize * self.in_channels;
+                    let from = row.get(at..).and_then(|row| row.get(..self.in_channels)).ok_or(Mismatch)?;
+                    pixel.copy_from_slice(from);
+                }
+            }
+            let mut word = [[0u32; 1]; 2];
+            let bytes: &[u8] = bytemuck::cast_slice(run);
+            for (bytes, to) in bytes.chunks(4).zip(to.chunks_mut(2)) {
+                let word = word.get_mut(..to.len()).ok_or(Mismatch)?;
+                expand(word, [bytes]);
+                for (to, &mut [word]) in to.iter_mut().zip(word) {
+                    if let Some(to) = to.get_mut(p) {
+                        *to = word;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The inner loop for `P` positions.
+trait Multiply<const P: usize> {
+    fn multiply(x: &[[u32; P]], weights: &[Weights], start: Sums) -> [Sums; P];
+}
+
+impl Multiply<1> for [(); 1] {
+    #[inline(always)]
+    fn multiply(x: &[[u32; 1]], weights: &[Weights], start: Sums) -> [Sums; 1] {
+        one(x, weights, start)
+    }
+}
+
+impl Multiply<2> for [(); 2] {
+    #[inline(always)]
+    fn multiply(x: &[[u32; 2]], weights: &[Weights], start: Sums) -> [Sums; 2] {
+        two(x, weights, start)
+    }
+}
+
+impl Multiply<3> for [(); 3] {
+    #[inline(always)]
+    fn multiply(x: &[[u32; 3]], weights: &[Weights], start: Sums) -> [Sums; 3] {
+        three(x, weights, start)
+    }
+}

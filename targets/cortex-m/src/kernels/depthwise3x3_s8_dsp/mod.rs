@@ -1,0 +1,243 @@
+//! `depthwise3x3_s8_dsp`: `depthwise_s8` with three rows and three columns, stride 1 or 2 along a row, one output
+//! channel per input channel, channels in fours.
+//!
+//! Constants: 0 per channel [`Channel`]. Scratch: [`Record`]s, as many as a row needs or as many as there is room for;
+//! a row is done in pieces then.
+//!
+//! Four channels at a time, a row is unpacked to 16-bit pairs that lie channel by channel, so that one instruction
+//! multiplies two taps (`columns`). Columns of padding are unpacked from the zero point. A row of padding has its
+//! weights set to zero, and what they would have given added to the start.
+
+mod columns;
+#[cfg(feature = "pack")]
+mod pack;
+#[cfg(feature = "pack")]
+pub use pack::pack;
+
+use mote_runtime::engine::{Call, Mismatch, Rows};
+use mote_runtime::kernels::StepView;
+use mote_runtime::kernels::columns::Columns;
+use mote_runtime::kernels::s8::{arguments, is_code, require, s8_mut};
+use mote_runtime::plan::{DType, Fault};
+use mote_runtime::records;
+
+use self::columns::{Record, stride_1, stride_2};
+use super::instructions::{sxtb16, sxtb16_ror8};
+use super::memory::{FourChannels, ThreeRows};
+use super::stage::{DOUBLE, DOUBLE_CLAMPED, SINGLE, Stage};
+
+records! {
+    /// Arguments.
+    pub struct Depthwise3x3Args {
+        pub channels: u32,
+        pub stride: u16,
+        pub pad_left: i16,
+        pub input_zero_point: i32,
+        pub zero_point: i32,
+        pub min: i8,
+        pub max: i8,
+        /// As in `stage`.
+        pub rounding: u8,
+        pub reserved: u8,
+    }
+}
+
+/// Twice the weights of a channel (see `columns`), twice its start, its scale.
+pub type Channel = [i32; 8];
+
+/// Records of the shortest piece.
+const SHORTEST: usize = 3;
+
+impl Depthwise3x3Args {
+    const fn columns(&self) -> Columns {
+        let (stride, pad_left) = (self.stride as usize, self.pad_left as isize);
+        Columns { kernel_width: 3, stride, dilation: 1, pad_left }
+    }
+}
+
+/// Accepts a step only if [`run`] can serve it.
+pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
+    let args = arguments!(Depthwise3x3Args, step);
+    require!(step.inputs() == 1 && step.blobs() == 1 && !step.any_in_place(), Arguments);
+    require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
+    require!(Stage::is_sound(args.zero_point, args.min, args.max, args.rounding), Arguments);
+    require!(is_code(args.input_zero_point) && (args.stride == 1 || args.stride == 2), Arguments);
+    let channels = args.channels as usize;
+    require!(channels > 0 && channels < 1 << 24 && channels.is_multiple_of(4), Arguments);
+    require!(step.row_len(0).is_multiple_of(channels) && step.row_len(1).is_multiple_of(channels), Shape);
+    require!(args.columns().fits(step.row_len(1) / channels, step.row_len(0) / channels), Shape);
+    require!(step.window(0) == 3, Shape);
+    require!(step.blob_is(0, channels * size_of::<Channel>(), 4), Shape);
+    require!(step.scratch_bytes() >= SHORTEST * size_of::<Record>(), Shape);
+    Ok(())
+}
+
+/// Computes the rows of a call.
+pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
+    let Call { given, mut output, scratch } = call;
+    let args = Depthwise3x3Args::read(given.args(), 0).ok_or(Mismatch)?;
+    let source = given.source(0)?;
+    let channels = args.channels as usize;
+    let words: &mut [u32] = bytemuck::try_cast_slice_mut(scratch).map_err(|_| Mismatch)?;
+    let (records, _) = words.as_chunks_mut();
+    let depthwise = Depthwise {
+        channels,
+        width: source.row_bytes().checked_div(channels).ok_or(Mismatch)?,
+        stride: args.stride.into(),
+        pad_left: args.pad_left.into(),
+        input_zero_point: args.input_zero_point,
+        stage: Stage { zero_point: args.zero_point, min: args.min, max: args.max, rounding: args.rounding },
+        constants: given.constants(0)?,
+    };
+    output.for_each(|slice, row, to| depthwise.row(source.window(slice, row), records, s8_mut(to)))
+}
+
+struct Depthwise<'a> {
+    channels: usize,
+    width: usize,
+    stride: usize,
+    pad_left: isize,
+    input_zero_point: i32,
+    stage: Stage,
+    constants: &'a [Channel],
+}
+
+impl Depthwise<'_> {
+    /// Computes one output row.
+    fn row(&self, window: Rows<'_>, records: &mut [Record], to: &mut [i8]) -> Result<(), Mismatch> {
+        let rows = [window.get(0), window.get(1), window.get(2)];
+        let absent = rows.map(|row| row.is_none());
+        // For a row of padding any other one is as good: its weights are zero.
+        let [a, b, c] = rows;
+        let some = a.or(b).or(c).unwrap_or(&[]);
+        let width = if some.is_empty() { 0 } else { self.width };
+        let rows =
+            ThreeRows::new(rows.map(|row| row.unwrap_or(some)), width, self.channels).ok_or(Mismatch)?;
+        let (step, room) = (3 - self.stride, records.len().saturating_sub(1) & !1);
+        let piece = (step * room * self.channels).max(1);
+        let mut first = -self.pad_left;
+        for to in to.chunks_mut(piece) {
+            let outputs = to.len().checked_div(self.channels).ok_or(Mismatch)?;
+            let turns = outputs.div_ceil(step).next_multiple_of(2);
+            let records = records.get_mut(..turns + 1).ok_or(Mismatch)?;
+            let filled = ((outputs - 1) * self.stride + 3).div_ceil(2);
+            for (group, constants) in self.constants.as_chunks::<4>().0.iter().enumerate() {
+                let columns = rows.channels(4 * group).ok_or(Mismatch)?;
+                self.unpack(&columns, first, records.get_mut(..filled).ok_or(Mismatch)?);
+                for (channel, constants) in constants.iter().enumerate() {
+                    self.multiply(records, channel, constants, absent);
+                }
+                self.finish(records, 4 * group, constants, to);
+            }
+            first += (outputs * self.stride) as isize;
+        }
+        Ok(())
+    }
+
+    /// Fills records from input column `first` on.
+    #[inline(always)]
+    fn unpack(&self, columns: &FourChannels<'_>, first: isize, records: &mut [Record]) {
+        let padding = [u32::from_le_bytes([self.input_zero_point as u8; 4]); 3];
+        let low = |a: u32, b: u32| a & 0xffff | b << 16;
+        let high = |a: u32, b: u32| a >> 16 | b & 0xffff_0000;
+        let mut column = first;
+        for record in records {
+            let [a0, a1, a2] = columns.words(column).unwrap_or(padding);
+            let [b0, b1, b2] = columns.words(column + 1).unwrap_or(padding);
+            column += 2;
+            let [e0, e1, e2, f0, f1, f2] = [a0, a1, a2, b0, b1, b2].map(sxtb16);
+            let [o0, o1, o2, p0, p1, p2] = [a0, a1, a2, b0, b1, b2].map(sxtb16_ror8);
+            *record = [
+                low(e0, e1),
+                low(f0, f1),
+                low(e2, f2),
+                low(o0, o1),
+                low(p0, p1),
+                low(o2, p2),
+                high(e0, e1),
+                high(f0, f1),
+                high(e2, f2),
+                high(o0, o1),
+                high(p0, p1),
+                high(o2, p2),
+            ];
+        }
+    }
+
+    /// The sums of a channel.
+    #[inline(always)]
+    fn multiply(&self, records: &mut [Record], channel: usize, constants: &Channel, absent: [bool; 3]) {
+        let &[w0, w1, w2, w01, w12, mut start, _, _] = constants;
+        let mut weights = [w0, w1, w2, w01, w12].map(|w| w as u32);
+        if absent != [false; 3] {
+            start = start.wrapping_add(self.take_absent(&mut weights, absent));
+        }
+        match self.stride {
+            1 => stride_1(records, channel, &weights, start),
+            _ => stride_2(records, channel, &weights, start),
+        }
+    }
+
+    /// Sets the weights of absent rows to zero; gives what they add.
+    #[cold]
+    #[inline(never)]
+    fn take_absent(&self, weights: &mut [u32; 5], [first, second, third]: [bool; 3]) -> i32 {
+        let (low, high) = (|w: u32| i32::from(w as i16), |w: u32| w as i32 >> 16);
+        let [w0, w1, w2, w01, w12] = *weights;
+        let (mut keep, mut sum) = (u32::MAX, 0i32);
+        if first {
+            keep &= 0xffff_0000;
+            sum += low(w0) + low(w1) + low(w2);
+        }
+        if second {
+            keep &= 0xffff;
+            sum += high(w0) + high(w1) + high(w2);
+        }
+        let mut last = [w01, w12];
+        if third {
+            last = [0, 0];
+            sum += low(w01) + high(w01) + high(w12);
+        }
+        let [w01, w12] = last;
+        *weights = [w0 & keep, w1 & keep, w2 & keep, w01, w12];
+        sum.wrapping_mul(self.input_zero_point)
+    }
+
+    /// From sums to codes.
+    #[inline(always)]
+    fn finish(&self, records: &[Record], channel: usize, constants: &[Channel; 4], to: &mut [i8]) {
+        match (self.stage.rounding, self.stage.is_full()) {
+            (SINGLE, true) => self.finish_as::<SINGLE, true>(records, channel, constants, to),
+            (SINGLE, false) => self.finish_as::<SINGLE, false>(records, channel, constants, to),
+            (DOUBLE_CLAMPED, true) => self.finish_as::<DOUBLE_CLAMPED, true>(records, channel, constants, to),
+            (_, true) => self.finish_as::<DOUBLE, true>(records, channel, constants, to),
+            (_, false) => self.finish_as::<DOUBLE, false>(records, channel, constants, to),
+        }
+    }
+
+    #[inline(always)]
+    fn finish_as<const ROUNDING: u8, const FULL: bool>(
+        &self,
+        records: &[Record],
+        channel: usize,
+        constants: &[Channel; 4],
+        to: &mut [i8],
+    ) {
+        let scales = constants.each_ref().map(|&[.., multiplier, scale]| [multiplier, scale]);
+        let code = |sum: u32, scale| self.stage.code::<ROUNDING, FULL>(sum as i32, scale);
+        let mut pixels = to.chunks_exact_mut(self.channels.max(1));
+        let mut put = |sums: [u32; 4]| {
+            let pixel = pixels.next().and_then(|pixel| pixel.get_mut(channel..)?.first_chunk_mut::<4>());
+            if let Some(pixel) = pixel {
+                let ([a, b, c, d], [s0, s1, s2, s3]) = (sums, scales);
+                *pixel = [code(a, s0), code(b, s1), code(c, s2), code(d, s3)];
+            }
+        };
+        for &[a0, a1, _, b0, b1, _, c0, c1, _, d0, d1, _] in records {
+            put([a0, b0, c0, d0]);
+            if self.stride == 1 {
+                put([a1, b1, c1, d1]);
+            }
+        }
+    }
+}

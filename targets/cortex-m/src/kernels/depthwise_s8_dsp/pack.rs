@@ -1,0 +1,50 @@
+//! Packing of `depthwise_s8_dsp`.
+
+use alloc::vec::Vec;
+
+use mote_runtime::kernels::conv2d_s8::channels;
+use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
+use mote_runtime::kernels::pack::Packed;
+
+use super::{DepthwiseArgs, ROWS};
+use crate::kernels::id;
+use crate::kernels::stage::{Stage, fits, scales};
+
+/// The kernel, fed; `None` if it does not compute this layer exactly.
+pub fn pack(layer: &DepthwiseS8<'_>) -> Option<Packed> {
+    let DepthwiseS8 { weights, bias, in_channels, input_zero_point, requant, .. } = layer;
+    if layer.multiplier != 1 || !in_channels.is_multiple_of(4) || layer.kernel_rows > ROWS {
+        return None;
+    }
+    let stage = Stage::of(requant)?;
+    let scales = scales(requant, *in_channels)?;
+    let channels = channels(weights, bias, *in_channels, *input_zero_point, requant);
+    let taps = layer.kernel_rows * layer.kernel_width;
+    if weights.chunks(taps).zip(&channels).any(|(weights, [start, ..])| !fits(*start, weights, 1 << 30)) {
+        return None;
+    }
+    let (mut packed, mut blocks): (Vec<i16>, Vec<i32>) = (Vec::new(), Vec::new());
+    for first in (0..*in_channels).step_by(4) {
+        for tap in 0..taps {
+            packed.extend([0, 2, 1, 3].map(|c| 2 * i16::from(weights[(first + c) * taps + tap])));
+        }
+        blocks.extend(channels[first..first + 4].iter().map(|[start, ..]| 2 * start));
+        blocks.extend(scales[first..first + 4].as_flattened());
+    }
+    let args = DepthwiseArgs {
+        channels: *in_channels as u32,
+        kernel_rows: layer.kernel_rows as u16,
+        kernel_width: layer.kernel_width as u16,
+        stride: layer.stride as u16,
+        dilation: layer.dilation as u16,
+        pad_left: layer.pad_left as i16,
+        rounding: stage.rounding,
+        reserved: 0,
+        input_zero_point: *input_zero_point,
+        zero_point: stage.zero_point,
+        min: stage.min,
+        max: stage.max,
+        reserved2: 0,
+    };
+    Some(Packed::new(id::DEPTHWISE_S8_DSP, args.to_bytes()).with_blob(&packed).with_blob(&blocks))
+}

@@ -1,0 +1,56 @@
+//! Kernels for cores with the DSP extension: one folder per operator, as in `mote_runtime::kernels`.
+//!
+//! All of them are written on few small modules with `unsafe` code: elsewhere
+//! than on such a core these do the same in plain Rust, so that a plan packed for a device also runs on the host, and
+//! gives the same bytes.
+//!
+//! [`CORTEX_M`] holds these kernels and the portable ones; firmware names this module in `include_plan!`.
+
+mod block;
+pub mod conv_s8_dsp;
+pub mod depthwise3x3_s8_dsp;
+pub mod depthwise_s8_dsp;
+mod expand;
+pub mod fully_connected_s8_dsp;
+mod instructions;
+mod memory;
+#[cfg(feature = "pack")]
+pub mod pack;
+mod stage;
+
+use mote_runtime::kernels::library::joined;
+use mote_runtime::kernels::{Entry, Library, StepView, portable};
+use mote_runtime::plan::Fault;
+
+/// Declares the kernels: identifier, name, module path of `run` and `check`.
+macro_rules! kernels {
+    ($($id:ident = $code:literal, $name:literal, $run:path, $check:path;)*) => {
+        /// Identifiers of the kernels, `1000..2000`. Never reused for another meaning.
+        pub mod id {
+            $(#[doc = $name] pub const $id: u16 = $code;)*
+        }
+
+        const OWN: &[Entry] = &[$(Entry { id: $code, name: $name, run: $run },)*];
+
+        /// Accepts or refuses a step whose kernel is `id`.
+        pub const fn check(id: u16, step: &StepView<'_>) -> Result<(), Fault> {
+            match id {
+                $($code => $check(step),)*
+                _ => portable::check(id, step),
+            }
+        }
+    };
+}
+
+kernels! {
+    CONV_S8_DSP = 1000, "conv_s8_dsp", conv_s8_dsp::run, conv_s8_dsp::check;
+    DEPTHWISE3X3_S8_DSP = 1001, "depthwise3x3_s8_dsp", depthwise3x3_s8_dsp::run, depthwise3x3_s8_dsp::check;
+    FULLY_CONNECTED_S8_DSP = 1002, "fully_connected_s8_dsp", fully_connected_s8_dsp::run, fully_connected_s8_dsp::check;
+    DEPTHWISE_S8_DSP = 1003, "depthwise_s8_dsp", depthwise_s8_dsp::run, depthwise_s8_dsp::check;
+}
+
+/// These kernels and the portable ones.
+pub const ENTRIES: &[Entry] = &joined::<{ OWN.len() + portable::ENTRIES.len() }>(OWN, portable::ENTRIES);
+
+/// The library of plans for these cores.
+pub const CORTEX_M: Library = Library { entries: ENTRIES, check };

@@ -1,0 +1,27 @@
+//! Which layers go to which kernel (host only).
+
+use mote_runtime::kernels::conv2d_s8::ConvS8;
+use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
+use mote_runtime::kernels::fully_connected_s8::FullyConnectedS8;
+use mote_runtime::kernels::pack::{Geometry, Packed, Packer};
+
+use super::{conv_s8_dsp, depthwise_s8_dsp, depthwise3x3_s8_dsp, fully_connected_s8_dsp};
+
+/// Chooses kernels for cores with the DSP extension.
+pub struct Dsp;
+
+impl Packer for Dsp {
+    fn conv_s8(&self, layer: &ConvS8<'_>, geometry: Geometry) -> Packed {
+        conv_s8_dsp::pack(layer, geometry).unwrap_or_else(|| layer.pack())
+    }
+
+    fn depthwise_s8(&self, layer: &DepthwiseS8<'_>, geometry: Geometry) -> Packed {
+        depthwise3x3_s8_dsp::pack(layer, geometry)
+            .or_else(|| depthwise_s8_dsp::pack(layer))
+            .unwrap_or_else(|| layer.pack())
+    }
+
+    fn fully_connected_s8(&self, layer: &FullyConnectedS8<'_>) -> Packed {
+        fully_connected_s8_dsp::pack(layer).unwrap_or_else(|| layer.pack())
+    }
+}
