@@ -211,7 +211,8 @@ impl Plane {
         };
         let sample = |y: usize, x: usize| {
             let column = |x: usize| 3 * self.at(y / 2, x) + self.at(neighbour(y, own_height), x);
-            (3 * column(x / 2) + column(neighbour(x, own_width)) + if x.is_multiple_of(2) { 8 } else { 7 }) >> 4
+            (3 * column(x / 2) + column(neighbour(x, own_width)) + if x.is_multiple_of(2) { 8 } else { 7 })
+                >> 4
         };
         (0..width * height).map(|i| sample(i / width, i % width)).collect()
     }
