@@ -53,7 +53,7 @@ fn check(model: &str) {
         converted.schedule.arena
     );
     // A step of the output is exact in neither runtime's f32.
-    assert!(plain.min(optimised) <= limit + 0.01, "{model}: limit {limit}");
+    assert!(plain <= limit + 0.01, "{model}: {plain} steps, limit {limit}");
 }
 
 /// Asserts that nothing is computed in reals but what lies behind the last codes; counts that.
