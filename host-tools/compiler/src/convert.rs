@@ -4,7 +4,7 @@ use crate::emit::{EmitError, Extras, emit};
 use crate::executor::Executor;
 use crate::graph::Graph;
 use crate::import::{self, ImportError, Imported, Refusal};
-use crate::lower::{Lowered, lower};
+use crate::lower::{Lowered, Step, lower};
 use crate::passes;
 use crate::quantize::{self, Calibration, QuantizeError};
 use crate::schedule::{Schedule, schedule};
@@ -142,7 +142,7 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
         Extras { target: options.target, preprocess: options.preprocess.clone(), strip: options.strip };
     let plan = emit(&graph, &lowered, &regions, &schedule, &extras)?;
     // The runtime's own opinion of the plan.
-    Executor::new(&plan)?;
+    Executor::new(&plan).map_err(|error| refused(error, &lowered.steps))?;
     Ok(Converted { plan, graph, regions, schedule, passes, quantization })
 }
 
@@ -165,5 +165,19 @@ fn plan_memory(graph: &Graph, lowered: Lowered, rows: Rows) -> Planned {
     match by_rows.map(|regions| planned(lowered, regions)) {
         Some(by_rows) if by_rows.schedule.arena < whole.schedule.arena => by_rows,
         _ => whole,
+    }
+}
+
+/// A kernel that refuses a step does so for the network's numbers, such as scales that are too far apart.
+fn refused(error: Error, steps: &[Step]) -> ConvertError {
+    match error {
+        Error::Step { index, fault } if index < steps.len() => {
+            let step = &steps[index];
+            let reason =
+                format!("its numbers are outside of what the kernel accepts ({fault:?}): look at its scales");
+            let (node, operator) = (step.name.clone(), step.op.into());
+            ConvertError::NoKernel(vec![Refusal { node, operator, reason, instead: None }])
+        }
+        error => ConvertError::Refused(error),
     }
 }

@@ -1,0 +1,96 @@
+//! The graph that is being written while the nodes of the original are walked.
+
+use super::Stream;
+use super::axes::Time;
+use super::rules::{Rule, Violation};
+use crate::graph::{Data, Graph, Node, Op, Tensor, TensorId};
+use std::collections::HashMap;
+
+pub(super) struct Rewriter<'g> {
+    pub graph: &'g Graph,
+    pub stream: &'g Stream,
+    out: Graph,
+    /// Tensors that depend on the stream.
+    times: HashMap<TensorId, Time>,
+    violations: Vec<Violation>,
+}
+
+impl<'g> Rewriter<'g> {
+    pub fn new(graph: &'g Graph, stream: &'g Stream) -> Self {
+        let out = Graph { nodes: Vec::new(), ..graph.clone() };
+        Self { graph, stream, out, times: HashMap::new(), violations: Vec::new() }
+    }
+
+    /// The graph, or why there is none.
+    pub fn finish(mut self) -> Result<Graph, Vec<Violation>> {
+        for &output in &self.graph.outputs {
+            if !self.times.contains_key(&output) && self.violations.is_empty() {
+                let reason =
+                    format!("the output `{}` does not depend on the input", self.graph.tensor(output).name);
+                self.violations.push(Violation::of_graph(Rule::Unsupported, &reason));
+            }
+        }
+        if self.violations.is_empty() { Ok(self.out) } else { Err(self.violations) }
+    }
+
+    pub fn time(&self, id: TensorId) -> Option<Time> {
+        self.times.get(&id).copied()
+    }
+
+    pub fn shape(&self, id: TensorId) -> &'g [usize] {
+        &self.graph.tensor(id).shape
+    }
+
+    /// Shape of a tensor in the new graph.
+    pub fn canonical(&self, id: TensorId) -> Vec<usize> {
+        self.out.tensor(id).shape.clone()
+    }
+
+    /// Notes where the time axis of a tensor is, and gives the tensor its form; `None` if it has none.
+    pub fn follow(&mut self, id: TensorId, time: Time) -> Option<()> {
+        let shape = time.canonical(self.shape(id))?;
+        self.out.tensor_mut(id).shape = shape;
+        self.times.insert(id, time);
+        Some(())
+    }
+
+    /// Adds a node like `node` with another operator and other inputs; its output has this time axis.
+    pub fn push(&mut self, node: &Node, op: Op, inputs: Vec<TensorId>, time: Time) {
+        let output = node.outputs[0];
+        match self.follow(output, time) {
+            Some(()) => self.out.nodes.push(Node { op, inputs, ..node.clone() }),
+            None => self.refuse(node, Rule::Unsupported, "a frame of its result has more than three axes"),
+        }
+    }
+
+    /// Keeps a node as it is.
+    pub fn keep(&mut self, node: &Node) {
+        self.out.nodes.push(node.clone());
+    }
+
+    /// A constant with the data of `id` in another shape, and in the order that `arrange` gives it.
+    pub fn constant(&mut self, id: TensorId, shape: Vec<usize>, arrange: impl Fn(&Data) -> Data) -> TensorId {
+        let tensor = self.graph.tensor(id);
+        let data = tensor.data.as_ref().map(arrange);
+        self.out.add_tensor(Tensor { shape, data, ..tensor.clone() })
+    }
+
+    pub fn refuse(&mut self, node: &Node, rule: Rule, reason: impl Into<String>) {
+        // What follows is read as if it had been possible, so that all reasons are told at once.
+        for &output in &node.outputs {
+            let guess = node.inputs.iter().find_map(|&input| self.time(input));
+            let rank = self.shape(output).len();
+            let time = match guess {
+                Some(Time::Axis(axis)) if axis < rank && rank > 1 => Time::Axis(axis),
+                _ => Time::Window,
+            };
+            self.follow(output, time);
+        }
+        self.violations.push(Violation {
+            node: node.name.clone(),
+            operator: node.op.name().into(),
+            rule,
+            reason: reason.into(),
+        });
+    }
+}
