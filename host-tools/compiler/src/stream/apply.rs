@@ -40,6 +40,8 @@ fn without_end(lowered: &mut Lowered, region: &Region) {
                 view.outer_stride = (rate.every / made) as u16;
             }
         }
+        // What the clip costs is the cost of all its slices.
+        step.macs /= u64::from(step.output.view.slices.max(1));
         if let Some(ring) = region.rings.get(&step.output.tensor) {
             (step.output.view.slots, step.output.view.slices) = (ring.slots as u32, u32::MAX);
         }

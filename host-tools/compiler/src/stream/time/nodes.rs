@@ -23,6 +23,11 @@ fn node_by_frames(cx: &mut Rewriter<'_>, node: &Node, first: TensorId) -> Result
     let (x, y) = (node.inputs[0], node.outputs[0]);
     let (shape, out_shape) = (cx.shape(first), cx.shape(y));
     let rank = shape.len();
+    if !matches!(node.op, Op::Conv { .. } | Op::Reshape)
+        && node.inputs.iter().any(|&input| cx.is_padded(input))
+    {
+        return Err((Rule::Padding, "it sees the padding of time before a convolution does".into()));
+    }
     match &node.op {
         Op::Unary(_) | Op::Lookup { .. } | Op::Quantize | Op::Dequantize | Op::Requantize | Op::Cast => {
             cx.push(node, node.op.clone(), node.inputs.clone(), time);
@@ -30,7 +35,9 @@ fn node_by_frames(cx: &mut Rewriter<'_>, node: &Node, first: TensorId) -> Result
         }
         Op::Conv { spatial, groups } => {
             let spatial_perm = time_first(time, rank)?;
-            let spatial = over_frames(cx, spatial, spatial_perm)?;
+            let mut spatial = over_frames(cx, spatial, spatial_perm)?;
+            let (x, before) = cx.without_padding(x);
+            spatial.pad[0].0 += before;
             let weights = frame_weights(cx, node.inputs[1], spatial_perm);
             let inputs = [&[x, weights], &node.inputs[2..]].concat();
             cx.push(node, Op::Conv { spatial, groups: *groups }, inputs, time);
@@ -89,7 +96,12 @@ fn node_by_frames(cx: &mut Rewriter<'_>, node: &Node, first: TensorId) -> Result
             if let Time::Axis(axis) = time
                 && pads[axis] != (0, 0)
             {
-                return Err((Rule::Padding, format!("it pads time by {:?}", pads[axis])));
+                let alone = pads.iter().enumerate().all(|(other, &pad)| other == axis || pad == (0, 0));
+                if !cx.stream.whole || !alone || *value != 0.0 {
+                    return Err((Rule::Padding, format!("it pads time by {:?}", pads[axis])));
+                }
+                cx.pad(node, x, pads[axis].0, time);
+                return Ok(());
             }
             let mut to = vec![(0, 0); 5];
             for axis in 1..rank {
@@ -106,7 +118,15 @@ fn node_by_frames(cx: &mut Rewriter<'_>, node: &Node, first: TensorId) -> Result
                     format!("reshape {shape:?} -> {out_shape:?} mixes frames with what is in them"),
                 )
             })?;
-            cx.push(node, Op::Reshape, vec![x], to);
+            let (source, before) = cx.without_padding(x);
+            if !cx.is_padded(x) {
+                cx.push(node, Op::Reshape, vec![x], to);
+                return Ok(());
+            }
+            cx.pad(node, source, before, to);
+            if cx.canonical(y)[2..] != cx.canonical(x)[2..] {
+                return Err((Rule::Padding, "it reshapes frames and their padding".into()));
+            }
             Ok(())
         }
         Op::Gather { axis } if time == Time::Axis(*axis) => {

@@ -12,13 +12,15 @@ pub(super) struct Rewriter<'g> {
     out: Graph,
     /// Tensors that depend on the stream.
     times: HashMap<TensorId, Time>,
+    /// Tensors that are another one behind so many frames of zeros.
+    padded: HashMap<TensorId, (TensorId, usize)>,
     violations: Vec<Violation>,
 }
 
 impl<'g> Rewriter<'g> {
     pub fn new(graph: &'g Graph, stream: &'g Stream) -> Self {
         let out = Graph { nodes: Vec::new(), ..graph.clone() };
-        Self { graph, stream, out, times: HashMap::new(), violations: Vec::new() }
+        Self { graph, stream, out, times: HashMap::new(), padded: HashMap::new(), violations: Vec::new() }
     }
 
     /// The graph, or why there is none.
@@ -61,6 +63,22 @@ impl<'g> Rewriter<'g> {
             Some(()) => self.out.nodes.push(Node { op, inputs, ..node.clone() }),
             None => self.refuse(node, Rule::Unsupported, "a frame of its result has more than three axes"),
         }
+    }
+
+    /// Leaves the padding of time at the start of a stream to the window of the convolution that follows.
+    pub fn pad(&mut self, node: &Node, x: TensorId, before: usize, time: Time) {
+        self.follow(node.outputs[0], time);
+        self.padded.insert(node.outputs[0], (x, before));
+    }
+
+    /// Whether a tensor exists only as another one with padding.
+    pub fn is_padded(&self, id: TensorId) -> bool {
+        self.padded.contains_key(&id)
+    }
+
+    /// The tensor without frames of zeros in front, and how many these were.
+    pub fn without_padding(&self, id: TensorId) -> (TensorId, usize) {
+        self.padded.get(&id).copied().unwrap_or((id, 0))
     }
 
     /// Keeps a node as it is.
