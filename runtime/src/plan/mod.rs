@@ -43,7 +43,8 @@ macro_rules! tables {
         #[inline(always)]
         pub const fn $get(&self, index: usize) -> Option<$record> {
             let table = &self.core[section::$section as usize];
-            if index >= table.count { return None; }
+            // Tables are no longer, nor their records: the product does not overflow, and behind the end is nothing.
+            if index > NONE as usize { return None; }
             $record::read(table.bytes, index * table.stride)
         }
 
@@ -162,6 +163,7 @@ impl<'a> Plan<'a> {
     }
 
     /// View of a step's output.
+    #[inline(always)]
     pub const fn step_output(&self, step: &StepRecord) -> Option<OperandRecord> {
         self.step_operand(step, step.inputs as usize)
     }
