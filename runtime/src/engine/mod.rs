@@ -390,13 +390,12 @@ impl crate::kernels::Library {
     pub fn check_plan(&self, plan: &Plan<'_>) -> Result<(), Error> {
         for index in 0..plan.steps() {
             let missing = Error::Step { index, fault: Fault::Range };
-            let record = plan.step(index).ok_or(missing)?;
-            let step = StepView::new(plan, &record);
+            let step = StepView::new(plan, index).ok_or(missing)?;
             let id = step.kernel().ok_or(missing)?;
-            if self.find(id).is_none() {
-                return Err(Error::MissingKernel { id });
-            }
-            (self.check)(id, &step).map_err(|fault| Error::Step { index, fault })?;
+            (self.check)(id, &step).map_err(|fault| match self.find(id) {
+                Some(_) => Error::Step { index, fault },
+                None => Error::MissingKernel { id },
+            })?;
         }
         Ok(())
     }

@@ -131,6 +131,19 @@ impl<'a> Plan<'a> {
         fill, fills: FillRecord in FILLS;
     }
 
+    /// The record of step `index`, unread.
+    #[inline(always)]
+    pub(crate) const fn step_bytes(&self, index: usize) -> Option<&'a [u8; StepRecord::SIZE]> {
+        let table = &self.core[section::STEPS as usize];
+        if index > NONE as usize {
+            return None;
+        }
+        match table.bytes.split_at_checked(index * table.stride) {
+            Some((_, rest)) => rest.first_chunk(),
+            None => None,
+        }
+    }
+
     /// Identifier of the `index`-th kernel that the plan calls.
     pub const fn kernel(&self, index: usize) -> Option<u16> {
         let table = &self.core[section::KERNELS as usize];

@@ -10,6 +10,12 @@ const MAX_TICKS: u32 = 1 << 20;
 const MAX_PHASE: u32 = 1 << 30;
 
 pub(super) const fn regions(plan: &Plan<'_>) -> Checked {
+    // Operands are checked with their steps, which mostly name them one behind the other: `first..seen` are done.
+    let first = match plan.step(0) {
+        Some(step) => step.operand as usize,
+        None => 0,
+    };
+    let mut seen = first;
     let mut next = 0usize;
     let mut i = 0;
     while let Some(region) = plan.region(i) {
@@ -39,7 +45,8 @@ pub(super) const fn regions(plan: &Plan<'_>) -> Checked {
         let mut s = region.first_step as usize;
         while s < next {
             match check_step(plan, s, &region, kind, &driver) {
-                Ok(()) => {}
+                Ok(operands) if operands.start == seen => seen = operands.end,
+                Ok(_) => {}
                 Err(error) => return Err(error),
             }
             s += 1;
@@ -47,6 +54,18 @@ pub(super) const fn regions(plan: &Plan<'_>) -> Checked {
         i += 1;
     }
     ensure!(next == plan.steps(), STEPS, next, Range);
+    let mut i = 0;
+    while i < plan.operands() {
+        if i == first && seen > first {
+            i = seen;
+            continue;
+        }
+        match check_operand(plan, i) {
+            Ok(_) => {}
+            Err(error) => return Err(error),
+        }
+        i += 1;
+    }
     Ok(())
 }
 
@@ -65,13 +84,14 @@ impl Driver {
     }
 }
 
+/// Checks a step and its operands, whose range it gives.
 const fn check_step(
     plan: &Plan<'_>,
     s: usize,
     region: &RegionRecord,
     kind: RegionKind,
     driver: &Driver,
-) -> Checked {
+) -> Result<core::ops::Range<usize>, PlanError> {
     let Some(step) = plan.step(s) else {
         return Err(PlanError::Record { section: section::STEPS, index: s as u16, fault: Fault::Range });
     };
@@ -83,46 +103,83 @@ const fn check_step(
     ensure!(within(step.scratch, step.scratch_bytes, arena), STEPS, s, Range);
     ensure!((step.scratch as usize).is_multiple_of(ALIGN), STEPS, s, Alignment);
     ensure!(step.every > 0 && step.burst > 0 && step.phase <= MAX_PHASE, STEPS, s, Schedule);
-    let (Some(output), first) = (plan.step_output(&step), step.operand as usize) else {
-        return Err(PlanError::Record { section: section::STEPS, index: s as u16, fault: Fault::Range });
-    };
-    // What one call makes has its place: the work of a call is bounded by the memory.
-    let plain = matches!(kind, RegionKind::Plain);
-    let made = if plain { output.slices } else { step.burst as u32 };
-    ensure!(output.slots >= output.slices || made <= output.slots, STEPS, s, Schedule);
-    let Some(owner) = plan.tensor(output.tensor as usize) else {
-        return Err(PlanError::Record { section: section::STEPS, index: s as u16, fault: Fault::Range });
-    };
-    ensure!(owner.space != Space::Constant as u8, STEPS, s, Alias);
     let scratch = Bytes { space: Space::Arena as u8, offset: step.scratch, bytes: step.scratch_bytes };
-    let own = Bytes::of(&owner);
-    ensure!(own.disjoint(&scratch), STEPS, s, Alias);
-    let mut k = 0;
-    while k < step.inputs as usize {
-        let Some(input) = plan.operand(first + k) else {
-            return Err(PlanError::Record { section: section::STEPS, index: s as u16, fault: Fault::Range });
+    let plain = matches!(kind, RegionKind::Plain);
+    let in_place = step.flags & step_flags::IN_PLACE_MASK;
+    let (first, inputs) = (step.operand as usize, step.inputs as usize);
+    let last = first + inputs;
+    ensure!(last < plan.operands(), STEPS, s, Range);
+    // The output, then the inputs.
+    let mut own = scratch;
+    let mut i = last;
+    loop {
+        let seen = match check_operand(plan, i) {
+            Ok(seen) => seen,
+            Err(error) => return Err(error),
         };
-        let Some(tensor) = plan.tensor(input.tensor as usize) else {
-            return Err(PlanError::Record { section: section::STEPS, index: s as u16, fault: Fault::Range });
-        };
-        let read = Bytes::of(&tensor);
-        if k < 4 && step.flags & (step_flags::IN_PLACE << k) != 0 {
-            let same = tensor.space == owner.space
-                && tensor.offset as u64 + input.offset as u64 == owner.offset as u64 + output.offset as u64
-                && same_view(&input, &output);
-            ensure!(same, STEPS, s, Alias);
+        if i == last {
+            // What one call makes has its place: the work of a call is bounded by the memory.
+            let made = if plain { seen.slices } else { step.burst as u32 };
+            ensure!(seen.slots >= seen.slices || made <= seen.slots, STEPS, s, Schedule);
+            ensure!(seen.tensor.space != Space::Constant as u8, STEPS, s, Alias);
+            ensure!(seen.tensor.disjoint(&scratch), STEPS, s, Alias);
+            own = seen.tensor;
+            i = first;
         } else {
-            ensure!(read.disjoint(&own) && read.disjoint(&scratch), STEPS, s, Alias);
+            let k = i - first;
+            if in_place != 0 && k < 4 && in_place & (step_flags::IN_PLACE << k) != 0 {
+                ensure!(same_place(plan, i, last), STEPS, s, Alias);
+            } else {
+                ensure!(seen.tensor.disjoint(&own) && seen.tensor.disjoint(&scratch), STEPS, s, Alias);
+            }
+            ensure!(plain || in_order(plan, region, driver, s, i), STEPS, s, Schedule);
+            i += 1;
         }
-        if !plain {
-            ensure!(in_order(plan, region, driver, s, &step, &input), STEPS, s, Schedule);
+        if i == last {
+            return Ok(first..last + 1);
         }
-        k += 1;
     }
-    Ok(())
+}
+
+/// What a step asks of its operands.
+struct Seen {
+    tensor: Bytes,
+    slots: u32,
+    slices: u32,
+}
+
+/// Checks operand `i`; its tensor was checked before.
+#[inline(always)]
+const fn check_operand(plan: &Plan<'_>, i: usize) -> Result<Seen, PlanError> {
+    let Some(o) = plan.operand(i) else {
+        return Err(PlanError::Record { section: section::OPERANDS, index: i as u16, fault: Fault::Range });
+    };
+    let Some(tensor) = plan.tensor(o.tensor as usize) else {
+        return Err(PlanError::Record { section: section::OPERANDS, index: i as u16, fault: Fault::Range });
+    };
+    ensure!(o.slots > 0 && o.slices > 0 && o.rows > 0 && o.row_bytes > 0, OPERANDS, i, Shape);
+    ensure!(o.outer_count > 0 && o.inner_count > 0, OPERANDS, i, Shape);
+    // Sizes are powers of two: one look at all low bits.
+    let size = match DType::from_code(tensor.dtype) {
+        Some(dtype) => dtype.size() as u32,
+        None => 1,
+    };
+    let low = (o.offset | o.slice_stride | o.row_stride | o.row_bytes) & (size - 1);
+    ensure!(low == 0, OPERANDS, i, Alignment);
+    ensure!(o.rows == 1 || o.row_stride >= o.row_bytes, OPERANDS, i, Alias);
+    // Of a whole tensor only the slices that exist need memory.
+    let slots = if o.slots < o.slices { o.slots } else { o.slices };
+    let slice = (o.rows - 1) as u64 * o.row_stride as u64 + o.row_bytes as u64;
+    ensure!(slots == 1 || o.slice_stride as u64 >= slice, OPERANDS, i, Alias);
+    let slices = (slots - 1) as u64 * o.slice_stride as u64;
+    ensure!(slice <= u32::MAX as u64 && slices <= u32::MAX as u64, OPERANDS, i, Range);
+    ensure!(o.offset as u64 + slices + slice <= tensor.bytes as u64, OPERANDS, i, Range);
+    let tensor = Bytes { space: tensor.space, offset: tensor.offset, bytes: tensor.bytes };
+    Ok(Seen { tensor, slots: o.slots, slices: o.slices })
 }
 
 /// A piece of a space, inside of it: no sum overflows.
+#[derive(Clone, Copy)]
 struct Bytes {
     space: u8,
     offset: u32,
@@ -130,11 +187,6 @@ struct Bytes {
 }
 
 impl Bytes {
-    #[inline(always)]
-    const fn of(tensor: &TensorRecord) -> Self {
-        Self { space: tensor.space, offset: tensor.offset, bytes: tensor.bytes }
-    }
-
     #[inline(always)]
     const fn disjoint(&self, other: &Self) -> bool {
         self.space != other.space
@@ -145,8 +197,16 @@ impl Bytes {
     }
 }
 
-const fn same_view(a: &OperandRecord, b: &OperandRecord) -> bool {
-    a.slots == b.slots
+/// Whether two operands are the same rows of memory.
+#[inline(never)]
+const fn same_place(plan: &Plan<'_>, a: usize, b: usize) -> bool {
+    let (Some(a), Some(b)) = (plan.operand(a), plan.operand(b)) else { return false };
+    let (Some(of), Some(other)) = (plan.tensor(a.tensor as usize), plan.tensor(b.tensor as usize)) else {
+        return false;
+    };
+    of.space == other.space
+        && of.offset as u64 + a.offset as u64 == other.offset as u64 + b.offset as u64
+        && a.slots == b.slots
         && a.slice_stride == b.slice_stride
         && a.rows == b.rows
         && a.row_stride == b.row_stride
@@ -163,20 +223,15 @@ struct Maker {
     later: bool,
 }
 
-/// Whether every slice that `step` reads through `input` has been made by an earlier step (or delivered by the
+/// Whether every slice that step `s` reads through operand `i` has been made by an earlier step (or delivered by the
 /// port) when it is due, and has not been overwritten.
 ///
 /// Slices and ticks are linear in each other, so one equation of rates and a look at the first outputs are enough:
 /// the producer makes slice `r` at tick `phase + r / burst * every`, the consumer needs
 /// `o * stride - pad .. + (count - 1) * dilation` at tick `phase + o / burst * every`.
-const fn in_order(
-    plan: &Plan<'_>,
-    region: &RegionRecord,
-    driver: &Driver,
-    s: usize,
-    step: &StepRecord,
-    input: &OperandRecord,
-) -> bool {
+#[inline(never)]
+const fn in_order(plan: &Plan<'_>, region: &RegionRecord, driver: &Driver, s: usize, i: usize) -> bool {
+    let (Some(step), Some(input)) = (plan.step(s), plan.operand(i)) else { return false };
     let Some(maker) = maker(plan, region, driver, s, input.tensor) else {
         return true; // Made before the region began.
     };
