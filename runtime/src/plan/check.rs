@@ -116,8 +116,11 @@ pub(super) const fn sections<'a>(
             }
             seen |= 1 << kind;
             let count = if size == 0 { 0 } else { record.bytes as usize / stride };
-            core[kind] =
-                Table { bytes: slice(bytes, record.offset as usize, record.bytes as usize), stride, count };
+            core[kind] = Table {
+                bytes: slice(bytes, record.offset as usize, record.bytes as usize),
+                stride: stride as u16,
+                count,
+            };
         } else if record.flags & section_flags::REQUIRED != 0 {
             return Err(PlanError::UnknownSection { kind: record.kind });
         }

@@ -149,7 +149,7 @@ struct Seen {
 }
 
 /// Checks operand `i`; its tensor was checked before.
-#[inline(always)]
+#[inline(never)]
 const fn check_operand(plan: &Plan<'_>, i: usize) -> Result<Seen, PlanError> {
     let Some(o) = plan.operand(i) else {
         return Err(PlanError::Record { section: section::OPERANDS, index: i as u16, fault: Fault::Range });
