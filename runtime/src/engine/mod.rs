@@ -88,6 +88,7 @@ impl<'a> Engine<'a> {
     /// Forgets everything seen so far: streams start anew.
     pub fn reset(&mut self) {
         self.tick = 0;
+        self.state.fill(0);
         for fill in (0..).map_while(|i| self.plan.fill(i)) {
             let (start, bytes) = (fill.offset as usize, fill.bytes as usize);
             let end = start + fill.count as usize * bytes;

@@ -49,8 +49,8 @@ struct Row {
     board: &'static str,
     instructions: u64,
     startup_instructions: u64,
-    /// Start-up of a plan that comes at run time: parsed, checked against all portable kernels, bound; without the
-    /// CRC. In an image of its own.
+    /// Start-up of a plan that comes at run time: parsed, checked against all kernels of the target, bound;
+    /// without the CRC. In an image of its own.
     parse_instructions: u64,
     /// Estimated from the instruction classes, not measured.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -161,6 +161,14 @@ fn measure(options: &Options, board: &'static Board, model: &Model, peers: &Peer
         peers: peers.beside(&model.name, board.core, instructions),
         steps,
     })
+}
+
+/// [`Row::parse_instructions`] of a model.
+pub fn parse_instructions(board: &'static Board, model: &Model) -> Result<u64> {
+    let plan = model.convert(board, &["--strip".to_owned()])?;
+    let samples = Samples { seed: 1, count: 2 };
+    let app = App { board, plan: &plan, samples, log: false, laps: false, loaded: true, speed: Speed::Fast };
+    count(board, &app.build()?)?.start_up.counts.total()
 }
 
 /// A run of an image: its start-up and second inference.

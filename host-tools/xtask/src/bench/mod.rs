@@ -1,7 +1,7 @@
 //! Benchmarks, one module each: `mcu` counts instructions on emulated microcontrollers, `peers` holds
 //! what others need for the same work.
 
-mod mcu;
+pub mod mcu;
 mod peers;
 
 use anyhow::Result;
