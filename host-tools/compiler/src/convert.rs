@@ -55,6 +55,8 @@ pub struct Converted {
     pub plan: Vec<u8>,
     /// The graph that was lowered.
     pub graph: Graph,
+    /// In the views of their regions.
+    pub steps: Vec<Step>,
     pub regions: Vec<Region>,
     pub schedule: Schedule,
     /// What the passes did.
@@ -159,7 +161,7 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
     let plan = emit(&graph, &lowered, &regions, &schedule, &extras)?;
     // The runtime's own opinion of the plan.
     Executor::new(&plan).map_err(|error| refused(error, &lowered.steps))?;
-    Ok(Converted { plan, graph, regions, schedule, passes, quantization })
+    Ok(Converted { plan, graph, steps: lowered.steps, regions, schedule, passes, quantization })
 }
 
 /// Steps in the views of their regions, with addresses.

@@ -18,6 +18,7 @@ mod cifar;
 mod files;
 mod float;
 mod jpeg;
+mod wakeword;
 use files::{Golden, Set, data_file, words};
 
 /// Bytes of arena: the largest sum of whole tensors alive at once, without anything done in place.

@@ -23,9 +23,8 @@ fn node_by_frames(cx: &mut Rewriter<'_>, node: &Node, first: TensorId) -> Result
     let (x, y) = (node.inputs[0], node.outputs[0]);
     let (shape, out_shape) = (cx.shape(first), cx.shape(y));
     let rank = shape.len();
-    if !matches!(node.op, Op::Conv { .. } | Op::Reshape)
-        && node.inputs.iter().any(|&input| cx.is_padded(input))
-    {
+    let may_pad = matches!(node.op, Op::Conv { .. } | Op::Reshape | Op::Transpose { .. });
+    if !may_pad && node.inputs.iter().any(|&input| cx.is_padded(input)) {
         return Err((Rule::Padding, "it sees the padding of time before a convolution does".into()));
     }
     match &node.op {
@@ -118,15 +117,7 @@ fn node_by_frames(cx: &mut Rewriter<'_>, node: &Node, first: TensorId) -> Result
                     format!("reshape {shape:?} -> {out_shape:?} mixes frames with what is in them"),
                 )
             })?;
-            let (source, before) = cx.without_padding(x);
-            if !cx.is_padded(x) {
-                cx.push(node, Op::Reshape, vec![x], to);
-                return Ok(());
-            }
-            cx.pad(node, source, before, to);
-            if cx.canonical(y)[2..] != cx.canonical(x)[2..] {
-                return Err((Rule::Padding, "it reshapes frames and their padding".into()));
-            }
+            cx.push_below_padding(node, Op::Reshape, x, to);
             Ok(())
         }
         Op::Gather { axis } if time == Time::Axis(*axis) => {
@@ -314,9 +305,9 @@ fn transpose(cx: &mut Rewriter<'_>, node: &Node, time: Time, perm: &[usize]) -> 
         }
     }
     if moves_only_units(&canonical, &cx.canonical(x)) {
-        cx.push(node, Op::Reshape, vec![x], to);
+        cx.push_below_padding(node, Op::Reshape, x, to);
     } else {
-        cx.push(node, Op::Transpose { perm: canonical }, vec![x], to);
+        cx.push_below_padding(node, Op::Transpose { perm: canonical }, x, to);
     }
     Ok(())
 }

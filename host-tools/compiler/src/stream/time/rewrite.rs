@@ -71,6 +71,20 @@ impl<'g> Rewriter<'g> {
         self.padded.insert(node.outputs[0], (x, before));
     }
 
+    /// Adds a node that moves no frames: where `x` is another tensor with padding, on that one.
+    pub fn push_below_padding(&mut self, node: &Node, op: Op, x: TensorId, time: Time) {
+        let Some(&(source, before)) = self.padded.get(&x) else {
+            return self.push(node, op, vec![x], time);
+        };
+        let output = node.outputs[0];
+        self.pad(node, source, before, time);
+        let mut tensor = self.out.tensor(output).clone();
+        tensor.shape[1] = self.out.tensor(source).shape[1];
+        let moved = self.out.add_tensor(tensor);
+        self.out.nodes.push(Node { op, inputs: vec![source], outputs: vec![moved], ..node.clone() });
+        self.padded.insert(output, (moved, before));
+    }
+
     /// Whether a tensor exists only as another one with padding.
     pub fn is_padded(&self, id: TensorId) -> bool {
         self.padded.contains_key(&id)
