@@ -42,17 +42,25 @@ impl Model {
     }
 
     /// Runs the network on what `fill` writes: it gets the first element's index and the bytes of the whole input or,
-    /// for a network that takes its input row by row, of one row after the other.
+    /// for a network that takes its input row by row, of one row after the other. A network over a stream takes one
+    /// frame, and may need more of them before there is a result.
     pub fn run(
         &mut self,
         laps: &mut Laps,
         mut fill: impl FnMut(&Format, usize, &mut [u8]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    ) -> Result<Progress, Error> {
         let format = self.engine.input_format(0)?;
         if !plan::INPUT_IS_RING {
             fill(&format, 0, self.engine.input(0)?.bytes_mut())?;
             mark::begin_inference();
             let result = self.engine.run_observed(laps);
+            mark::end_inference();
+            return Ok(result.map(|()| Progress::Ready)?);
+        }
+        if plan::ENDLESS {
+            fill(&format, 0, self.row)?;
+            mark::begin_inference();
+            let result = self.engine.step_observed(self.row, laps);
             mark::end_inference();
             return Ok(result?);
         }
@@ -69,7 +77,7 @@ impl Model {
             first += elements;
         }
         mark::end_inference();
-        Ok(())
+        Ok(Progress::Ready)
     }
 
     pub fn output(&self) -> Result<TensorView<'_>, Error> {
