@@ -14,7 +14,11 @@ fn main() {
     if target.starts_with("thumbv7") || v8 {
         println!("cargo::rustc-cfg=mote_dbg_hint");
     }
-    let cpu = flags.split('\x1f').filter_map(|flag| flag.rsplit_once("target-cpu=")).map(|(_, cpu)| cpu).next_back();
+    let cpu = flags
+        .split('\x1f')
+        .filter_map(|flag| flag.rsplit_once("target-cpu="))
+        .map(|(_, cpu)| cpu)
+        .next_back();
     if target.starts_with("thumbv7em") || v8 && cpu.is_some_and(|cpu| V8_WITH_DSP.contains(&cpu)) {
         println!("cargo::rustc-cfg=mote_dsp");
     }

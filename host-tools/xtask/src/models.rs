@@ -110,8 +110,11 @@ pub fn facts(plan: &Path) -> Result<Facts> {
     serde_json::from_str(&text).context("reading the answer of mote inspect --json")
 }
 
-/// The command-line tool.
+/// The command-line tool: the one that `MOTE_TOOL` names, or that of this tree.
 fn mote() -> std::process::Command {
+    if let Some(tool) = std::env::var_os("MOTE_TOOL") {
+        return std::process::Command::new(tool);
+    }
     let mut command = cargo();
     command.args(["run", "--quiet", "--release", "--package", "mote-cli", "--"]);
     command

@@ -6,6 +6,7 @@
 //!
 //! [`CORTEX_M`] holds these kernels and the portable ones; firmware names this module in `include_plan!`.
 
+pub mod add_s8_dsp;
 mod block;
 pub mod conv_s8_dsp;
 pub mod depthwise3x3_s8_dsp;
@@ -47,6 +48,7 @@ kernels! {
     DEPTHWISE3X3_S8_DSP = 1001, "depthwise3x3_s8_dsp", depthwise3x3_s8_dsp::run, depthwise3x3_s8_dsp::check;
     FULLY_CONNECTED_S8_DSP = 1002, "fully_connected_s8_dsp", fully_connected_s8_dsp::run, fully_connected_s8_dsp::check;
     DEPTHWISE_S8_DSP = 1003, "depthwise_s8_dsp", depthwise_s8_dsp::run, depthwise_s8_dsp::check;
+    ADD_S8_DSP = 1004, "add_s8_dsp", add_s8_dsp::run, add_s8_dsp::check;
 }
 
 /// These kernels and the portable ones.

@@ -113,28 +113,38 @@ mod host {
         }
     }
 
-    /// Whether no input can bring the accumulator of a channel with these weights to `limit` or beyond `-limit`. What is
-    /// padding has the zero point as its value, so it is a code like others.
-    pub fn fits(start: i32, weights: &[i8], limit: i64) -> bool {
+    /// The least and the largest accumulator of a channel with these weights. What is padding has the zero point as its
+    /// value, so it is a code like others.
+    pub fn range(start: i32, weights: &[i8]) -> (i64, i64) {
         let sum = |low: i64, high: i64| -> i64 {
             let products = weights.iter().map(|&w| i64::from(w) * if w < 0 { low } else { high });
             i64::from(start) + products.sum::<i64>()
         };
-        sum(-128, 127) < limit && sum(127, -128) >= -limit
+        (sum(127, -128), sum(-128, 127))
+    }
+
+    /// Whether accumulators of a channel lie in `-limit .. limit`.
+    pub fn fits(start: i32, weights: &[i8], limit: i64) -> bool {
+        let (low, high) = range(start, weights);
+        low >= -limit && high < limit
+    }
+
+    /// The factor of a channel; `None` if it is 1/4 or more.
+    pub fn scale(multiplier: i32, shift: i32) -> Option<Scale> {
+        match (multiplier, shift) {
+            (0, _) => Some([0, 0]),
+            (_, -31..=-2) => Some([multiplier, 1 << (32 + shift)]),
+            _ => None,
+        }
     }
 
     /// The factors of all channels; `None` if one is 1/4 or more.
     pub fn scales(requant: &Requant, channels: usize) -> Option<Vec<Scale>> {
-        let scale = |(multiplier, shift): (i32, i32)| match (multiplier, shift) {
-            (0, _) => Some([0, 0]),
-            (_, -31..=-2) => Some([multiplier, 1 << (32 + shift)]),
-            _ => None,
-        };
-        multipliers(&requant.factors, channels).into_iter().map(scale).collect()
+        multipliers(&requant.factors, channels).into_iter().map(|(m, shift)| scale(m, shift)).collect()
     }
 }
 #[cfg(feature = "pack")]
-pub use host::{fits, scales};
+pub use host::{fits, range, scale, scales};
 
 #[cfg(test)]
 mod tests {
@@ -151,19 +161,34 @@ mod tests {
                 continue;
             }
             for multiplier in [1 << 30, i32::MAX, 1518500250, 1073741825, 2000000011, 0] {
-                for (shift, zero_point) in (-31..=-2).flat_map(|shift| [-128, -7, 0, 127].map(|z| (shift, z))) {
+                for (shift, zero_point) in (-31..=-2).flat_map(|shift| [-128, -7, 0, 127].map(|z| (shift, z)))
+                {
                     let scale = [multiplier, 1i32.wrapping_shl((32 + shift) as u32)];
                     let clamp = |code: i32, min: i8, max: i8| code.max(min.into()).min(max.into()) as i8;
-                    let want = |rounding| requantize(acc, multiplier, shift, rounding).wrapping_add(zero_point);
+                    let want =
+                        |rounding| requantize(acc, multiplier, shift, rounding).wrapping_add(zero_point);
                     let tell = (acc, multiplier, shift, zero_point);
 
                     let stage = Stage { zero_point, min: -100, max: 90, rounding: SINGLE };
                     let single = want(requantize::SINGLE);
-                    assert_eq!(stage.code::<SINGLE, false>(2 * acc, scale), clamp(single, -100, 90), "{tell:?}");
-                    assert_eq!(stage.code::<SINGLE, true>(2 * acc, scale), clamp(single, -128, 127), "{tell:?}");
+                    assert_eq!(
+                        stage.code::<SINGLE, false>(2 * acc, scale),
+                        clamp(single, -100, 90),
+                        "{tell:?}"
+                    );
+                    assert_eq!(
+                        stage.code::<SINGLE, true>(2 * acc, scale),
+                        clamp(single, -128, 127),
+                        "{tell:?}"
+                    );
                     let double = want(requantize::DOUBLE);
-                    assert_eq!(stage.code::<DOUBLE, false>(2 * acc, scale), clamp(double, -100, 90), "{tell:?}");
-                    let relu = Stage { zero_point, min: zero_point as i8, max: 127, rounding: DOUBLE_CLAMPED };
+                    assert_eq!(
+                        stage.code::<DOUBLE, false>(2 * acc, scale),
+                        clamp(double, -100, 90),
+                        "{tell:?}"
+                    );
+                    let relu =
+                        Stage { zero_point, min: zero_point as i8, max: 127, rounding: DOUBLE_CLAMPED };
                     let clamped = clamp(double, relu.min, 127);
                     assert_eq!(relu.code::<DOUBLE_CLAMPED, false>(2 * acc, scale), clamped, "{tell:?}");
                     if zero_point == -128 {

@@ -12,7 +12,7 @@ mod pack;
 #[cfg(feature = "pack")]
 pub use pack::pack;
 #[cfg(feature = "pack")]
-pub(super) use pack::{blocks, weights};
+pub(super) use pack::{blocks, settle, weights};
 
 use mote_runtime::engine::{Call, Mismatch};
 use mote_runtime::kernels::StepView;
@@ -22,7 +22,8 @@ use mote_runtime::plan::{DType, Fault};
 use mote_runtime::records;
 
 use super::block::{Block, Sums, Weights, one, three, two};
-use super::expand::{expand, steps};
+use super::expand::{expand, expand_at, steps};
+use super::instructions::sxtb16;
 use super::stage::Stage;
 
 records! {
@@ -149,7 +150,13 @@ struct Room<'a> {
 
 impl Conv<'_> {
     /// Computes one output row.
-    fn row(&self, window: &Window<'_>, width: usize, room: &mut Room<'_>, to: &mut [i8]) -> Result<(), Mismatch> {
+    fn row(
+        &self,
+        window: &Window<'_>,
+        width: usize,
+        room: &mut Room<'_>,
+        to: &mut [i8],
+    ) -> Result<(), Mismatch> {
         let mut left = to.len().checked_div(self.out_channels).ok_or(Mismatch)?;
         let interior = self.columns.interior(left, width);
         let interior = if self.columns.dilation == 1 { interior } else { 0..0 };
@@ -234,30 +241,23 @@ impl Conv<'_> {
         run: &mut [i8],
         to: &mut [[u32; P]],
     ) -> Result<(), Mismatch> {
+        let padding = self.input_zero_point;
+        let Some(row) = row else {
+            to.fill([sxtb16(u32::from_le_bytes([padding as u8; 4])); P]);
+            return Ok(());
+        };
         for p in 0..P {
-            let first = first + (p * self.columns.stride) as isize;
-            run.fill(self.input_zero_point);
-            for (tap, pixel) in run.chunks_exact_mut(self.in_channels.max(1)).enumerate() {
-                let column = first + (tap * self.columns.dilation) as isize;
-                if let (Some(row), 0..) = (row, column)
-                    && (column as usize) < width
-                {
-                    let at = column as usize * self.in_channels;
-                    let from = row.get(at..).and_then(|row| row.get(..self.in_channels)).ok_or(Mismatch)?;
-                    pixel.copy_from_slice(from);
-                }
+            let mut column = first + (p * self.columns.stride) as isize;
+            for pixel in run.chunks_exact_mut(self.in_channels.max(1)) {
+                let from = match usize::try_from(column) {
+                    Ok(column) if column < width => row.get(column * self.in_channels..).ok_or(Mismatch)?,
+                    _ => &[],
+                };
+                let from = from.iter().copied().chain(core::iter::repeat(padding));
+                pixel.iter_mut().zip(from).for_each(|(to, from)| *to = from);
+                column += self.columns.dilation as isize;
             }
-            let mut word = [[0u32; 1]; 2];
-            let bytes: &[u8] = bytemuck::cast_slice(run);
-            for (bytes, to) in bytes.chunks(4).zip(to.chunks_mut(2)) {
-                let word = word.get_mut(..to.len()).ok_or(Mismatch)?;
-                expand(word, [bytes]);
-                for (to, &mut [word]) in to.iter_mut().zip(word) {
-                    if let Some(to) = to.get_mut(p) {
-                        *to = word;
-                    }
-                }
-            }
+            expand_at(to, p, bytemuck::cast_slice(run));
         }
         Ok(())
     }

@@ -48,7 +48,11 @@ mod plain {
     }
 
     /// Calls `f` with each record's part and the next one's; the sums that it gives go into the record.
-    fn each<const N: usize>(records: &mut [Record], channel: usize, f: impl Fn([u32; 3], [u32; 3]) -> [i32; N]) {
+    fn each<const N: usize>(
+        records: &mut [Record],
+        channel: usize,
+        f: impl Fn([u32; 3], [u32; 3]) -> [i32; N],
+    ) {
         let mut rest = records;
         while let [now, next, ..] = rest {
             let sums = f(part(now, channel), part(next, channel));

@@ -111,8 +111,10 @@ impl Depthwise<'_> {
         let [a, b, c] = rows;
         let some = a.or(b).or(c).unwrap_or(&[]);
         let width = if some.is_empty() { 0 } else { self.width };
-        let rows = ThreeRows::new(rows.map(|row| row.unwrap_or(some)), width, self.channels).ok_or(Mismatch)?;
-        let (step, room) = (3 - self.stride, records.len().saturating_sub(1) & !1);
+        let rows =
+            ThreeRows::new(rows.map(|row| row.unwrap_or(some)), width, self.channels).ok_or(Mismatch)?;
+        let step = if self.stride == 1 { 2 } else { 1 };
+        let room = records.len().saturating_sub(1) & !1;
         let piece = (step * room * self.channels).max(1);
         let mut first = -self.pad_left;
         for to in to.chunks_mut(piece) {

@@ -127,7 +127,9 @@ impl Depthwise<'_> {
         let mut first = (-self.columns.pad_left as usize).wrapping_mul(self.channels);
         for pixel in to.chunks_exact_mut(self.channels.max(1)) {
             let groups = self.weights.chunks_exact(taps.max(1)).zip(self.blocks);
-            for (group, (to, (weights, block))) in pixel.as_chunks_mut::<4>().0.iter_mut().zip(groups).enumerate() {
+            for (group, (to, (weights, block))) in
+                pixel.as_chunks_mut::<4>().0.iter_mut().zip(groups).enumerate()
+            {
                 let &[a, b, c, d, m0, p0, m1, p1, m2, p2, m3, p3] = block;
                 let sums = self.multiply(rows, first.wrapping_add(4 * group), weights, [a, b, c, d]);
                 let code = |sum, scale| self.stage.code::<ROUNDING, FULL>(sum, scale);

@@ -4,7 +4,7 @@ use mote_runtime::kernels::fully_connected_s8::FullyConnectedS8;
 use mote_runtime::kernels::pack::Packed;
 
 use super::DenseArgs;
-use crate::kernels::conv_s8_dsp::{blocks, weights};
+use crate::kernels::conv_s8_dsp::{blocks, settle, weights};
 use crate::kernels::id;
 use crate::kernels::stage::Stage;
 
@@ -12,8 +12,9 @@ use crate::kernels::stage::Stage;
 pub fn pack(layer: &FullyConnectedS8<'_>) -> Option<Packed> {
     let FullyConnectedS8 { weights: plain, bias, inputs, outputs, input_zero_point, requant } = layer;
     let stage = Stage::of(requant)?;
-    let weights = weights(plain, *outputs, 1, *inputs)?;
-    let blocks = blocks(plain, bias, *outputs, *input_zero_point, requant)?;
+    let settled = settle(plain, bias, *outputs, *input_zero_point, requant)?;
+    let weights = weights(&settled.weights, *outputs, 1, *inputs)?;
+    let blocks = blocks(&settled.channels);
     let args = DenseArgs {
         inputs: *inputs as u32,
         outputs: *outputs as u32,
