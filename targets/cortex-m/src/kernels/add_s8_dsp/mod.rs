@@ -18,15 +18,14 @@ use mote_runtime::plan::{DType, Fault};
 use mote_runtime::records;
 
 use super::instructions::{smmlar, smmul, smmulr};
-use super::stage::{DOUBLE, DOUBLE_CLAMPED, SINGLE, Stage};
+use super::stage::{SINGLE, Stage, code};
 
 records! {
     /// Arguments.
     pub struct AddArgs {
         /// Index of the operand that is shifted only.
         pub larger: u8,
-        /// As in `stage`.
-        pub rounding: u8,
+        pub reserved: u8,
         pub min: i8,
         pub max: i8,
         pub zero_larger: i32,
@@ -45,7 +44,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     let args = arguments!(AddArgs, step);
     require!(step.inputs() == 2, Arguments);
     require!(step.is(0, DType::I8) && step.is(1, DType::I8) && step.is(2, DType::I8), Shape);
-    require!(Stage::is_sound(args.zero_point, args.min, args.max, args.rounding), Arguments);
+    require!(Stage::is_sound(args.zero_point, args.min, args.max), Arguments);
     require!(is_code(args.zero_larger) && is_code(args.zero_smaller) && args.larger <= 1, Arguments);
     require!(step.row_len(0) == step.row_len(2) && step.row_len(1) == step.row_len(2), Shape);
     require!(step.in_place(0) || (step.reads_one_row(0) && step.within(0)), Shape);
@@ -54,19 +53,17 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
 }
 
 /// Computes the rows of a call.
-pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
+pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch> {
     let Call { given, mut output, .. } = call;
     let args = AddArgs::read(given.args(), 0).ok_or(Mismatch)?;
-    let sum = Sum {
-        stage: Stage { zero_point: args.zero_point, min: args.min, max: args.max, rounding: args.rounding },
-        args,
-    };
+    let sum = Sum { stage: Stage { zero_point: args.zero_point, min: args.min, max: args.max }, args };
     let larger = given.input(args.larger.into())?;
     let smaller = given.input((args.larger ^ 1).into())?;
     output.for_each(|slice, row, to| {
         let larger = larger.map(|source| source.only(slice, row)).transpose()?.map(s8);
         let smaller = smaller.map(|source| source.only(slice, row)).transpose()?.map(s8);
-        sum.row(s8_mut(to), larger, smaller);
+        sum.row::<ROUNDING>(s8_mut(to), larger, smaller);
+        sum.stage.clamp(s8_mut(to));
         Ok(())
     })
 }
@@ -78,23 +75,8 @@ struct Sum {
 
 impl Sum {
     /// One row; an operand that is not given lies where the sum goes.
-    fn row(&self, to: &mut [i8], larger: Option<&[i8]>, smaller: Option<&[i8]>) {
-        match (self.stage.rounding, self.stage.is_full()) {
-            (SINGLE, true) => self.row_as::<SINGLE, true>(to, larger, smaller),
-            (SINGLE, false) => self.row_as::<SINGLE, false>(to, larger, smaller),
-            (DOUBLE_CLAMPED, true) => self.row_as::<DOUBLE_CLAMPED, true>(to, larger, smaller),
-            (_, true) => self.row_as::<DOUBLE, true>(to, larger, smaller),
-            (_, false) => self.row_as::<DOUBLE, false>(to, larger, smaller),
-        }
-    }
-
-    fn row_as<const ROUNDING: u8, const FULL: bool>(
-        &self,
-        to: &mut [i8],
-        larger: Option<&[i8]>,
-        smaller: Option<&[i8]>,
-    ) {
-        let each = |larger: i8, smaller: i8| self.code::<ROUNDING, FULL>(larger, smaller);
+    fn row<const ROUNDING: u8>(&self, to: &mut [i8], larger: Option<&[i8]>, smaller: Option<&[i8]>) {
+        let each = |larger: i8, smaller: i8| self.code::<ROUNDING>(larger, smaller);
         match (larger, smaller) {
             (Some(larger), Some(smaller)) => {
                 to.iter_mut().zip(larger).zip(smaller).for_each(|((to, &l), &s)| *to = each(l, s));
@@ -106,7 +88,7 @@ impl Sum {
     }
 
     #[inline(always)]
-    fn code<const ROUNDING: u8, const FULL: bool>(&self, larger: i8, smaller: i8) -> i8 {
+    fn code<const ROUNDING: u8>(&self, larger: i8, smaller: i8) -> i8 {
         let args = &self.args;
         let larger = i32::from(larger).wrapping_sub(args.zero_larger) << 20;
         let smaller = i32::from(smaller).wrapping_sub(args.zero_smaller);
@@ -122,6 +104,6 @@ impl Sum {
             };
             smmlar(high << 1, args.scale_smaller, 0) << 1
         };
-        self.stage.code::<ROUNDING, FULL>(larger.wrapping_add(smaller), [args.multiplier, args.scale])
+        code::<ROUNDING>(larger.wrapping_add(smaller), [args.multiplier, args.scale], self.stage.zero_point)
     }
 }

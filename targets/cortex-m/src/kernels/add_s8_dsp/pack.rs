@@ -17,7 +17,7 @@ pub fn pack(layer: &SumS8) -> Option<Packed> {
     let factors = alloc::vec![twice / ((1 << 20) as f64 * output.scale)];
     let requant =
         Requant { factors, zero_point: output.zero_point, min: *min, max: *max, rounding: *rounding };
-    let stage = Stage::of(&requant)?;
+    let (stage, rounding) = Stage::of(&requant)?;
     let [[multiplier, scale]] = scales(&requant, 1)?[..] else { return None };
     let (multiplier_smaller, scale_smaller) = match quantize_multiplier(second.scale / twice) {
         (0, _) => (1 << 30, 0),
@@ -27,7 +27,7 @@ pub fn pack(layer: &SumS8) -> Option<Packed> {
     };
     let args = AddArgs {
         larger,
-        rounding: stage.rounding,
+        reserved: 0,
         min: stage.min,
         max: stage.max,
         zero_larger: first.zero_point,
@@ -38,5 +38,5 @@ pub fn pack(layer: &SumS8) -> Option<Packed> {
         scale,
         zero_point: stage.zero_point,
     };
-    Some(Packed::new(id::ADD_S8_DSP, args.to_bytes()))
+    Some(Packed::new(id::ADD_S8_DSP + u16::from(rounding), args.to_bytes()))
 }

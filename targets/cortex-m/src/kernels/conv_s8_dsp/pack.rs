@@ -13,7 +13,7 @@ use crate::kernels::stage::{Stage, range, scale};
 
 /// The kernel, fed; `None` if it does not compute this layer exactly.
 pub fn pack(layer: &ConvS8<'_>, geometry: Geometry) -> Option<Packed> {
-    let stage = Stage::of(&layer.requant)?;
+    let (stage, rounding) = Stage::of(&layer.requant)?;
     if layer.groups != 1 {
         return None;
     }
@@ -30,7 +30,6 @@ pub fn pack(layer: &ConvS8<'_>, geometry: Geometry) -> Option<Packed> {
         stride: layer.stride as u16,
         dilation: layer.dilation as u16,
         pad_left: layer.pad_left as i16,
-        rounding: stage.rounding,
         reserved: 0,
         input_zero_point: layer.input_zero_point,
         zero_point: stage.zero_point,
@@ -39,7 +38,9 @@ pub fn pack(layer: &ConvS8<'_>, geometry: Geometry) -> Option<Packed> {
         reserved2: 0,
     };
     let positions = if geometry.columns >= 3 && geometry.columns % 2 == 1 { 3 } else { 2 };
-    let packed = Packed::new(id::CONV_S8_DSP, args.to_bytes()).with_blob(&weights).with_blob(&blocks);
+    let packed = Packed::new(id::CONV_S8_DSP + u16::from(rounding), args.to_bytes())
+        .with_blob(&weights)
+        .with_blob(&blocks);
     Some(Packed { scratch: scratch(positions, layer.kernel_rows, run), ..packed })
 }
 
@@ -125,11 +126,8 @@ pub(in crate::kernels) fn blocks(channels: &[[i32; 3]]) -> Vec<i32> {
     for block in channels.chunks(4) {
         let channel = |c: usize| block.get(c).copied().unwrap_or_default();
         for pair in [0, 2] {
-            let ([first, ..], [second, ..]) = (channel(pair), channel(pair + 1));
-            packed.extend([first.wrapping_mul(256).wrapping_add(second), second]);
-        }
-        for [_, multiplier, scale] in [0, 1, 2, 3].map(channel) {
-            packed.extend([multiplier, scale]);
+            let ([first, m0, p0], [second, m1, p1]) = (channel(pair), channel(pair + 1));
+            packed.extend([first.wrapping_mul(256).wrapping_add(second), second, m0, p0, m1, p1]);
         }
     }
     packed
