@@ -2,7 +2,7 @@
 //!
 //! Constants: 0 weights in blocks of four output channels (`block`), the taps of each kernel row in the order of
 //! `expand`, zeros in missing channels; 1 per block the start of the sums and the scales ([`Block`]). Scratch: the
-//! expanded inputs of two positions (of three, where rows of an odd number of columns ask for it), then one run.
+//! expanded inputs of two positions (of three, where rows of an odd number of columns ask for it), then one run each.
 //!
 //! Two positions are expanded, then multiplied with all blocks; the last three columns of an odd number go together.
 //! A run that meets padding is put together in scratch first, so the inner loop knows nothing of borders.
@@ -14,6 +14,8 @@ pub use pack::pack;
 #[cfg(feature = "pack")]
 pub(super) use pack::{blocks, settle, weights};
 
+use core::ops::Range;
+
 use mote_runtime::engine::{Call, Mismatch};
 use mote_runtime::kernels::StepView;
 use mote_runtime::kernels::columns::Columns;
@@ -22,8 +24,7 @@ use mote_runtime::plan::{DType, Fault};
 use mote_runtime::records;
 
 use super::block::{Block, Layer, Run, positions};
-use super::expand::{expand, expand_at, steps};
-use super::instructions::sxtb16;
+use super::expand::{Words, expand, steps};
 use super::stage::Stage;
 
 records! {
@@ -61,9 +62,9 @@ impl ConvArgs {
     }
 }
 
-/// Bytes of scratch for this many positions and one run.
+/// Bytes of scratch for this many positions.
 const fn scratch(positions: usize, kernel_rows: usize, run: usize) -> usize {
-    positions * kernel_rows * steps(run) * 4 + run
+    positions * (kernel_rows * steps(run) * 4 + run)
 }
 
 /// Accepts a step only if [`run`] can serve it.
@@ -101,10 +102,9 @@ where
     let in_channels = args.in_channels as usize;
     let run = args.kernel_width as usize * in_channels;
     let steps = args.kernel_rows as usize * steps(run);
-    let (whole, triple) = (self::scratch(2, args.kernel_rows.into(), run), steps * 4);
-    let by_three = scratch.len() >= whole + triple;
-    let x_bytes = steps * if by_three { 12 } else { 8 };
-    let (x, run_bytes) = scratch.split_at_mut_checked(x_bytes).ok_or(Mismatch)?;
+    let by_three = scratch.len() >= self::scratch(3, args.kernel_rows.into(), run);
+    let positions = if by_three { 3 } else { 2 };
+    let (x, runs) = scratch.split_at_mut_checked(positions * steps * 4).ok_or(Mismatch)?;
     let conv = Conv::<ROUNDING> {
         in_channels,
         out_channels: args.out_channels as usize,
@@ -121,10 +121,7 @@ where
         },
     };
     let width = source.row_bytes().checked_div(in_channels).ok_or(Mismatch)?;
-    let mut room = Room {
-        x: bytemuck::try_cast_slice_mut(x).map_err(|_| Mismatch)?,
-        run: s8_mut(run_bytes.get_mut(..run).ok_or(Mismatch)?),
-    };
+    let mut room = Room { x: bytemuck::try_cast_slice_mut(x).map_err(|_| Mismatch)?, runs };
     output.for_each(|slice, row, to| {
         conv.row(&Window::new(source.window(slice, row)), width, &mut room, s8_mut(to))?;
         conv.stage.clamp(s8_mut(to));
@@ -151,8 +148,8 @@ struct Conv<'a, const ROUNDING: u8> {
 struct Room<'a> {
     /// Expanded inputs.
     x: &'a mut [u32],
-    /// A run that meets padding.
-    run: &'a mut [i8],
+    /// Runs that meet padding.
+    runs: &'a mut [u8],
 }
 
 impl<const ROUNDING: u8> Conv<'_, ROUNDING>
@@ -170,8 +167,7 @@ where
         to: &mut [i8],
     ) -> Result<(), Mismatch> {
         let mut left = to.len().checked_div(self.out_channels).ok_or(Mismatch)?;
-        let interior = self.columns.interior(left, width);
-        let interior = if self.columns.dilation == 1 { interior } else { 0..0 };
+        let place = Place { window, interior: self.columns.interior(left, width) };
         let (mut column, mut to) = (0, to);
         while left > 0 {
             let positions = match left {
@@ -180,11 +176,10 @@ where
                 _ => 2,
             };
             let (now, rest) = to.split_at_mut_checked(positions * self.out_channels).ok_or(Mismatch)?;
-            let whole = interior.contains(&column) && interior.contains(&(column + positions - 1));
             match positions {
-                1 => self.positions::<1>(window, column, width, whole, room, now)?,
-                2 => self.positions::<2>(window, column, width, whole, room, now)?,
-                _ => self.positions::<3>(window, column, width, whole, room, now)?,
+                1 => self.positions::<1>(&place, column, room, now)?,
+                2 => self.positions::<2>(&place, column, room, now)?,
+                _ => self.positions::<3>(&place, column, room, now)?,
             }
             (column, left, to) = (column + positions, left - positions, rest);
         }
@@ -195,67 +190,74 @@ where
     #[inline(always)]
     fn positions<const P: usize>(
         &self,
-        window: &Window<'_>,
+        place: &Place<'_>,
         column: usize,
-        width: usize,
-        whole: bool,
         room: &mut Room<'_>,
         to: &mut [i8],
     ) -> Result<(), Mismatch>
     where
-        [(); P]: Run<P, ROUNDING>,
+        [(); P]: Run<P, ROUNDING> + Words<P>,
     {
         let (x, _) = room.x.as_chunks_mut::<P>();
         let x = x.get_mut(..self.steps).ok_or(Mismatch)?;
-        let first = (column * self.columns.stride) as isize - self.columns.pad_left;
-        let stride = self.columns.stride * self.in_channels;
         for (k, x) in x.chunks_exact_mut(steps(self.run).max(1)).enumerate() {
-            match window.get(k) {
-                Some(row) if whole => {
-                    let mut at = first as usize * self.in_channels;
-                    let mut runs = [&[][..]; P];
-                    for run in &mut runs {
-                        *run = row.get(at..).and_then(|row| row.get(..self.run)).ok_or(Mismatch)?;
-                        at += stride;
-                    }
-                    expand(x, runs.map(bytemuck::cast_slice));
-                }
-                row => self.padded(row, first, width, room.run, x)?,
+            let row = place.window.get(k);
+            let mut runs = [&[][..]; P];
+            let mut room = &mut *room.runs;
+            for (p, run) in runs.iter_mut().enumerate() {
+                let (now, rest) = room.split_at_mut_checked(self.run).ok_or(Mismatch)?;
+                room = rest;
+                *run = self.of_row(row, place, column + p, now)?;
             }
+            expand(x, runs);
         }
         let mut pixels = to.chunks_exact_mut(self.out_channels.max(1));
         positions(x, &self.layer, core::array::from_fn(|_| pixels.next().unwrap_or_default()));
         Ok(())
     }
 
-    /// Expands a run of a kernel row of which not all taps, or none, lie inside the input, or that are apart.
-    #[inline(never)]
-    fn padded<const P: usize>(
+    /// What a row of the kernel reads of an input row; put together in `room` if a tap meets padding.
+    #[inline(always)]
+    fn of_row<'a>(
         &self,
-        row: Option<&[i8]>,
-        first: isize,
-        width: usize,
-        run: &mut [i8],
-        to: &mut [[u32; P]],
-    ) -> Result<(), Mismatch> {
-        let padding = self.input_zero_point;
-        let Some(row) = row else {
-            to.fill([sxtb16(u32::from_le_bytes([padding as u8; 4])); P]);
-            return Ok(());
-        };
-        for p in 0..P {
-            let mut column = first + (p * self.columns.stride) as isize;
-            for pixel in run.chunks_exact_mut(self.in_channels.max(1)) {
-                let from = match usize::try_from(column) {
-                    Ok(column) if column < width => row.get(column * self.in_channels..).ok_or(Mismatch)?,
-                    _ => &[],
-                };
-                let from = from.iter().copied().chain(core::iter::repeat(padding));
-                pixel.iter_mut().zip(from).for_each(|(to, from)| *to = from);
-                column += self.columns.dilation as isize;
-            }
-            expand_at(to, p, bytemuck::cast_slice(run));
+        row: Option<&'a [i8]>,
+        place: &Place<'_>,
+        column: usize,
+        room: &'a mut [u8],
+    ) -> Result<&'a [u8], Mismatch> {
+        let first = (column * self.columns.stride) as isize - self.columns.pad_left;
+        if let Some(row) = row
+            && self.columns.dilation == 1
+            && place.interior.contains(&column)
+        {
+            let at = first as usize * self.in_channels;
+            let run = row.get(at..).and_then(|row| row.get(..self.run)).ok_or(Mismatch)?;
+            return Ok(bytemuck::cast_slice(run));
         }
-        Ok(())
+        self.put_together(row.unwrap_or(&[]), first, s8_mut(room));
+        Ok(room)
     }
+
+    /// A run of which not all taps, or none, lie inside the input, or that are apart.
+    #[inline(never)]
+    fn put_together(&self, row: &[i8], first: isize, run: &mut [i8]) {
+        // What lies left of the row wraps to where it has no bytes.
+        let step = self.columns.dilation * self.in_channels;
+        let mut at = (first as usize).wrapping_mul(self.in_channels);
+        for pixel in run.chunks_exact_mut(self.in_channels.max(1)) {
+            let from = row.get(at..).and_then(|row| row.get(..pixel.len()));
+            match from {
+                Some(from) => pixel.iter_mut().zip(from).for_each(|(to, from)| *to = *from),
+                None => pixel.iter_mut().for_each(|to| *to = self.input_zero_point),
+            }
+            at = at.wrapping_add(step);
+        }
+    }
+}
+
+/// Where positions read.
+struct Place<'a> {
+    window: &'a Window<'a>,
+    /// Output columns that meet no padding.
+    interior: Range<usize>,
 }
