@@ -32,29 +32,52 @@ where
     if words > 0 {
         <[(); P]>::expand(to, runs, words);
     }
-    let rest = to.get_mut(2 * words..).unwrap_or_default();
-    if !rest.is_empty() {
-        for (p, run) in runs.iter().enumerate() {
-            let run = run.get(4 * words..).unwrap_or_default();
-            expand_rest(rest.as_flattened_mut(), P, p, run);
+    let rests = runs.map(|run| run.get(4 * words..).unwrap_or_default());
+    let to = to.get_mut(2 * words..).unwrap_or_default();
+    match to {
+        [to] => {
+            for (to, rest) in to.iter_mut().zip(rests) {
+                *to = match *rest {
+                    [a, b] => sxtb16(u32::from(a) | u32::from(b) << 16),
+                    [a, ..] => sxtb16(a.into()),
+                    [] => 0,
+                };
+            }
         }
+        [first, second] => {
+            for ((first, second), rest) in first.iter_mut().zip(second).zip(rests) {
+                if let [a, b, c] = *rest {
+                    *first = sxtb16(u32::from(a) | u32::from(c) << 16);
+                    *second = sxtb16(b.into());
+                }
+            }
+        }
+        _ => {}
     }
 }
 
-/// One to three bytes of position `p` of `positions`.
-#[inline(never)]
-fn expand_rest(to: &mut [u32], positions: usize, p: usize, run: &[u8]) {
-    let (first, second) = match *run {
-        [a] => (sxtb16(a.into()), 0),
-        [a, b] => (sxtb16(u32::from_le_bytes([a, 0, b, 0])), 0),
-        [a, b, c] => (sxtb16(u32::from_le_bytes([a, 0, c, 0])), sxtb16(b.into())),
-        _ => (0, 0),
+/// Writes the run of position `p` of `positions` alone.
+pub fn expand_at(to: &mut [u32], positions: usize, p: usize, run: &[u8]) {
+    let mut steps = to.iter_mut().skip(p).step_by(positions.max(1));
+    let mut put = |word| {
+        if let Some(to) = steps.next() {
+            *to = word;
+        }
     };
-    if let Some(to) = to.get_mut(p) {
-        *to = first;
-    }
-    if let Some(to) = to.get_mut(positions + p) {
-        *to = second;
+    for bytes in run.chunks(4) {
+        match *bytes {
+            [a, b, c, d] => {
+                put(sxtb16(u32::from_le_bytes([a, b, c, d])));
+                put(sxtb16(u32::from_le_bytes([b, 0, d, 0])));
+            }
+            [a, b, c] => {
+                put(sxtb16(u32::from_le_bytes([a, 0, c, 0])));
+                put(sxtb16(b.into()));
+            }
+            [a, b] => put(sxtb16(u32::from_le_bytes([a, 0, b, 0]))),
+            [a] => put(sxtb16(a.into())),
+            _ => {}
+        }
     }
 }
 
