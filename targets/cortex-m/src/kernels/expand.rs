@@ -4,9 +4,7 @@
 //! 1 and 3, as `SXTB16` gives them; the weights are packed in the same order ([`order`]). A rest of one or two bytes is
 //! one step, of three bytes two, where what is missing is zero (and meets a zero weight).
 
-use super::instructions::sxtb16;
-#[cfg(not(mote_dsp))]
-use super::instructions::sxtb16_ror8;
+use super::instructions::{sxtb16, sxtb16_ror8};
 
 /// Steps of a run of this many bytes.
 pub const fn steps(bytes: usize) -> usize {
@@ -56,28 +54,33 @@ where
     }
 }
 
-/// Writes the run of position `p` of `positions` alone.
-pub fn expand_at(to: &mut [u32], positions: usize, p: usize, run: &[u8]) {
-    let mut steps = to.iter_mut().skip(p).step_by(positions.max(1));
+/// Writes the run of position `p` of `positions` alone: `len` bytes of `row` from `at` on, which may lie beside the row
+/// (an index below zero wraps), where `padding` is.
+#[inline(always)]
+pub fn expand_at(to: &mut [u32], positions: usize, p: usize, row: &[u8], at: usize, len: usize, padding: u8) {
+    let byte = |at: usize| row.get(at).copied().unwrap_or(padding);
+    let (mut step, mut at, mut left) = (p, at, len);
     let mut put = |word| {
-        if let Some(to) = steps.next() {
+        if let Some(to) = to.get_mut(step) {
             *to = word;
         }
+        step += positions;
     };
-    for bytes in run.chunks(4) {
-        match *bytes {
-            [a, b, c, d] => {
-                put(sxtb16(u32::from_le_bytes([a, b, c, d])));
-                put(sxtb16(u32::from_le_bytes([b, 0, d, 0])));
-            }
-            [a, b, c] => {
-                put(sxtb16(u32::from_le_bytes([a, 0, c, 0])));
-                put(sxtb16(b.into()));
-            }
-            [a, b] => put(sxtb16(u32::from_le_bytes([a, 0, b, 0]))),
-            [a] => put(sxtb16(a.into())),
-            _ => {}
+    while left >= 3 || left == 1 {
+        let bytes = match row.get(at..).and_then(|row| row.first_chunk()) {
+            Some(bytes) => *bytes,
+            None => [0, 1, 2, 3].map(|i| byte(at.wrapping_add(i))),
+        };
+        // What is beyond a rest of one or three bytes meets zero weights.
+        put(sxtb16(u32::from_le_bytes(bytes)));
+        if left > 1 {
+            put(sxtb16_ror8(u32::from_le_bytes(bytes)));
         }
+        at = at.wrapping_add(4);
+        left = left.saturating_sub(4);
+    }
+    if left == 2 {
+        put(sxtb16(u32::from_le_bytes([byte(at), 0, byte(at.wrapping_add(1)), 0])));
     }
 }
 

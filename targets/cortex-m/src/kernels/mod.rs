@@ -14,10 +14,10 @@ pub mod depthwise_s8_dsp;
 mod expand;
 pub mod fully_connected_s8_dsp;
 mod instructions;
-mod memory;
 #[cfg(feature = "pack")]
 pub mod pack;
 mod stage;
+mod unpack;
 
 use self::stage::{DOUBLE, DOUBLE_CLAMPED, SINGLE};
 use mote_runtime::kernels::library::joined;

@@ -248,19 +248,28 @@ where
             x.fill(sxtb16(u32::from_le_bytes([self.input_zero_point; 4])));
             return;
         }
-        let step = self.columns.dilation * self.in_channels;
         for p in 0..positions {
             // What lies left of the row wraps to where it has no bytes.
             let first = first + (p * self.columns.stride) as isize;
-            let mut at = (first as usize).wrapping_mul(self.in_channels);
-            for pixel in run.chunks_exact_mut(self.in_channels.max(1)) {
-                match row.get(at..).and_then(|row| row.get(..pixel.len())) {
-                    Some(from) => pixel.iter_mut().zip(from).for_each(|(to, from)| *to = *from),
-                    None => pixel.fill(self.input_zero_point),
-                }
-                at = at.wrapping_add(step);
+            let at = (first as usize).wrapping_mul(self.in_channels);
+            if self.columns.dilation == 1 {
+                expand_at(x, positions, p, row, at, self.run, self.input_zero_point);
+            } else {
+                self.put_together(row, at, run);
+                expand_at(x, positions, p, run, 0, self.run, 0);
             }
-            expand_at(x, positions, p, run);
+        }
+    }
+
+    /// A run whose taps are apart.
+    #[inline(never)]
+    fn put_together(&self, row: &[u8], mut at: usize, run: &mut [u8]) {
+        for pixel in run.chunks_exact_mut(self.in_channels.max(1)) {
+            match row.get(at..).and_then(|row| row.get(..pixel.len())) {
+                Some(from) => pixel.iter_mut().zip(from).for_each(|(to, from)| *to = *from),
+                None => pixel.fill(self.input_zero_point),
+            }
+            at = at.wrapping_add(self.columns.dilation * self.in_channels);
         }
     }
 }

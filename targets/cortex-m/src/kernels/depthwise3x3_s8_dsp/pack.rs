@@ -6,7 +6,8 @@ use mote_runtime::kernels::conv2d_s8::channels;
 use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
 use mote_runtime::kernels::pack::{Geometry, Packed};
 
-use super::{Channel, Depthwise3x3Args, Record, SHORTEST};
+use super::columns::{Channel, Record};
+use super::{Depthwise3x3Args, SHORTEST};
 use crate::kernels::id;
 use crate::kernels::stage::{Stage, fits, scales};
 
