@@ -18,6 +18,7 @@ mod instructions;
 pub mod pack;
 mod stage;
 mod unpack;
+mod window;
 
 use self::stage::{DOUBLE, DOUBLE_CLAMPED, SINGLE};
 use mote_runtime::kernels::library::joined;

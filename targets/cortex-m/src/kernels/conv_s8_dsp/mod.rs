@@ -25,6 +25,7 @@ use super::block::{Block, Divided, Layer, Run, positions};
 use super::expand::{Words, expand, expand_at, steps};
 use super::instructions::sxtb16;
 use super::stage::Stage;
+use super::window::{ROWS, Window};
 
 records! {
     /// Arguments.
@@ -65,9 +66,6 @@ impl ConvArgs {
 const fn scratch(positions: usize, kernel_rows: usize, run: usize) -> usize {
     positions * kernel_rows * steps(run) * 4 + run
 }
-
-/// Most rows of a kernel.
-const ROWS: usize = 16;
 
 /// Accepts a step only if [`run`] can serve it.
 pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
@@ -182,6 +180,7 @@ where
             *kept = row.unwrap_or_default();
         }
         let rows = &*rows;
+        let window = Window::new(rows).ok_or(Mismatch)?;
         let mut left = to.len().checked_div(self.out_channels).ok_or(Mismatch)?;
         let interior = if complete { self.columns.interior(left, width) } else { 0..0 };
         let (mut column, mut to) = (0, to);
@@ -194,9 +193,9 @@ where
             let (now, rest) = to.split_at_mut_checked(positions * self.out_channels).ok_or(Mismatch)?;
             let whole = column >= interior.start && column + positions <= interior.end;
             match positions {
-                1 => self.positions::<1>(rows, column, whole, room, now)?,
-                2 => self.positions::<2>(rows, column, whole, room, now)?,
-                _ => self.positions::<3>(rows, column, whole, room, now)?,
+                1 => self.positions::<1>(&window, rows, column, whole, room, now)?,
+                2 => self.positions::<2>(&window, rows, column, whole, room, now)?,
+                _ => self.positions::<3>(&window, rows, column, whole, room, now)?,
             }
             (column, left, to) = (column + positions, left - positions, rest);
         }
@@ -207,6 +206,7 @@ where
     #[inline(always)]
     fn positions<const P: usize>(
         &self,
+        window: &Window<'_>,
         rows: &[&[u8]],
         column: usize,
         whole: bool,
@@ -219,20 +219,25 @@ where
         let (x, _) = room.x.as_chunks_mut::<P>();
         let x = x.get_mut(..self.steps).ok_or(Mismatch)?;
         let first = (column * self.columns.stride) as isize - self.columns.pad_left;
-        let parts = x.chunks_exact_mut(self.run_steps.max(1)).zip(rows);
         if whole {
             let (at, stride) = (first as usize * self.in_channels, self.columns.stride * self.in_channels);
-            for (x, row) in parts {
-                let mut rest = row.get(at..).ok_or(Mismatch)?;
-                let mut runs = [&[][..]; P];
-                for run in &mut runs {
-                    *run = rest.get(..self.run).ok_or(Mismatch)?;
-                    rest = rest.get(stride..).unwrap_or_default();
+            if P == 2 {
+                window
+                    .expand_two(x.as_flattened_mut().as_chunks_mut().0, at, stride, self.run)
+                    .ok_or(Mismatch)?;
+            } else {
+                for (x, row) in x.chunks_exact_mut(self.run_steps.max(1)).zip(rows) {
+                    let mut rest = row.get(at..).ok_or(Mismatch)?;
+                    let mut runs = [&[][..]; P];
+                    for run in &mut runs {
+                        *run = rest.get(..self.run).ok_or(Mismatch)?;
+                        rest = rest.get(stride..).unwrap_or_default();
+                    }
+                    expand(x, runs);
                 }
-                expand(x, runs);
             }
         } else {
-            for (x, row) in parts {
+            for (x, row) in x.chunks_exact_mut(self.run_steps.max(1)).zip(rows) {
                 self.expand_padded(x.as_flattened_mut(), P, row, first, room.run);
             }
         }

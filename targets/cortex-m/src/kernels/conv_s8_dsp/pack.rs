@@ -6,10 +6,11 @@ use mote_runtime::kernels::conv2d_s8::{ConvS8, channels};
 use mote_runtime::kernels::pack::{Geometry, Packed, Requant};
 use mote_runtime::kernels::requantize::requantize;
 
-use super::{ConvArgs, ROWS, scratch};
+use super::{ConvArgs, scratch};
 use crate::kernels::expand::order;
 use crate::kernels::id;
 use crate::kernels::stage::{Stage, range, scale};
+use crate::kernels::window::ROWS;
 
 /// The kernel, fed; `None` if it does not compute this layer exactly.
 pub fn pack(layer: &ConvS8<'_>, geometry: Geometry) -> Option<Packed> {
