@@ -92,9 +92,10 @@ fn bind(arena: &'static mut [u8], state: &'static mut [u8]) -> Result<Engine<'st
 }
 
 /// As for a plan that came over the air, whose CRC was looked at when it was stored: the same bytes are parsed,
-/// checked against all portable kernels, and bound.
+/// checked against all kernels of the target, and bound.
 #[cfg(feature = "loaded")]
 fn bind(arena: &'static mut [u8], state: &'static mut [u8]) -> Result<Engine<'static>, Error> {
+    use mote_cortex_m::kernels::CORTEX_M;
     use mote_runtime::{Plan, kernels};
     use static_cell::StaticCell;
 
@@ -102,8 +103,8 @@ fn bind(arena: &'static mut [u8], state: &'static mut [u8]) -> Result<Engine<'st
     static TABLE: StaticCell<kernels::KernelTable<MAX_KERNELS>> = StaticCell::new();
     let loaded = Plan::parse_unverified(black_box(plan::PLAN.bytes())).map_err(mote_runtime::Error::from)?;
     let loaded: &_ = LOADED.try_init(loaded).ok_or(Error::Taken)?;
-    kernels::PORTABLE.check_plan(loaded)?;
-    let table = kernels::KernelTable::link(loaded, kernels::PORTABLE.entries);
+    CORTEX_M.check_plan(loaded)?;
+    let table = kernels::KernelTable::link(loaded, CORTEX_M.entries);
     let table = table.map_err(|id| mote_runtime::Error::MissingKernel { id })?;
     let table: &_ = TABLE.try_init(table).ok_or(Error::Taken)?;
     Ok(Engine::new(loaded, table.as_slice(), arena, state)?)
