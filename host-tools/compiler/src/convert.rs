@@ -111,13 +111,19 @@ impl Format {
 
 /// Reads a model file into a graph.
 pub fn import(bytes: &[u8], options: &Options) -> Result<Imported, ImportError> {
-    match Format::of(bytes) {
+    let imported = match Format::of(bytes) {
         Format::Tflite => import::tflite::import(bytes),
         Format::Onnx => {
             let onnx =
                 import::onnx::OnnxOptions { channels_last_io: !options.keep_layout, ..Default::default() };
             import::onnx::import(bytes, &onnx)
         }
+    };
+    match imported {
+        Err(ImportError::Unsupported(refusals)) if options.stream.is_some() => {
+            Err(ImportError::Unsupported(stream::time::explain(refusals)))
+        }
+        imported => imported,
     }
 }
 

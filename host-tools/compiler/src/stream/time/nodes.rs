@@ -121,7 +121,7 @@ fn node_by_frames(cx: &mut Rewriter<'_>, node: &Node, first: TensorId) -> Result
             Ok(())
         }
         Op::Gather { axis } if time == Time::Axis(*axis) => {
-            Err((Rule::WholeClip, "it picks or reverses frames of the clip".into()))
+            Err((Rule::Crop, "it picks frames by a list: no constant offset".into()))
         }
         Op::Gather { axis } if cx.time(x).is_some() => {
             let axis = index_of(time, *axis, rank)?;
