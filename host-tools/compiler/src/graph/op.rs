@@ -11,6 +11,10 @@ pub enum Op {
     Dense,
     /// `a, b`: batched matrix product over the last two axes, leading axes broadcast.
     MatMul { transpose_a: bool, transpose_b: bool },
+    /// `q, k, v [, bias]`: attention of several heads, `softmax_j(scale * q[i] . k[j] + bias[h, i, j]) * v[j]` in each
+    /// head `h`. The last axis of each operand is a vector that holds all heads; all other axes together count the
+    /// vectors. The output has a vector for each query, its heads side by side. The bias is a constant.
+    Attention(Attention),
     /// `a, b`: elementwise with broadcasting (numpy's rule).
     Binary(BinaryFn),
     /// `x`: elementwise.
@@ -45,6 +49,10 @@ pub enum Op {
     Resize { mode: ResizeMode, coordinates: ResizeCoordinates },
     /// `x, indices` (constant): picks along `axis`.
     Gather { axis: usize },
+    /// `table` (constant, `[P, ..]`): its first rows, along the output's axis `axis`. They stand for frames of a stream in
+    /// which frame `t` has row `t mod P` for as long as it lives, so nothing folds them into a constant before it is
+    /// known whether the network will stream.
+    Recycle { axis: usize },
     /// `x` (float): to the output's quantization.
     Quantize,
     /// `x` (quantized): to float.
@@ -62,6 +70,7 @@ impl Op {
             Op::Conv { .. } => "conv",
             Op::Dense => "dense",
             Op::MatMul { .. } => "matmul",
+            Op::Attention(_) => "attention",
             Op::Binary(f) => f.name(),
             Op::Unary(f) => f.name(),
             Op::Lookup { .. } => "lookup",
@@ -83,6 +92,7 @@ impl Op {
             Op::Resize { mode: ResizeMode::Nearest { .. }, .. } => "resize_nearest",
             Op::Resize { mode: ResizeMode::Bilinear, .. } => "resize_bilinear",
             Op::Gather { .. } => "gather",
+            Op::Recycle { .. } => "recycle",
             Op::Quantize => "quantize",
             Op::Dequantize => "dequantize",
             Op::Requantize => "requantize",
@@ -123,6 +133,33 @@ impl Spatial {
         let reach = self.dilation[axis].checked_mul(self.size[axis].checked_sub(1)?)?.checked_add(1)?;
         let padded = input.checked_add(self.pad[axis].0)?.checked_add(self.pad[axis].1)?;
         Some(padded.checked_sub(reach)?.checked_div(self.stride[axis])? + 1)
+    }
+}
+
+/// How queries, keys and values lie in the operands of an attention.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Attention {
+    pub heads: usize,
+    /// Factor before the softmax; positive.
+    pub scale: f32,
+    pub query: HeadLayout,
+    pub key: HeadLayout,
+    pub value: HeadLayout,
+}
+
+/// Where the heads lie in a vector: head `h` is `depth` elements from `offset + h * stride` on. One tensor may so hold
+/// queries, keys and values at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadLayout {
+    pub offset: usize,
+    pub stride: usize,
+    pub depth: usize,
+}
+
+impl HeadLayout {
+    /// Length that a vector must have at least.
+    pub fn reach(&self, heads: usize) -> usize {
+        self.offset + heads.saturating_sub(1) * self.stride + self.depth
     }
 }
 

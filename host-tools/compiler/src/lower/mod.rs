@@ -4,6 +4,7 @@
 //! describes the operator to the kernel's own `pack`, and says which inputs the kernel can overwrite. Everything
 //! that cannot be lowered is listed at once.
 
+mod attention;
 mod conv;
 mod elementwise;
 mod global;
@@ -157,6 +158,7 @@ fn lower_node(cx: &mut Context<'_>) -> Result<(), Refused> {
         Op::Conv { .. } => conv::convolution(cx),
         Op::Dense => conv::dense(cx),
         Op::MatMul { .. } => conv::matmul(cx),
+        Op::Attention(_) => attention::attention(cx),
         Op::Binary(_) => elementwise::binary(cx),
         Op::Unary(_) => elementwise::unary(cx),
         Op::Lookup { .. } => elementwise::lookup(cx),
@@ -174,6 +176,7 @@ fn lower_node(cx: &mut Context<'_>) -> Result<(), Refused> {
         Op::BroadcastTo => movement::broadcast_to(cx),
         Op::Resize { .. } => movement::resize(cx),
         Op::Gather { .. } => movement::gather(cx),
+        Op::Recycle { .. } => movement::recycle(cx),
         Op::Quantize | Op::Dequantize | Op::Requantize | Op::Cast => quantized::convert(cx),
     }
 }

@@ -8,6 +8,7 @@
 //! Shapes come from the graph. A graph whose shapes contradict its operators yields an error, not a panic.
 
 mod algebra;
+mod attention;
 mod elementwise;
 
 pub use elementwise::unary_value;
@@ -211,6 +212,7 @@ fn dispatch(
         Op::MatMul { transpose_a, transpose_b } => {
             algebra::matmul(get(0)?, get(1)?, *transpose_a, *transpose_b)
         }
+        Op::Attention(layout) => attention::attention(get(0)?, get(1)?, get(2)?, get(3).ok(), layout, shape),
         Op::Binary(function) => elementwise::binary(*function, get(0)?, get(1)?),
         Op::Unary(function) => Ok(elementwise::unary(*function, get(0)?)),
         Op::Lookup { table } => {
@@ -239,6 +241,7 @@ fn dispatch(
         Op::BroadcastTo => movement::broadcast_to(get(0)?, shape),
         Op::Resize { mode, coordinates } => window::resize(get(0)?, *mode, *coordinates, shape),
         Op::Gather { axis } => movement::gather(get(0)?, get(1)?, *axis),
+        Op::Recycle { axis } => movement::recycle(get(0)?, *axis, shape),
         Op::Quantize | Op::Dequantize | Op::Requantize => get(0).cloned(),
         Op::Cast => match operands.first() {
             Some(operand) if operand.tensor.quant.is_none() && output.quant.is_none() => {
