@@ -4,8 +4,9 @@
 //! Runtime (`tests/golden/README.md`).
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use mote_compiler::convert::{Options, convert};
+use mote_compiler::convert::{Options, Precision, convert};
 use mote_compiler::executor::Executor;
+use mote_compiler::quantize::Calibration;
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -71,6 +72,26 @@ fn trained_networks() {
         let error = check(&stream, golden::workspace().join(&stream.file)).unwrap();
         println!("{}: largest difference {error:.1e}", stream.name);
     }
+}
+
+/// Attention in integers, with positions from a table: nothing stays float, and the results keep their order.
+#[test]
+fn transformer_in_int8() {
+    let stream = load("networks.json").into_iter().find(|s| s.name == "digits_transformer").unwrap();
+    let model = std::fs::read(golden::workspace().join(&stream.file)).unwrap();
+    let samples = stream.windows().iter().map(|&(start, _)| vec![stream.window(start)]).collect();
+    let options = Options {
+        keep_layout: true,
+        precision: Precision::Int8,
+        calibration: Some(Calibration::new(samples)),
+        ..Options::default()
+    };
+    let converted = convert(&model, &options).unwrap();
+    let report = converted.quantization.unwrap();
+    println!("{report}");
+    assert_eq!(report.float_nodes.len(), 0);
+    assert!(report.nodes.iter().any(|node| node.op == "attention" && node.snr.unwrap() > 25.0));
+    assert!(report.output_snr().unwrap() > 28.0);
 }
 
 /// Converts and runs the network on windows of its stream; gives the largest difference, or why it was not converted.
