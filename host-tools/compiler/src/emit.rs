@@ -5,8 +5,8 @@ use crate::lower::{Lowered, Operand, Step};
 use crate::schedule::Schedule;
 use crate::stream::{Rate, Region};
 use mote_runtime::plan::{
-    DType as PlanType, MAX_RANK, NONE, OperandRecord, PlanWriter, PreprocessRecord, Space, StepEntry,
-    TensorRecord, step_flags,
+    DType as PlanType, MAX_RANK, NONE, OperandRecord, PlanWriter, PreprocessRecord, RegionKind, Space,
+    StepEntry, TensorRecord, step_flags,
 };
 use std::collections::HashMap;
 
@@ -54,6 +54,7 @@ pub fn emit(
     }
     let mut writer = PlanWriter::new(extras.target);
     writer.arena_bytes = schedule.arena as u32;
+    writer.state_bytes = schedule.state_bytes as u32;
     writer.labels = graph.labels.clone();
     writer.preprocess = extras.preprocess.clone();
     writer.strip = extras.strip;
@@ -72,10 +73,12 @@ pub fn emit(
     }
     for &id in &graph.inputs {
         let delivered = regions.iter().find(|region| region.port == Some(id));
-        let view = match delivered.and_then(|region| region.rings.get(&id)) {
-            Some(ring) => {
+        let view = match delivered.and_then(|region| Some((region, region.rings.get(&id)?))) {
+            Some((region, ring)) => {
                 let (slots, bytes) = (ring.slots as u32, ring.slice_bytes as u32);
-                OperandRecord::rows(0, tensors.len_bytes(id) / bytes, bytes).as_slices(slots)
+                let view = OperandRecord::rows(0, tensors.len_bytes(id) / bytes, bytes).as_slices(slots);
+                let endless = region.kind == RegionKind::Endless;
+                OperandRecord { slices: if endless { u32::MAX } else { view.slices }, ..view }
             }
             None => OperandRecord::rows(0, 1, tensors.len_bytes(id)),
         };
@@ -83,7 +86,11 @@ pub fn emit(
     }
     for &id in &graph.outputs {
         let step = made_by.get(&id).copied().unwrap_or(NONE);
-        tensors.port(1, id, OperandRecord::rows(0, 1, tensors.len_bytes(id)), step)?;
+        let slice = regions
+            .iter()
+            .find_map(|region| region.rings.get(&id).filter(|_| region.kind == RegionKind::Endless));
+        let bytes = slice.map_or(tensors.len_bytes(id), |ring| ring.slice_bytes as u32);
+        tensors.port(1, id, OperandRecord::rows(0, 1, bytes), step)?;
     }
     Ok(tensors.writer.finish())
 }
@@ -145,15 +152,19 @@ impl Tensors<'_> {
         let dtype = plan_type(tensor.dtype);
         let dtype =
             dtype.ok_or_else(|| EmitError::Type { tensor: tensor.name.clone(), dtype: tensor.dtype })?;
-        let (space, offset) = match &tensor.data {
-            Some(data) => (Space::Constant, self.writer.constant(&data.to_bytes())),
-            None => (Space::Arena, self.schedule.offsets.get(&id).map_or(0, |&o| o as u32)),
+        let (space, offset) = match (&tensor.data, self.schedule.state.get(&id)) {
+            (Some(data), _) => (Space::Constant, self.writer.constant(&data.to_bytes())),
+            (None, Some(&offset)) => (Space::State, offset as u32),
+            (None, None) => (Space::Arena, self.schedule.offsets.get(&id).map_or(0, |&o| o as u32)),
         };
         let quant = match tensor.quant.as_ref().and_then(|q| q.uniform()) {
             Some((scale, zero_point)) => self.writer.quant(scale, zero_point),
             None => NONE,
         };
-        let ring = self.regions.iter().find_map(|region| region.rings.get(&id));
+        let ring = self.regions.iter().find_map(|region| Some((region, region.rings.get(&id)?)));
+        if ring.is_some_and(|(region, _)| region.kind == RegionKind::Endless) {
+            shape[1] = 1; // a frame
+        }
         let record = TensorRecord {
             dtype: dtype as u8,
             space: space as u8,
@@ -162,7 +173,7 @@ impl Tensors<'_> {
             quant,
             reserved: 0,
             offset,
-            bytes: ring.map_or(self.len_bytes(id), |ring| ring.bytes() as u32),
+            bytes: ring.map_or(self.len_bytes(id), |(_, ring)| ring.bytes() as u32),
             shape,
         };
         let index = self.writer.tensor(record, &tensor.name);

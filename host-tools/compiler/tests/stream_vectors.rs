@@ -5,8 +5,10 @@
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use mote_compiler::convert::{Options, Precision, convert};
-use mote_compiler::executor::Executor;
+use mote_compiler::executor::{Executor, encode};
 use mote_compiler::quantize::Calibration;
+use mote_compiler::stream::time;
+use mote_runtime::engine::Progress;
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -92,6 +94,67 @@ fn transformer_in_int8() {
     assert_eq!(report.float_nodes.len(), 0);
     assert!(report.nodes.iter().any(|node| node.op == "attention" && node.snr.unwrap() > 25.0));
     assert!(report.output_snr().unwrap() > 28.0);
+}
+
+/// Frame by frame: every result, at the frame at which it is due, and no other.
+#[test]
+fn vectors_frame_by_frame() {
+    let folder = golden::workspace().join("tests/golden/continual");
+    let (mut passed, mut refused) = (0, Vec::new());
+    for stream in load("vectors.json") {
+        match check_steps(&stream, folder.join(&stream.file)) {
+            Ok(_) => passed += 1,
+            Err(error) => refused.push(format!("{}: {error}", stream.name)),
+        }
+    }
+    println!("{passed} networks equal frame by frame; refused:");
+    refused.iter().for_each(|reason| println!("  {reason}"));
+    assert!(refused.len() <= 3 && passed >= 50);
+}
+
+#[test]
+fn trained_networks_frame_by_frame() {
+    for stream in load("networks.json") {
+        let error = check_steps(&stream, golden::workspace().join(&stream.file));
+        println!("{}: {error:?}", stream.name);
+        error.unwrap();
+    }
+}
+
+/// Converts to a step-wise plan and pushes the stream through it; gives the largest difference.
+fn check_steps(stream: &Stream, path: PathBuf) -> Result<f32, String> {
+    let model = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let whole = stream.compare.as_deref() == Some("whole");
+    let transform = time::Stream { axis: Some(stream.time_axis), hop: stream.hop, whole };
+    let options = Options { keep_layout: true, stream: Some(transform), ..Options::default() };
+    let converted = convert(&model, &options).map_err(|e| e.to_string())?;
+    let mut executor = Executor::new(&converted.plan).unwrap();
+    let n: usize = stream.input.iter().product::<usize>() / stream.input[stream.time_axis];
+    let want = stream.results();
+    let range = want.iter().fold(1.0f32, |range, x| range.max(x.abs()));
+    let every = stream.every.or(stream.hop).unwrap_or(1);
+    let (mut worst, mut ready) = (0.0f32, 0);
+    executor
+        .with(|engine| {
+            for frame in 0..stream.frames {
+                let values: Vec<f32> = (0..n).map(|i| stream.element(frame, n, i)).collect();
+                let progress = engine.step(&encode(&engine.input_format(0)?, &values)?)?;
+                let due = frame >= stream.first_ready && (frame - stream.first_ready) % every == 0;
+                assert_eq!(progress == Progress::Ready, due, "{}: frame {frame}", stream.name);
+                if !due || ready == stream.count {
+                    continue;
+                }
+                let got: Vec<f32> = engine.output(0)?.reals().collect();
+                let wanted = &want[ready * got.len()..][..got.len()];
+                let difference = got.iter().zip(wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                worst = worst.max(difference / range);
+                ready += 1;
+            }
+            Ok(())
+        })
+        .unwrap();
+    assert!(ready > 0 && worst <= TOLERANCE, "{}: {worst:e} in {ready} results", stream.name);
+    Ok(worst)
 }
 
 /// Converts and runs the network on windows of its stream; gives the largest difference, or why it was not converted.

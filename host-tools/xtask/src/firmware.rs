@@ -96,6 +96,6 @@ fn build(options: &Options, log: bool) -> Result<(&'static Board, PathBuf)> {
     let board = Board::by_name(&options.board)?;
     let plan = model(options)?.convert(board, &options.convert)?;
     let samples = Samples { seed: options.seed, count: options.samples };
-    let app = App { board, plan: &plan, samples, log, laps: false, speed: options.opt };
+    let app = App { board, plan: &plan, samples, log, laps: false, loaded: false, speed: options.opt };
     Ok((board, app.build()?))
 }

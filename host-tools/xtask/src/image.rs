@@ -22,6 +22,8 @@ pub struct App<'a> {
     pub log: bool,
     /// A marker after each step, for counts per step.
     pub laps: bool,
+    /// The plan is parsed and checked at start-up, as if it had come over the air.
+    pub loaded: bool,
     pub speed: Speed,
 }
 
@@ -54,6 +56,7 @@ impl App<'_> {
         let mut features = vec![self.board.name];
         features.extend(self.log.then_some("log"));
         features.extend(self.laps.then_some("laps"));
+        features.extend(self.loaded.then_some("loaded"));
         let environment = [
             ("MOTE_PLAN", fs::canonicalize(self.plan)?.display().to_string()),
             ("MOTE_SEED", self.samples.seed.to_string()),

@@ -1,6 +1,6 @@
 //! `cargo xtask`: the project's own tasks. The tasks are modules of their own (`setup`, `lint`,
 //! `test`, `bench`, `firmware`); what they share lies beside them: `workspace` (paths, cargo),
-//! `steps` (collecting errors), `board`, `image`, `qemu`, `counts` and `panics`.
+//! `steps` (collecting errors), `board`, `image`, `qemu`, `counts`, `kernels` and `panics`.
 
 mod bench;
 mod board;
@@ -8,6 +8,7 @@ mod counts;
 mod firmware;
 mod golden;
 mod image;
+mod kernels;
 mod lint;
 mod models;
 mod on_target;

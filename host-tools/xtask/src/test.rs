@@ -51,7 +51,8 @@ fn networks(steps: &mut Steps, board: &Board, samples: usize) {
         let Found::Here(model) = models::find("cifar10")? else { bail!("the bundled network is missing") };
         let plan = model.convert(board, &[])?;
         let samples = Samples { seed: 1, count: 1 };
-        let app = App { board, plan: &plan, samples, log: false, laps: false, speed: Speed::Fast };
+        let app =
+            App { board, plan: &plan, samples, log: false, laps: false, loaded: false, speed: Speed::Fast };
         panics::check(&app.build()?)
     });
 }

@@ -389,12 +389,14 @@ fn steps(region: &RegionRecord) -> Range<usize> {
 impl crate::kernels::Library {
     pub fn check_plan(&self, plan: &Plan<'_>) -> Result<(), Error> {
         for index in 0..plan.steps() {
-            let record = plan.step(index).ok_or(Error::Step { index, fault: Fault::Range })?;
-            let id = plan.kernel(record.kernel.into()).ok_or(Error::Step { index, fault: Fault::Range })?;
+            let missing = Error::Step { index, fault: Fault::Range };
+            let record = plan.step(index).ok_or(missing)?;
+            let step = StepView::new(plan, &record);
+            let id = step.kernel().ok_or(missing)?;
             if self.find(id).is_none() {
                 return Err(Error::MissingKernel { id });
             }
-            (self.check)(id, &StepView::new(plan, record)).map_err(|fault| Error::Step { index, fault })?;
+            (self.check)(id, &step).map_err(|fault| Error::Step { index, fault })?;
         }
         Ok(())
     }

@@ -133,8 +133,8 @@ pub struct Window<'a> {
 impl<'a> Window<'a> {
     pub fn new(rows: Rows<'a>) -> Self {
         let mut first = [None; KEPT];
-        for (kept, row) in first.iter_mut().zip(rows.iter()) {
-            *kept = row.map(s8);
+        for (k, kept) in first.iter_mut().enumerate().take(rows.len()) {
+            *kept = row(&rows, k);
         }
         Self { rows, len: rows.len(), first }
     }
@@ -157,6 +157,13 @@ impl<'a> Window<'a> {
     fn look_up(&self, k: usize) -> Option<&'a [i8]> {
         self.rows.get(k).map(s8)
     }
+}
+
+/// Row `k` of a window. Called, so that it is there once: unrolled twelve times it is long, and it is looked up once
+/// for each output row.
+#[inline(never)]
+fn row<'a>(rows: &Rows<'a>, k: usize) -> Option<&'a [i8]> {
+    rows.get(k).map(s8)
 }
 
 /// For kernels of one input that may work in place: brings each input row to where the output goes, and calls `f`.

@@ -6,33 +6,44 @@ use crate::plan::{DType, Fault, OperandRecord, Plan, StepRecord, TensorRecord, s
 #[derive(Clone, Copy)]
 pub struct StepView<'a> {
     plan: &'a Plan<'a>,
-    record: StepRecord,
+    record: &'a StepRecord,
 }
 
 impl<'a> StepView<'a> {
-    pub const fn new(plan: &'a Plan<'a>, record: StepRecord) -> Self {
+    #[inline(always)]
+    pub const fn new(plan: &'a Plan<'a>, record: &'a StepRecord) -> Self {
         Self { plan, record }
     }
 
+    /// Identifier of the kernel.
+    #[inline(always)]
+    pub const fn kernel(&self) -> Option<u16> {
+        self.plan.kernel(self.record.kernel as usize)
+    }
+
     /// Number of inputs.
+    #[inline(always)]
     pub const fn inputs(&self) -> usize {
         self.record.inputs as usize
     }
 
     /// View and window of input `index`; index [`Self::inputs`] is the output.
+    #[inline(always)]
     pub const fn operand(&self, index: usize) -> Result<OperandRecord, Fault> {
-        match self.plan.step_operand(&self.record, index) {
+        match self.plan.step_operand(self.record, index) {
             Some(operand) => Ok(operand),
             None => Err(Fault::Range),
         }
     }
 
     /// View of the output.
+    #[inline(always)]
     pub const fn output(&self) -> Result<OperandRecord, Fault> {
         self.operand(self.inputs())
     }
 
     /// The tensor behind operand `index`.
+    #[inline(always)]
     pub const fn tensor(&self, index: usize) -> Result<TensorRecord, Fault> {
         match self.operand(index) {
             Ok(operand) => match self.plan.tensor(operand.tensor as usize) {
@@ -44,6 +55,7 @@ impl<'a> StepView<'a> {
     }
 
     /// Whether operand `index` has elements of this type.
+    #[inline(always)]
     pub const fn is(&self, index: usize, dtype: DType) -> bool {
         match self.tensor(index) {
             Ok(tensor) => tensor.dtype == dtype as u8,
@@ -52,6 +64,7 @@ impl<'a> StepView<'a> {
     }
 
     /// Elements in a row of operand `index`; 0 if there is no such operand.
+    #[inline(always)]
     pub const fn row_len(&self, index: usize) -> usize {
         match (self.operand(index), self.tensor(index)) {
             (Ok(operand), Ok(tensor)) => match DType::from_code(tensor.dtype) {
@@ -63,26 +76,27 @@ impl<'a> StepView<'a> {
     }
 
     pub const fn args(&self) -> &'a [u8] {
-        self.plan.args(&self.record)
+        self.plan.args(self.record)
     }
 
     /// Number of constants.
+    #[inline(always)]
     pub const fn blobs(&self) -> usize {
         self.record.blobs as usize
     }
 
     /// Bytes of constant `index`; 0 if there is none.
     pub const fn blob(&self, index: usize) -> &'a [u8] {
-        self.plan.step_blob(&self.record, index)
+        self.plan.step_blob(self.record, index)
     }
 
-    /// Bytes of constant `index`, which must start at a multiple of `align` bytes of the weights.
+    /// Whether constant `index` has so many bytes and starts at a multiple of `align` bytes, a power of two.
     pub const fn blob_is(&self, index: usize, bytes: usize, align: usize) -> bool {
         if index >= self.blobs() {
             return false;
         }
         match self.plan.blob(self.record.blob as usize + index) {
-            Some(blob) => blob.bytes as usize == bytes && (blob.offset as usize).is_multiple_of(align),
+            Some(blob) => blob.bytes as usize == bytes && blob.offset as usize & (align - 1) == 0,
             None => false,
         }
     }
@@ -110,6 +124,7 @@ impl<'a> StepView<'a> {
     }
 
     /// Rows in the window of operand `index`, padding included; 0 if there is no such operand.
+    #[inline(always)]
     pub const fn window(&self, index: usize) -> usize {
         match self.operand(index) {
             Ok(o) => o.outer_count as usize * o.inner_count as usize,

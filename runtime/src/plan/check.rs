@@ -9,6 +9,9 @@ type Checked = Result<(), PlanError>;
 /// Ticks of a region over rows: more than any picture has rows, few enough to be walked in a moment.
 const MAX_TICKS: u32 = 1 << 20;
 
+/// Longest record of a table: more than any version will need, and an index times a length never overflows.
+const MAX_STRIDE: usize = 4096;
+
 const EMPTY: Table<'static> = Table { bytes: &[], stride: 0, count: 0 };
 
 /// Smallest record size by core section; 0 where the section is plain bytes.
@@ -89,6 +92,7 @@ pub(super) const fn sections<'a>(
                 kind != section::WEIGHTS as usize || (record.offset as usize).is_multiple_of(ALIGN)
             } else {
                 stride >= size
+                    && stride <= MAX_STRIDE
                     && record.bytes % record.stride == 0
                     && record.bytes / record.stride <= NONE as u32
             };
@@ -171,15 +175,21 @@ const fn check_tensor(plan: &Plan<'_>, i: usize, tensor: &TensorRecord) -> Check
     };
     ensure!(tensor.rank as usize <= MAX_RANK, TENSORS, i, Code);
     ensure!(tensor.offset as u64 + tensor.bytes as u64 <= space, TENSORS, i, Range);
-    ensure!((tensor.offset as usize).is_multiple_of(dtype.size()), TENSORS, i, Alignment);
+    ensure!(tensor.offset & (dtype.size() as u32 - 1) == 0, TENSORS, i, Alignment);
     ensure!(tensor.quant == NONE || (tensor.quant as usize) < plan.quants(), TENSORS, i, Range);
-    let mut elements = 1u64;
+    let mut elements = 1u32;
     let mut axis = 0;
     while axis < MAX_RANK {
-        let len = tensor.shape[axis] as u64;
+        let len = tensor.shape[axis];
         ensure!(len > 0 && (axis < tensor.rank as usize || len == 1), TENSORS, i, Shape);
-        elements *= len;
-        ensure!(elements <= u32::MAX as u64, TENSORS, i, Shape);
+        let Some(product) = elements.checked_mul(len) else {
+            return Err(PlanError::Record {
+                section: section::TENSORS,
+                index: i as u16,
+                fault: Fault::Shape,
+            });
+        };
+        elements = product;
         axis += 1;
     }
     Ok(())
@@ -194,21 +204,17 @@ const fn check_operand(plan: &Plan<'_>, i: usize, operand: &OperandRecord) -> Ch
         None => 1,
     };
     let o = operand;
-    ensure!(o.slots > 0 && o.slices > 0 && o.rows > 0, OPERANDS, i, Shape);
+    ensure!(o.slots > 0 && o.slices > 0 && o.rows > 0 && o.row_bytes > 0, OPERANDS, i, Shape);
     ensure!(o.outer_count > 0 && o.inner_count > 0, OPERANDS, i, Shape);
-    let aligned = o.offset.is_multiple_of(size)
-        && o.slice_stride.is_multiple_of(size)
-        && o.row_stride.is_multiple_of(size)
-        && o.row_bytes.is_multiple_of(size);
-    ensure!(aligned, OPERANDS, i, Alignment);
+    // Sizes are powers of two: one look at all low bits.
+    let low = (o.offset | o.slice_stride | o.row_stride | o.row_bytes) & (size - 1);
+    ensure!(low == 0, OPERANDS, i, Alignment);
     ensure!(o.rows == 1 || o.row_stride >= o.row_bytes, OPERANDS, i, Alias);
     // Of a whole tensor only the slices that exist need memory.
     let slots = if o.slots < o.slices { o.slots } else { o.slices };
-    let slice = (o.rows as u64 - 1) * o.row_stride as u64 + o.row_bytes as u64;
+    let slice = (o.rows - 1) as u64 * o.row_stride as u64 + o.row_bytes as u64;
     ensure!(slots == 1 || o.slice_stride as u64 >= slice, OPERANDS, i, Alias);
-    let Some(slices) = (slots as u64 - 1).checked_mul(o.slice_stride as u64) else {
-        return Err(PlanError::Record { section: section::OPERANDS, index: i as u16, fault: Fault::Range });
-    };
+    let slices = (slots - 1) as u64 * o.slice_stride as u64;
     ensure!(slice <= u32::MAX as u64 && slices <= u32::MAX as u64, OPERANDS, i, Range);
     ensure!(o.offset as u64 + slices + slice <= tensor.bytes as u64, OPERANDS, i, Range);
     Ok(())
@@ -268,6 +274,9 @@ const fn check_step(plan: &Plan<'_>, s: usize, region: &RegionRecord, kind: Regi
     let Some(output) = plan.step_output(&step) else {
         return Err(PlanError::Record { section: section::STEPS, index: s as u16, fault: Fault::Range });
     };
+    // What one call makes has its place: the work of a call is bounded by the memory.
+    let made = if matches!(kind, RegionKind::Plain) { output.slices } else { step.burst as u32 };
+    ensure!(output.slots >= output.slices || made <= output.slots, STEPS, s, Schedule);
     let Some(owner) = plan.tensor(output.tensor as usize) else {
         return Err(PlanError::Record { section: section::STEPS, index: s as u16, fault: Fault::Range });
     };

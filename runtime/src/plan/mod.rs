@@ -40,6 +40,7 @@ pub struct Plan<'a> {
 macro_rules! tables {
     ($($(#[$meta:meta])* $get:ident, $count:ident: $record:ident in $section:ident;)*) => {$(
         $(#[$meta])*
+        #[inline(always)]
         pub const fn $get(&self, index: usize) -> Option<$record> {
             let table = &self.core[section::$section as usize];
             if index >= table.count { return None; }
@@ -155,6 +156,7 @@ impl<'a> Plan<'a> {
     }
 
     /// View and window of operand `index` of a step: its inputs, then its output.
+    #[inline(always)]
     pub const fn step_operand(&self, step: &StepRecord, index: usize) -> Option<OperandRecord> {
         if index > step.inputs as usize { None } else { self.operand(step.operand as usize + index) }
     }

@@ -14,7 +14,9 @@ macro_rules! records {
             pub const SIZE: usize = 0 $(+ $crate::record_size!($kind))*;
 
             /// Reads the record that starts at byte `at`; `None` if it does not fit.
+            // Inlined everywhere: a caller that asks for one field loads one field.
             #[allow(unused_assignments)]
+            #[inline(always)]
             pub const fn read(bytes: &[u8], at: usize) -> Option<Self> {
                 let Some((_, rest)) = bytes.split_at_checked(at) else { return None };
                 let Some(chunk) = rest.first_chunk::<{ Self::SIZE }>() else { return None };

@@ -36,8 +36,7 @@ impl Model {
         let row = ROW.try_take().ok_or(Error::Taken)?;
         mark::begin_start_up();
         // The black box keeps the compiler from moving work out of what is measured.
-        let engine =
-            black_box(Engine::new(&plan::PLAN, plan::KERNELS.as_slice(), &mut arena.0, &mut state.0));
+        let engine = black_box(bind(&mut arena.0, &mut state.0));
         mark::end_start_up();
         Ok(Self { engine: engine?, row })
     }
@@ -77,6 +76,34 @@ impl Model {
         Ok(self.engine.output(0)?)
     }
 }
+
+/// Everything was checked while compiling.
+#[cfg(not(feature = "loaded"))]
+fn bind(arena: &'static mut [u8], state: &'static mut [u8]) -> Result<Engine<'static>, Error> {
+    Ok(Engine::new(&plan::PLAN, plan::KERNELS.as_slice(), arena, state)?)
+}
+
+/// As for a plan that came over the air, whose CRC was looked at when it was stored: the same bytes are parsed,
+/// checked against all portable kernels, and bound.
+#[cfg(feature = "loaded")]
+fn bind(arena: &'static mut [u8], state: &'static mut [u8]) -> Result<Engine<'static>, Error> {
+    use mote_runtime::{Plan, kernels};
+    use static_cell::StaticCell;
+
+    static LOADED: StaticCell<Plan<'static>> = StaticCell::new();
+    static TABLE: StaticCell<kernels::KernelTable<MAX_KERNELS>> = StaticCell::new();
+    let loaded = Plan::parse_unverified(black_box(plan::PLAN.bytes())).map_err(mote_runtime::Error::from)?;
+    let loaded: &_ = LOADED.try_init(loaded).ok_or(Error::Taken)?;
+    kernels::PORTABLE.check_plan(loaded)?;
+    let table = kernels::KernelTable::link(loaded, kernels::PORTABLE.entries);
+    let table = table.map_err(|id| mote_runtime::Error::MissingKernel { id })?;
+    let table: &_ = TABLE.try_init(table).ok_or(Error::Taken)?;
+    Ok(Engine::new(loaded, table.as_slice(), arena, state)?)
+}
+
+/// Different kernels that a plan may call when it comes at run time.
+#[cfg(feature = "loaded")]
+const MAX_KERNELS: usize = 24;
 
 /// Index of the largest element; the first one where several are equal.
 #[cfg_attr(not(feature = "log"), allow(dead_code))]

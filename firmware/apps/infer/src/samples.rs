@@ -44,7 +44,9 @@ pub fn write(index: usize, format: &Format, first: usize, bytes: &mut [u8]) -> R
 /// 2^-24: makes the top 24 bits of a word uniform in [0, 1).
 const UNIFORM: f32 = 1.0 / (1 << 24) as f32;
 
-/// Element `i` of the stream: splitmix64, computed from a counter.
+/// Element `i` of the stream: splitmix64, computed from a counter. Not inlined: the samples are no part of what
+/// is measured, and must not be much of what it occupies.
+#[inline(never)]
 fn random_word(seed: u64, i: u64) -> u64 {
     let z = seed.wrapping_add(i.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

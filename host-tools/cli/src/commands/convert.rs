@@ -9,6 +9,7 @@ use mote_compiler::convert::{ConvertError, Converted, Options, Precision, compil
 use mote_compiler::graph::Graph;
 use mote_compiler::quantize::{Calibration, Method};
 use mote_compiler::stream::Rows;
+use mote_compiler::stream::time::Stream;
 use mote_compiler::targets;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -44,6 +45,18 @@ pub struct Arguments {
     /// Regions that run row by row, so that no tensor of theirs exists as a whole
     #[arg(long, default_value = "auto")]
     rows: RowsChoice,
+    /// Run frame by frame instead of clip by clip; refused with the reason where that is not exactly equal
+    #[arg(long)]
+    stream: bool,
+    /// Time axis of the input (after conversion to channels last), with --stream
+    #[arg(long, requires = "stream", value_name = "N")]
+    time_axis: Option<usize>,
+    /// Frames from one window to the next, with --stream; without it the fewest that the network allows
+    #[arg(long, requires = "stream", value_name = "H")]
+    hop: Option<usize>,
+    /// The network runs over a whole stream: its padding over time stands at the start of the stream
+    #[arg(long, requires = "stream")]
+    whole_stream: bool,
     /// Leave names and labels out of the plan
     #[arg(long)]
     strip: bool,
@@ -95,6 +108,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
             Some(Dtype::F32) => Precision::F32,
             Some(Dtype::F16) => Precision::F16,
         },
+        stream: stream(arguments),
         target: target.code,
         strip: arguments.strip,
         keep_layout: arguments.keep_layout,
@@ -131,6 +145,11 @@ pub fn run(arguments: &Arguments) -> Outcome {
     write(&arguments.output, &converted.plan)?;
     tell(&converted, arguments);
     Ok(())
+}
+
+fn stream(arguments: &Arguments) -> Option<Stream> {
+    let (axis, hop, whole) = (arguments.time_axis, arguments.hop, arguments.whole_stream);
+    arguments.stream.then_some(Stream { axis, hop, whole })
 }
 
 fn tell(converted: &Converted, arguments: &Arguments) {

@@ -115,6 +115,29 @@ impl Data {
         })
     }
 
+    /// Row-major elements of the shape `shape` with its axes permuted: `y[i0, ..] = x[perm..]` as in
+    /// [`Op::Transpose`](super::Op::Transpose).
+    pub fn permuted(&self, shape: &[usize], perm: &[usize]) -> Self {
+        let steps = super::shape::permuted(&super::shape::strides(shape), perm);
+        let lengths = super::shape::permuted(shape, perm);
+        let source = |mut index: usize| {
+            let mut at = 0;
+            for (&len, step) in lengths.iter().zip(&steps).rev() {
+                at += index % len * step;
+                index /= len;
+            }
+            at
+        };
+        macro_rules! picked {
+            ($($variant:ident),*) => {
+                match self {
+                    $(Data::$variant(v) => Data::$variant((0..v.len()).map(|i| v[source(i)]).collect()),)*
+                }
+            };
+        }
+        picked!(F32, F16, I8, U8, I16, I32, I64, Bool)
+    }
+
     /// Little-endian bytes, as a plan stores them.
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {

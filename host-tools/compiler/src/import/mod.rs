@@ -61,3 +61,15 @@ pub struct Imported {
     /// For each tensor of the graph that is a tensor of the file: the file's own index (TFLite) or `None`.
     pub source_index: Vec<Option<usize>>,
 }
+
+/// A small file of a test is kept in `tests/fuzz/corpus`, too; it must be the same there. With
+/// `MOTE_WRITE_CORPUS` set it is written.
+#[cfg(test)]
+fn keep_for_fuzzing(name: &str, bytes: &[u8]) {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus");
+    if std::env::var_os("MOTE_WRITE_CORPUS").is_some() {
+        std::fs::write(folder.join(name), bytes).unwrap();
+    }
+    let kept = std::fs::read(folder.join(name)).unwrap_or_default();
+    assert!(kept == bytes, "tests/fuzz/corpus/{name} is another file: set MOTE_WRITE_CORPUS to write it");
+}

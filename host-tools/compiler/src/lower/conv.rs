@@ -79,7 +79,7 @@ pub(super) fn convolution(cx: &mut Context<'_>) -> Result<(), Refused> {
 
     let packed = match cx.dtype(layer.x) {
         DType::F32 => {
-            let (weights, half) = (cx.reals(layer.weights), cx.half_weights);
+            let (weights, half) = (cx.reals(layer.weights), cx.choices.half_weights);
             let bias = layer.bias.map(|id| cx.reals(id)).unwrap_or_default();
             let (weights, bias) = (&weights[..], &bias[..]);
             let (min, max) = cx.node.activation.limits();
@@ -140,7 +140,7 @@ pub(super) fn convolution(cx: &mut Context<'_>) -> Result<(), Refused> {
                     input_zero_point,
                     requant,
                 };
-                cx.packer.depthwise_s8(&layer, geometry)
+                cx.choices.packer.depthwise_s8(&layer, geometry)
             } else {
                 let layer = ConvS8 {
                     weights,
@@ -156,7 +156,7 @@ pub(super) fn convolution(cx: &mut Context<'_>) -> Result<(), Refused> {
                     input_zero_point,
                     requant,
                 };
-                cx.packer.conv_s8(&layer, geometry)
+                cx.choices.packer.conv_s8(&layer, geometry)
             }
         }
         other => return Err(format!("no convolution on {other:?}")),
@@ -180,7 +180,7 @@ pub(super) fn dense(cx: &mut Context<'_>) -> Result<(), Refused> {
     let macs = (vectors * outputs * inputs) as u64;
     let packed = match cx.dtype(layer.x) {
         DType::F32 => {
-            let (weights, half) = (&cx.reals(layer.weights)[..], cx.half_weights);
+            let (weights, half) = (&cx.reals(layer.weights)[..], cx.choices.half_weights);
             let bias = &layer.bias.map(|id| cx.reals(id)).unwrap_or_default()[..];
             let (min, max) = cx.node.activation.limits();
             if vectors == 1 {
@@ -195,7 +195,7 @@ pub(super) fn dense(cx: &mut Context<'_>) -> Result<(), Refused> {
             let (_, input_zero_point) = cx.quant(layer.x)?;
             if vectors == 1 {
                 let layer = FullyConnectedS8 { weights, bias, inputs, outputs, input_zero_point, requant };
-                cx.packer.fully_connected_s8(&layer)
+                cx.choices.packer.fully_connected_s8(&layer)
             } else {
                 let layer = ConvS8 {
                     weights,
@@ -211,7 +211,7 @@ pub(super) fn dense(cx: &mut Context<'_>) -> Result<(), Refused> {
                     input_zero_point,
                     requant,
                 };
-                cx.packer.conv_s8(&layer, Geometry { width: vectors, columns: vectors })
+                cx.choices.packer.conv_s8(&layer, Geometry { width: vectors, columns: vectors })
             }
         }
         other => return Err(format!("no dense layer on {other:?}")),

@@ -89,6 +89,16 @@ fn by_rows(cx: &Context<'_>, operand: TensorId, output: TensorId) -> Option<Side
         let OperandRecord { slices, rows, .. } = cx.spatial(output).view;
         let slice_stride = rows * row_bytes;
         OperandRecord { slots: slices, slices, slice_stride, ..OperandRecord::rows(0, rows, row_bytes) }
+    } else if let ([slices_from @ .., 1], [slices_to @ .., _]) = (outer_from, outer_to)
+        && slices_from == slices_to
+        && slices_to.len() > 1
+    {
+        // A row for each slice, which meets all rows of the slice.
+        let slices = slices_to.iter().product::<usize>() as u32;
+        let view = OperandRecord { slots: slices, slices, ..OperandRecord::rows(0, 1, row_bytes) };
+        let joinable = pattern(&from, to) == Some(repeat);
+        let operand = Operand { tensor: operand, view: view.with_inner(1, 0, 1, 0) };
+        return Some(Side { operand, repeat, joinable: joinable && slices == 1 });
     } else if outer_from.iter().all(|&n| n == 1) {
         OperandRecord::rows(0, 1, row_bytes).with_outer(1, 0, 1, 0).with_inner(1, 0, 1, 0)
     } else {
@@ -138,7 +148,11 @@ fn binary_s8(
         BinaryFn::Add | BinaryFn::Sub => {
             let (a, b, output) = (affine(a)?, affine(b)?, affine(output)?);
             let sum = SumS8 { a, b, output, repeat, min, max, rounding };
-            if function == BinaryFn::Add { cx.packer.add_s8(&sum) } else { cx.packer.sub_s8(&sum) }
+            if function == BinaryFn::Add {
+                cx.choices.packer.add_s8(&sum)
+            } else {
+                cx.choices.packer.sub_s8(&sum)
+            }
         }
         BinaryFn::Mul => {
             let ((sa, zero_a), (sb, zero_b), (so, zero_point)) =

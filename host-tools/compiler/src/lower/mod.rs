@@ -83,17 +83,34 @@ pub struct Lowered {
     pub aliases: HashMap<TensorId, TensorId>,
 }
 
+impl Lowered {
+    /// The tensor whose bytes `id` is.
+    pub fn root(&self, mut id: TensorId) -> TensorId {
+        while let Some(&parent) = self.aliases.get(&id) {
+            id = parent;
+        }
+        id
+    }
+}
+
 /// Why a node has no kernel.
 pub(crate) type Refused = String;
+
+/// What the lowering of a network depends on beside the network.
+pub struct Choices<'a> {
+    /// Weights of float layers are stored as f16.
+    pub half_weights: bool,
+    /// Global means are sums that grow row by row; not where a window of frames is to be averaged.
+    pub running_sums: bool,
+    /// Chooses kernels of the target.
+    pub packer: &'a dyn Packer,
+}
 
 /// What an operator's lowering gets.
 pub(crate) struct Context<'a> {
     pub graph: &'a mut Graph,
     pub node: &'a Node,
-    /// Weights of float layers are stored as f16.
-    pub half_weights: bool,
-    /// The target's choice of kernels.
-    pub packer: &'a dyn Packer,
+    pub choices: &'a Choices<'a>,
     pub out: &'a mut Lowered,
 }
 
@@ -140,11 +157,11 @@ impl Context<'_> {
 }
 
 /// Lowers all nodes. The graph may gain tensors (intermediate results of an operator that takes several steps).
-pub fn lower(graph: &mut Graph, half_weights: bool, packer: &dyn Packer) -> Result<Lowered, Vec<Refusal>> {
+pub fn lower(graph: &mut Graph, choices: &Choices<'_>) -> Result<Lowered, Vec<Refusal>> {
     let mut out = Lowered::default();
     let mut refusals = Vec::new();
     for node in graph.nodes.clone() {
-        let mut context = Context { graph, node: &node, half_weights, packer, out: &mut out };
+        let mut context = Context { graph, node: &node, choices, out: &mut out };
         if let Err(reason) = lower_node(&mut context) {
             let (node, operator) = (node.name.clone(), node.op.name().into());
             refusals.push(Refusal { node, operator, reason, instead: None });

@@ -5,6 +5,7 @@ use super::{Context, Refused};
 use crate::graph::eval::evaluate_node;
 use crate::graph::{DType, NearestRounding, Op, ResizeCoordinates, ResizeMode, Tensor, TensorId};
 use mote_runtime::kernels::concat::Concat;
+use mote_runtime::kernels::copy::CopyRows;
 use mote_runtime::kernels::gather::Gather;
 use mote_runtime::kernels::pad::Pad;
 use mote_runtime::kernels::resize::{Coordinates, NearestRounding as Nearest, ResizeBilinear, ResizeNearest};
@@ -71,17 +72,37 @@ pub(super) fn slice(cx: &mut Context<'_>) -> Result<(), Refused> {
     let Op::Slice { starts, steps } = cx.node.op.clone() else { return Err("not a slice".into()) };
     let (x, output) = (cx.input(0)?, cx.output()?);
     same_quant(cx, &[x], output)?;
-    let mut stride = 1;
-    let mut strides = vec![0; starts.len()];
-    let mut offset = 0;
-    for (axis, &len) in cx.shape(x).iter().enumerate().rev() {
-        strides[axis] = stride * steps[axis];
-        offset += stride * starts[axis];
-        stride *= len;
-    }
+    let rank = starts.len();
+    let row = rank.saturating_sub(2);
+    let shape = cx.shape(x).to_vec();
     let element = cx.dtype(x).size();
-    let packed = Strided { element, offset, shape: cx.shape(output), strides: &strides }.pack();
-    let (input, output) = (cx.flat(x), cx.flat(output));
+    // Frames and rows are picked by windows, columns and channels inside of the row.
+    let by_rows =
+        rank > 3 && (0..row.saturating_sub(2)).all(|axis| cx.shape(x)[axis] == cx.shape(output)[axis]);
+    let inner = if by_rows { row } else { 0 };
+    let strides: Vec<usize> = crate::graph::shape::strides(&shape[inner..]);
+    let offset = strides.iter().zip(&starts[inner..]).map(|(stride, start)| stride * start).sum();
+    let strides: Vec<usize> =
+        strides.iter().zip(&steps[inner..]).map(|(stride, step)| stride * step).collect();
+    let picked = &cx.shape(output)[inner..];
+    let packed = if picked == &shape[inner..] && by_rows {
+        CopyRows.pack()
+    } else {
+        Strided { element, offset, shape: picked, strides: &strides }.pack()
+    };
+    if !by_rows {
+        let (input, output) = (cx.flat(x), cx.flat(output));
+        cx.push(0, packed, vec![input], output, vec![false]);
+        return Ok(());
+    }
+    let pick = |axis: Option<usize>| match axis {
+        Some(axis) => (steps[axis] as u16, -(starts[axis] as i16)),
+        None => (1, 0),
+    };
+    let ((t_step, t_start), (h_step, h_start)) = (pick(row.checked_sub(2)), pick(row.checked_sub(1)));
+    let mut input = cx.spatial(x);
+    input.view = input.view.with_outer(1, t_step, 1, t_start).with_inner(1, h_step, 1, h_start);
+    let output = cx.spatial(output);
     cx.push(0, packed, vec![input], output, vec![false]);
     Ok(())
 }
@@ -119,7 +140,8 @@ pub(super) fn pad(cx: &mut Context<'_>) -> Result<(), Refused> {
         };
         let packed =
             Pad { before_bytes: before * block, len_bytes, after_bytes: after * block, fill, element }.pack();
-        let (input, padded) = (cx.flat(from), cx.flat(to));
+        let (input, padded) =
+            if axis > 1 { (cx.frames(from), cx.frames(to)) } else { (cx.flat(from), cx.flat(to)) };
         cx.push(0, packed, vec![input], padded, vec![false]);
         from = to;
     }
@@ -130,7 +152,15 @@ pub(super) fn transpose(cx: &mut Context<'_>) -> Result<(), Refused> {
     let Op::Transpose { perm } = cx.node.op.clone() else { return Err("not a transposition".into()) };
     let (x, output) = (cx.input(0)?, cx.output()?);
     same_quant(cx, &[x], output)?;
-    let packed = Transpose { element: cx.dtype(x).size(), shape: cx.shape(x), perm: &perm }.pack();
+    let element = cx.dtype(x).size();
+    if perm.len() > 4 && perm[..2] == [0, 1] {
+        let within: Vec<usize> = perm[2..].iter().map(|axis| axis - 2).collect();
+        let packed = Transpose { element, shape: &cx.shape(x)[2..], perm: &within }.pack();
+        let (input, output) = (cx.frames(x), cx.frames(output));
+        cx.push(0, packed, vec![input], output, vec![false]);
+        return Ok(());
+    }
+    let packed = Transpose { element, shape: cx.shape(x), perm: &perm }.pack();
     let (input, output) = (cx.flat(x), cx.flat(output));
     cx.push(0, packed, vec![input], output, vec![false]);
     Ok(())

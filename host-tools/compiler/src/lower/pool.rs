@@ -21,7 +21,7 @@ pub(super) fn pool(cx: &mut Context<'_>) -> Result<(), Refused> {
     let [slices, rows, width, _] = thwc(cx.shape(x));
     let average = matches!(kind, PoolKind::Average { .. });
     let all = *size == [1, rows, width] && *pad == [(0, 0); 3] && *dilation == [1; 3];
-    if average && all && slices == 1 && rows > 1 {
+    if cx.choices.running_sums && average && all && slices == 1 && rows > 1 {
         return global_average(cx, x, output, channels, rows * width);
     }
     let (kernel_width, stride, dilation, pad_left) = (size[2], stride[2], dilation[2], pad[2].0 as isize);
@@ -64,9 +64,9 @@ pub(super) fn pool(cx: &mut Context<'_>) -> Result<(), Refused> {
                 max,
             };
             if kind == PoolKind::Max {
-                cx.packer.max_pool_s8(&pool)
+                cx.choices.packer.max_pool_s8(&pool)
             } else {
-                cx.packer.average_pool_s8(&pool)
+                cx.choices.packer.average_pool_s8(&pool)
             }
         }
         other => return Err(format!("no pool on {other:?}")),
@@ -126,33 +126,28 @@ fn reduction(cx: &Context<'_>, x: TensorId, output: TensorId, axes: &[usize]) ->
     let reduced = |axis: usize| axes.contains(&axis) || shape[axis] == 1;
     if let [outer @ .., h, w, c] = &(0..shape.len()).collect::<Vec<_>>()[..]
         && !outer.is_empty()
-        && axes.contains(h)
         && !axes.contains(c)
     {
         let time = outer.iter().all(|&axis| reduced(axis));
         if time || outer.iter().all(|axis| !axes.contains(axis)) {
             let [slices, rows, width, channels] = thwc(shape);
             let (len, inner) = if reduced(*w) { (width, channels) } else { (1, width * channels) };
-            let made = if time { 1 } else { slices };
+            let (made_slices, made_rows) =
+                (if time { 1 } else { slices }, if reduced(*h) { 1 } else { rows });
             let bytes = (inner * cx.dtype(output).size()) as u32;
-            let view = OperandRecord {
-                slots: made as u32,
-                slices: made as u32,
-                slice_stride: bytes,
-                ..OperandRecord::rows(0, 1, bytes)
-            };
-            let input = cx.spatial(x).all_rows();
-            let input = if time { input.all_slices() } else { input };
-            let count = len * rows * (slices / made);
-            let global = slices == 1 && rows > 1;
-            return Ok(Reduction {
-                input,
-                output: Operand { tensor: output, view },
-                len,
-                inner,
-                count,
-                global,
-            });
+            let mut view = OperandRecord::rows(0, made_rows as u32, bytes);
+            (view.slots, view.slices) = (made_slices as u32, made_slices as u32);
+            let mut input = cx.spatial(x);
+            if reduced(*h) {
+                input = input.all_rows();
+            }
+            if time {
+                input = input.all_slices();
+            }
+            let count = len * (rows / made_rows) * (slices / made_slices);
+            let output = Operand { tensor: output, view };
+            let global = cx.choices.running_sums && slices == 1 && rows > 1 && made_rows == 1;
+            return Ok(Reduction { input, output, len, inner, count, global });
         }
     }
     // [outer kept][reduced][inner kept]; unit axes are both.
@@ -209,7 +204,7 @@ pub(super) fn reduce(cx: &mut Context<'_>) -> Result<(), Refused> {
                 ReduceFn::Mean if vectors => ReduceS8 { depth: len, input_zero_point, requant }.pack_mean(),
                 ReduceFn::Sum if vectors => ReduceS8 { depth: len, input_zero_point, requant }.pack_sum(),
                 ReduceFn::Mean => {
-                    cx.packer.mean_s8(&MeanS8 { channels: inner, count, input_zero_point, requant })
+                    cx.choices.packer.mean_s8(&MeanS8 { channels: inner, count, input_zero_point, requant })
                 }
                 ReduceFn::Sum => MeanS8 { channels: inner, count, input_zero_point, requant }.pack_sum(),
             }

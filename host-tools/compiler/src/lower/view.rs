@@ -34,6 +34,15 @@ impl Context<'_> {
         if (width * channels).is_multiple_of(unit.max(1)) { self.spatial(tensor) } else { self.flat(tensor) }
     }
 
+    /// The tensor as slices of one row each: a frame of `[N, T, ..]` a slice, any other tensor as one.
+    pub(super) fn frames(&self, tensor: TensorId) -> Operand {
+        let t = self.graph.tensor(tensor);
+        let slices = if t.shape.len() > 4 { t.shape[1] as u32 } else { 1 };
+        let bytes = (t.len() * t.dtype.size()) as u32 / slices.max(1);
+        let view = OperandRecord { slots: slices, slices, ..OperandRecord::rows(0, 1, bytes) };
+        Operand { tensor, view }
+    }
+
     /// The tensor as one long row.
     pub(super) fn flat(&self, tensor: TensorId) -> Operand {
         let t = self.graph.tensor(tensor);

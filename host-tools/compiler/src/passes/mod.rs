@@ -22,8 +22,6 @@ pub mod layout;
 pub mod legalize;
 mod linear;
 pub mod merge_layers;
-#[cfg(test)]
-mod networks;
 pub mod patterns;
 pub mod recognise;
 mod report;

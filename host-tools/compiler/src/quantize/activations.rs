@@ -6,7 +6,7 @@ use crate::executor::Executor;
 use crate::graph::eval::evaluate_all;
 use crate::graph::{DType, Data, Graph, Quant, Tensor, TensorId};
 use crate::import::list;
-use crate::lower::lower;
+use crate::lower::{Choices, lower};
 use crate::schedule::schedule;
 use crate::stream;
 use half::f16;
@@ -46,8 +46,8 @@ impl<'a> Runtime<'a> {
     pub fn new(graph: &'a Graph) -> Result<Self, QuantizeError> {
         let failure = |reason: String| QuantizeError::Run(reason);
         let mut lowered_graph = graph.clone();
-        let mut lowered =
-            lower(&mut lowered_graph, false, &Portable).map_err(|refusals| failure(list(&refusals)))?;
+        let choices = Choices { half_weights: false, running_sums: true, packer: &Portable };
+        let mut lowered = lower(&mut lowered_graph, &choices).map_err(|refusals| failure(list(&refusals)))?;
         let regions = stream::plain(lowered.steps.len());
         stream::apply(&mut lowered, &regions);
         let schedule = schedule(&lowered_graph, &lowered, &regions);

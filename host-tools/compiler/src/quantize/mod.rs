@@ -5,7 +5,8 @@
 //! observe     the float network runs on the samples                        (activations, observe, histogram)
 //! domain      which nodes become int8, which tensors share a quantization  (domain)
 //! ranges      clipping, scales and zero points                             (ranges)
-//! rewrite     the int8 graph; weights per channel, biases corrected        (rewrite, weights)
+//! rewrite     the int8 graph; weights per channel                          (rewrite, weights)
+//! correct     biases, layer by layer, with the int8 network running        (correct)
 //! measure     signal-to-noise of every tensor against the float network    (measure)
 //! ```
 //!
@@ -15,6 +16,7 @@
 //! [`Report`] names them. Called by [`crate::convert`].
 
 mod activations;
+mod correct;
 mod domain;
 mod equalize;
 mod histogram;
@@ -42,7 +44,7 @@ pub struct Calibration {
     pub method: Method,
     /// Moves scales between neighbouring layers, so that the channels of a tensor have similar ranges.
     pub equalize: bool,
-    /// Takes the mean error that rounded weights cause out of the biases.
+    /// Takes the mean error that quantization causes out of the biases.
     pub correct_bias: bool,
     /// Names of nodes that shall not become int8.
     pub keep_float: Vec<String>,
@@ -133,11 +135,22 @@ pub fn quantize(graph: &Graph, calibration: &Calibration) -> Result<(Graph, Repo
     check(graph, calibration)?;
     let mut float = graph.clone();
     let equalized = if calibration.equalize { equalize::equalize(&mut float) } else { 0 };
-    let observed = observe::observe(&float, calibration)?;
+    let observed = observe::observe(&float, &calibration.samples)?;
     let domain = domain::decide(&float, &calibration.keep_float);
     let ranges = ranges::choose(&float, &domain, &observed, calibration.method);
-    let means = calibration.correct_bias.then_some(&observed);
-    let (int8, layers) = rewrite::rewrite(&float, &domain, &ranges, means);
+    let (mut int8, mut layers) = rewrite::rewrite(&float, &domain, &ranges);
+    if calibration.correct_bias {
+        let some = calibration.samples.len().min(correct::SAMPLES);
+        let samples = &calibration.samples[..some];
+        let fewer;
+        let seen = if some < calibration.samples.len() {
+            fewer = observe::observe(&float, samples)?;
+            &fewer
+        } else {
+            &observed
+        };
+        correct::biases(&float, &mut int8, seen, samples, &mut layers)?;
+    }
     let noise = measure::compare(&float, &int8, calibration)?;
     let report = report::report(&float, &int8, &domain, calibration, equalized, &layers, &noise);
     Ok((int8, report))

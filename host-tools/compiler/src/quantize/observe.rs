@@ -2,7 +2,7 @@
 
 use super::activations::network;
 use super::histogram::Histogram;
-use super::{Calibration, QuantizeError, is_activation};
+use super::{QuantizeError, is_activation};
 use crate::graph::{Graph, TensorId};
 use std::collections::HashMap;
 
@@ -39,10 +39,10 @@ impl Seen {
 }
 
 /// Runs all samples.
-pub(super) fn observe(graph: &Graph, calibration: &Calibration) -> Result<Observed, QuantizeError> {
+pub(super) fn observe(graph: &Graph, samples: &[Vec<Vec<f32>>]) -> Result<Observed, QuantizeError> {
     let mut network = network(graph);
     let mut observed = Observed::new();
-    for (sample, inputs) in calibration.samples.iter().enumerate() {
+    for (sample, inputs) in samples.iter().enumerate() {
         let mut bad = None;
         network.run(inputs, &mut |id, values| {
             if id.0 >= graph.tensors.len() || !is_activation(graph, id) {

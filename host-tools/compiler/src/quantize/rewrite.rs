@@ -3,7 +3,6 @@
 use super::activations::code;
 use super::domain::{Domain, Kind};
 use super::measure::Energy;
-use super::observe::Observed;
 use super::ranges::{Ranges, affine, extremes};
 use super::weights;
 use crate::graph::{DType, Data, Graph, Node, Op, Quant, Rounding, Tensor, TensorId};
@@ -16,17 +15,10 @@ pub(super) struct Layer {
     pub corrected: bool,
 }
 
-/// The int8 form of `float`, in which its tensors keep their indices; biases are corrected if `means` are given.
-/// With it, what became of each node's weights.
-pub(super) fn rewrite(
-    float: &Graph,
-    domain: &Domain,
-    ranges: &Ranges<'_>,
-    means: Option<&Observed>,
-) -> (Graph, HashMap<usize, Layer>) {
+/// The int8 form of `float`, in which its tensors keep their indices; with it, what became of each node's weights.
+pub(super) fn rewrite(float: &Graph, domain: &Domain, ranges: &Ranges<'_>) -> (Graph, HashMap<usize, Layer>) {
     let graph = Graph { nodes: Vec::new(), ..float.clone() };
-    let mut rewriter =
-        Rewriter { float, domain, ranges, means, graph, int8: HashMap::new(), real: HashMap::new() };
+    let mut rewriter = Rewriter { float, domain, ranges, graph, int8: HashMap::new(), real: HashMap::new() };
     rewriter.enter();
     let mut layers = HashMap::new();
     for (index, node) in float.nodes.iter().enumerate() {
@@ -46,7 +38,6 @@ struct Rewriter<'a> {
     float: &'a Graph,
     domain: &'a Domain,
     ranges: &'a Ranges<'a>,
-    means: Option<&'a Observed>,
     graph: Graph,
     /// Tensors of `float` as int8, and as real numbers.
     int8: HashMap<TensorId, TensorId>,
@@ -198,23 +189,7 @@ impl Rewriter<'_> {
         let bias = given.and_then(|t| t.data.as_ref()).map(Data::to_f32).unwrap_or_default();
         let quantized = weights::quantize(&reals, &bias, channels, input_scale);
 
-        let mut exact: Vec<f64> = bias.iter().map(|&b| b.into()).collect();
-        let corrected = match self.means.and_then(|observed| observed.get(&x)) {
-            Some(seen) => {
-                let last = tensor.shape.last().copied().unwrap_or(1).max(1);
-                let per_group = match node.op {
-                    Op::Conv { groups, .. } => channels / groups.max(1),
-                    _ => channels,
-                };
-                let channel_of =
-                    |output: usize, weight: usize| output / per_group.max(1) * last + weight % last;
-                let errors = quantized.mean_error(&reals, &seen.means(), channel_of);
-                exact.resize(channels, 0.0);
-                exact.iter_mut().zip(errors).for_each(|(b, error)| *b -= error);
-                true
-            }
-            None => false,
-        };
+        let exact: Vec<f64> = bias.iter().map(|&b| b.into()).collect();
         let mut energy = Energy::default();
         energy.add(&reals, &quantized.reals());
 
@@ -231,6 +206,6 @@ impl Rewriter<'_> {
             let bias = Tensor::constant(name, vec![channels], Data::I32(codes.into()));
             inputs.push(self.graph.add_tensor(bias.with_quant(quant)));
         }
-        (inputs, Layer { weights: energy, corrected })
+        (inputs, Layer { weights: energy, corrected: false })
     }
 }

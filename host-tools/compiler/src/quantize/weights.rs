@@ -48,23 +48,6 @@ impl Weights {
         Quant { scales: self.scales.clone(), zero_points: vec![0; self.scales.len()], axis: Some(0) }
     }
 
-    /// The mean of what rounding the weights adds to each output, for inputs with these means per channel.
-    /// `channel_of` tells the input channel that a weight of an output channel meets.
-    pub fn mean_error(
-        &self,
-        weights: &[f32],
-        means: &[f64],
-        channel_of: impl Fn(usize, usize) -> usize,
-    ) -> Vec<f64> {
-        let n = self.per_channel();
-        let mut errors = vec![0.0; self.scales.len()];
-        for (i, (&w, q)) in weights.iter().zip(self.reals()).enumerate() {
-            let mean = means.get(channel_of(i / n, i % n)).copied().unwrap_or(0.0);
-            errors[i / n] += (f64::from(q) - f64::from(w)) * mean;
-        }
-        errors
-    }
-
     /// A bias as codes at the accumulator's scale, and their quantization.
     pub fn bias(&self, bias: &[f64], input_scale: f32) -> (Vec<i32>, Quant) {
         let scales: Vec<f32> = self.scales.iter().map(|s| s * input_scale).collect();

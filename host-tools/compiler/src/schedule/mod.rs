@@ -10,7 +10,7 @@ use crate::graph::{Graph, TensorId};
 use crate::lower::{Lowered, Step};
 use crate::stream::Region;
 use memory::{Block, Layout, place};
-use mote_runtime::plan::RegionKind;
+use mote_runtime::plan::{ALIGN, RegionKind};
 use std::collections::HashMap;
 
 /// The arena's layout and the in-place choices.
@@ -18,6 +18,10 @@ use std::collections::HashMap;
 pub struct Schedule {
     /// Arena offset of every tensor that lives there.
     pub offsets: HashMap<TensorId, usize>,
+    /// Offset in the state of every tensor that outlives a tick of a region without end.
+    pub state: HashMap<TensorId, usize>,
+    /// Bytes of the state.
+    pub state_bytes: usize,
     /// Per step: offset of its scratch (0 without).
     pub scratch: Vec<usize>,
     /// Per step and input: stored where the output is.
@@ -108,16 +112,18 @@ pub fn schedule(graph: &Graph, lowered: &Lowered, regions: &[Region]) -> Schedul
         in_place.push(flags);
     }
 
+    let (state, state_bytes) = place_state(regions, &classes);
+
     // One block per class of tensors, one per scratch.
     let mut blocks: Vec<Block> = Vec::new();
     let mut names: Vec<(String, bool)> = Vec::new();
     let mut block_of: HashMap<TensorId, usize> = HashMap::new();
     let mut touch = |id: TensorId, at: usize, blocks: &mut Vec<Block>, names: &mut Vec<(String, bool)>| {
         let tensor = graph.tensor(id);
-        if tensor.is_constant() {
+        let root = classes.root(id);
+        if tensor.is_constant() || state.contains_key(&root) {
             return;
         }
-        let root = classes.root(id);
         let ring = region_of(at).and_then(|region| region.rings.get(&id).map(|ring| (region, ring)));
         let bytes = ring.map_or(tensor.len() * tensor.dtype.size(), |(_, ring)| ring.bytes());
         let region = region_of(at).filter(|region| region.kind != RegionKind::Plain);
@@ -171,5 +177,22 @@ pub fn schedule(graph: &Graph, lowered: &Lowered, regions: &[Region]) -> Schedul
             tensor_offsets.insert(id, offsets[block]);
         }
     }
-    Schedule { offsets: tensor_offsets, scratch, in_place, arena, lower_bound, lives }
+    let roots = (0..graph.tensors.len()).map(TensorId);
+    let state = roots.filter_map(|id| Some((id, *state.get(&classes.root(id))?))).collect();
+    Schedule { offsets: tensor_offsets, state, state_bytes, scratch, in_place, arena, lower_bound, lives }
+}
+
+/// Rings of regions without end, one behind the other, by root.
+fn place_state(regions: &[Region], classes: &Classes) -> (HashMap<TensorId, usize>, usize) {
+    let (mut offsets, mut bytes) = (HashMap::new(), 0usize);
+    for region in regions.iter().filter(|region| region.kind == RegionKind::Endless) {
+        for (&id, ring) in region.rings.iter().filter(|(_, ring)| !ring.temporary) {
+            offsets.entry(classes.root(id)).or_insert_with(|| {
+                let at = bytes;
+                bytes = (bytes + ring.bytes()).next_multiple_of(ALIGN);
+                at
+            });
+        }
+    }
+    (offsets, bytes)
 }

@@ -5,19 +5,26 @@
 //! computed twice, and no kernel knows the difference. The steps of each family:
 //!
 //! * [`network`]: who makes and who reads each tensor.
-//! * [`rows`]: whether a run of steps can go row by row, when each is due, what must be kept.
-//! * [`choose`]: where regions begin and end, by peak memory.
+//! * [`window`]: when a step is due and how much must be kept for it, over any axis.
+//! * [`rows`]: whether a run of steps can go row by row.
+//! * [`choose`]: where regions over rows begin and end, by peak memory.
+//! * [`time`]: a network over clips as a network over frames, or the reasons why it is none.
+//! * [`endless`]: such a network as one region without end.
 //! * [`apply`]: rewrites the views of the steps to what was chosen.
 
 mod apply;
 mod choose;
+mod endless;
 mod network;
 mod rows;
 #[cfg(test)]
 mod tests;
+pub mod time;
+mod window;
 
 pub use apply::apply;
 pub use choose::{choose, plain};
+pub use endless::endless;
 pub use network::Network;
 
 use crate::graph::TensorId;

@@ -58,11 +58,8 @@ impl<'a> Network<'a> {
     }
 
     /// The tensor whose bytes `id` is.
-    pub fn root(&self, mut id: TensorId) -> TensorId {
-        while let Some(&parent) = self.lowered.aliases.get(&id) {
-            id = parent;
-        }
-        id
+    pub fn root(&self, id: TensorId) -> TensorId {
+        self.lowered.root(id)
     }
 
     /// Uses of a tensor that is its own root.

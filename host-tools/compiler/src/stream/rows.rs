@@ -1,24 +1,12 @@
 //! A run of steps row by row: when each is due and how many rows of each tensor are kept.
-//!
-//! With `e` ticks from slice to slice of its input, made from tick `f` on, a step with window `(k, stride, dilation,
-//! pad)` makes a slice every `e * stride` ticks, from tick `f + max(0, (k - 1) * dilation - pad) * e` on: as soon as
-//! the first window is complete. A ring holds from the oldest slice that a reader wants to the newest that is there
-//! when it is due; both move in step, so the first output decides.
 
+use super::window::{Axis, Origin, Window, behind, ring};
 use super::{Network, Rate, Region, Ring};
 use crate::graph::TensorId;
 use crate::lower::{Operand, Step};
-use mote_runtime::plan::{OperandRecord, RegionKind};
+use mote_runtime::plan::RegionKind;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
-
-/// Where the rows of a tensor come from while the region runs.
-#[derive(Clone, Copy)]
-struct Origin {
-    rate: Rate,
-    /// The view in which it is made, which all readers must share.
-    view: OperandRecord,
-}
 
 /// The region over rows of `steps`; `delivered` is the input whose rows arrive one a tick, if it is not there as a
 /// whole. `None` if one of the steps needs more than a window of rows.
@@ -49,7 +37,7 @@ pub fn over_rows(network: &Network<'_>, steps: Range<usize>, delivered: Option<T
     }
     for (&id, origin) in &origins {
         region.ticks = region.ticks.max(if delivered == Some(id) { origin.view.rows as usize } else { 0 });
-        let ring = ring(network, &region, id, origin)?;
+        let ring = ring(network, &region, id, origin, Axis::Rows, origin.view.rows as usize)?;
         let grows = network.uses(id)?.made.is_some_and(|made| network.steps()[made].accumulates);
         region.rings.insert(id, if grows { Ring { slots: 1, temporary: false, ..ring } } else { ring });
     }
@@ -79,8 +67,8 @@ fn rate(
         let root = network.root(*tensor);
         let moving = view.inner_stride > 0;
         match origins.get(&root) {
-            Some(origin) if moving && root == *tensor && same_rows(&origin.view, view) => {
-                rates.push(behind(origin.rate, view));
+            Some(origin) if moving && root == *tensor && origin.same_slices(view, Axis::Rows) => {
+                rates.push(behind(origin.rate, &Window::of(view, Axis::Rows)));
             }
             Some(_) => return None,
             None if moving && view.slices == 1 => whole.push(view),
@@ -94,7 +82,7 @@ fn rate(
         for view in whole {
             let rows = view.rows as usize;
             let every = height.is_multiple_of(rows).then_some(height / rows)?;
-            rates.push(behind(Rate { every, phase: 0 }, view));
+            rates.push(behind(Rate { every, phase: 0 }, &Window::of(view, Axis::Rows)));
         }
     }
     let every = rates.first()?.every;
@@ -103,49 +91,8 @@ fn rate(
     fits.then_some(Rate { every, phase })
 }
 
-/// When a window over slices made at `rate` is complete.
-fn behind(rate: Rate, window: &OperandRecord) -> Rate {
-    Rate {
-        every: rate.every * usize::from(window.inner_stride),
-        phase: rate.phase + wait(window) * rate.every,
-    }
-}
-
-/// Slices behind the first one that the first window needs.
-fn wait(window: &OperandRecord) -> usize {
-    let reach = (i64::from(window.inner_count) - 1) * i64::from(window.inner_dilation);
-    usize::try_from(reach - i64::from(window.inner_pad)).unwrap_or(0)
-}
-
-fn same_rows(a: &OperandRecord, b: &OperandRecord) -> bool {
-    (a.offset, a.slices, a.rows, a.row_stride, a.row_bytes)
-        == (b.offset, b.slices, b.rows, b.row_stride, b.row_bytes)
-}
-
-/// How much of the tensor must be kept.
-fn ring(network: &Network<'_>, region: &Region, id: TensorId, origin: &Origin) -> Option<Ring> {
-    let (rows, slice_bytes) = (origin.view.rows as usize, origin.view.row_bytes as usize);
-    let uses = network.uses(id)?;
-    if uses.needed_from(region.steps.end) {
-        return Some(Ring { slots: rows, slice_bytes, temporary: false, shared: false });
-    }
-    let Rate { every, phase } = origin.rate;
-    let (mut slots, mut temporary) = (1, true);
-    for &reader in &uses.read {
-        let due = region.rates[reader - region.steps.start].phase;
-        let newest = (due.checked_sub(phase)? / every) as i64;
-        for operand in network.steps()[reader].inputs.iter().filter(|operand| operand.tensor == id) {
-            let kept = newest + i64::from(operand.view.inner_pad) + 1;
-            slots = slots.max(usize::try_from(kept).unwrap_or(1));
-        }
-        temporary &= due == phase;
-    }
-    let slots = slots.min(rows);
-    Some(Ring { slots, slice_bytes, temporary: temporary && slots == 1, shared: false })
-}
-
 /// Where a step can work in place, its input is given as many slots as its output, so that one ring serves both.
-fn share_memory(network: &Network<'_>, region: &mut Region) {
+pub(super) fn share_memory(network: &Network<'_>, region: &mut Region) {
     for (index, step) in network.steps()[region.steps.clone()].iter().enumerate().rev() {
         let to = region.rings[&step.output.tensor];
         let rate = region.rates[index];

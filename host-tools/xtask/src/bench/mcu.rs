@@ -49,6 +49,9 @@ struct Row {
     board: &'static str,
     instructions: u64,
     startup_instructions: u64,
+    /// Start-up of a plan that comes at run time: parsed, checked against all portable kernels, bound; without the
+    /// CRC. In an image of its own.
+    parse_instructions: u64,
     /// Estimated from the instruction classes, not measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     cycles_estimate: Option<u64>,
@@ -124,6 +127,7 @@ fn measure(options: &Options, board: &'static Board, model: &Model, peers: &Peer
         samples: Samples { seed: 1, count: 2 },
         log: false,
         laps: false,
+        loaded: false,
         speed: options.opt,
     };
     let image = app.build()?;
@@ -135,6 +139,7 @@ fn measure(options: &Options, board: &'static Board, model: &Model, peers: &Peer
     let run = count(board, &image)?;
     let counts = &run.inference.counts;
     let instructions = counts.total()?;
+    let loaded = count(board, &App { loaded: true, ..app }.build()?)?;
     let steps = if options.steps { steps(App { laps: true, ..app }, &facts)? } else { Vec::new() };
     Ok(Row {
         model: model.name.clone(),
@@ -142,6 +147,7 @@ fn measure(options: &Options, board: &'static Board, model: &Model, peers: &Peer
         board: board.name,
         instructions,
         startup_instructions: run.start_up.counts.total()?,
+        parse_instructions: loaded.start_up.counts.total()?,
         cycles_estimate: if board.core == "m4" { Some(counts.m4_cycles()?) } else { None },
         macs: facts.macs,
         instructions_per_mac: instructions as f64 / facts.macs.max(1) as f64,

@@ -58,16 +58,20 @@ pub fn average(call: Call<'_>) -> Result<(), Mismatch> {
     let stage = args.stage();
     let taps = i32::from(args.kernel_rows) * i32::from(args.kernel_width);
     let add = |acc: i32, code: i8| acc.wrapping_add(code.into());
-    pool(call, &args, 0, add, |acc, count| {
-        let (acc, count) = if args.include_padding != 0 {
-            let padding = taps.wrapping_sub(count).wrapping_mul(args.padding_code.into());
-            (acc.wrapping_add(padding), taps)
-        } else {
-            (acc, count)
-        };
-        // A window that is all padding has no average.
-        stage.clamp(rounded_average(acc, count).unwrap_or(args.padding_code.into()))
-    })
+    pool(call, &args, 0, add, |acc, count| stage.clamp(mean(&args, taps, acc, count)))
+}
+
+/// Sum over number, half away from zero. Called, not inlined, at the end of each window: a division is long anyway.
+#[inline(never)]
+fn mean(args: &PoolArgs, taps: i32, acc: i32, count: i32) -> i32 {
+    let (acc, count) = if args.include_padding != 0 {
+        let padding = taps.wrapping_sub(count).wrapping_mul(args.padding_code.into());
+        (acc.wrapping_add(padding), taps)
+    } else {
+        (acc, count)
+    };
+    // A window that is all padding has no average.
+    rounded_average(acc, count).unwrap_or(args.padding_code.into())
 }
 
 /// `sum / count` to nearest, ties away from zero; `None` of nothing.

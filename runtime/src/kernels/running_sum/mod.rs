@@ -2,9 +2,9 @@
 //! `running_sum_s8` and `running_sum_f32` add up, `average_of_sums_s8` and `mean_of_sums_s8` make codes of integer
 //! sums (the mean of float sums is a multiplication).
 //!
-//! `running_sum_*`: input 0: slices of one row of `positions * channels`; output: a ring with a single slot of
-//! `channels` sums (`i32`, `f32`). Slice `s` of the output is the sum of the rows `0 ..= s`: the first one starts anew,
-//! each of the others adds to what the slot holds. No constants, no scratch.
+//! `running_sum_*`: input 0: rows of `positions * channels`, with any window; output: a ring with a single slot of
+//! `channels` sums (`i32`, `f32`). Slice 0 of the output is the sum of the window's rows, each further one adds its
+//! window's rows to what the slot holds: all rows of a picture at once, or one a tick. No constants, no scratch.
 //!
 //! `average_of_sums_s8` and `mean_of_sums_s8`: input 0: rows of `i32`, output: rows of as many codes, as
 //! `average_pool_s8` and `mean_s8` define them.
@@ -45,15 +45,16 @@ pub fn run_s8(call: Call<'_>) -> Result<(), Mismatch> {
     let channels = (args.channels as usize).max(1);
     let (source, mut output) = (call.given.source(0)?, call.output);
     output.for_each(|slice, row, to| {
-        let codes = s8(source.only(slice, row)?);
         for (block, sums) in numbers_mut::<i32>(to)?.chunks_mut(LANES).enumerate() {
             let mut acc = [0i32; LANES];
             if slice > 0 {
                 acc.iter_mut().zip(&*sums).for_each(|(acc, sum)| *acc = *sum);
             }
-            for pixel in codes.chunks_exact(channels) {
-                let pixel = pixel.get(block * LANES..).ok_or(Mismatch)?;
-                acc.iter_mut().zip(pixel).for_each(|(acc, &code)| *acc = acc.wrapping_add(code.into()));
+            for row in source.window(slice, row).iter() {
+                for pixel in s8(row.ok_or(Mismatch)?).chunks_exact(channels) {
+                    let pixel = pixel.get(block * LANES..).ok_or(Mismatch)?;
+                    acc.iter_mut().zip(pixel).for_each(|(acc, &code)| *acc = acc.wrapping_add(code.into()));
+                }
             }
             sums.iter_mut().zip(acc).for_each(|(sum, acc)| *sum = acc);
         }
@@ -71,8 +72,10 @@ pub fn run_f32(call: Call<'_>) -> Result<(), Mismatch> {
         if slice == 0 {
             sums.fill(0.0);
         }
-        for pixel in numbers::<f32>(source.only(slice, row)?)?.chunks_exact(channels) {
-            sums.iter_mut().zip(pixel).for_each(|(sum, x)| *sum += x);
+        for row in source.window(slice, row).iter() {
+            for pixel in numbers::<f32>(row.ok_or(Mismatch)?)?.chunks_exact(channels) {
+                sums.iter_mut().zip(pixel).for_each(|(sum, x)| *sum += x);
+            }
         }
         Ok(())
     })
@@ -117,7 +120,7 @@ const fn check_sum(step: &StepView<'_>) -> Result<(), Fault> {
     require!(step.inputs() == 1 && !step.any_in_place() && args.channels > 0, Arguments);
     let channels = args.channels as usize;
     require!(step.row_len(0).is_multiple_of(channels) && step.row_len(1) == channels, Shape);
-    require!(step.reads_one_row(0) && step.within(0), Shape);
+    require!(step.within(0), Shape);
     match step.output() {
         Ok(output) if output.slots == 1 && output.rows == 1 => Ok(()),
         _ => Err(Fault::Shape),

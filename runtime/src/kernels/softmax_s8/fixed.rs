@@ -39,6 +39,12 @@ pub(super) fn reciprocal(x: i32, bits: i32) -> (i32, i32) {
     (one_over_one_plus(fraction), bits - headroom as i32)
 }
 
+/// Product of the kind that [`high_mul`] gives, called: a reciprocal is taken once for each vector.
+#[inline(never)]
+fn product(a: i32, b: i32) -> i32 {
+    high_mul(a, b)
+}
+
 /// `1 / (1 + a)` for `a` in `[0, 1)`: three steps of Newton and Raphson on half the denominator.
 fn one_over_one_plus(a: i32) -> i32 {
     const ONE_Q29: i32 = 1 << 29;
@@ -46,10 +52,10 @@ fn one_over_one_plus(a: i32) -> i32 {
     const NEG_THIRTY_TWO_17THS_Q29: i32 = -1010580540;
     let sum = i64::from(a) + i64::from(i32::MAX);
     let half_denominator = ((sum + if sum >= 0 { 1 } else { -1 }) / 2) as i32;
-    let mut x = FORTY_EIGHT_17THS_Q29.wrapping_add(high_mul(half_denominator, NEG_THIRTY_TWO_17THS_Q29));
+    let mut x = FORTY_EIGHT_17THS_Q29.wrapping_add(product(half_denominator, NEG_THIRTY_TWO_17THS_Q29));
     for _ in 0..3 {
-        let error = ONE_Q29.wrapping_sub(high_mul(half_denominator, x));
-        x = x.wrapping_add(multiply_by_power(high_mul(x, error), 2));
+        let error = ONE_Q29.wrapping_sub(product(half_denominator, x));
+        x = x.wrapping_add(multiply_by_power(product(x, error), 2));
     }
     multiply_by_power(x, 1)
 }

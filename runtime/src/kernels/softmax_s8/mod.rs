@@ -102,6 +102,7 @@ struct Softmax<'a> {
 }
 
 impl<'a> Softmax<'a> {
+    #[inline(never)]
     fn new(table: &'a [i32], vector: &[i8]) -> Self {
         let largest = vector.iter().copied().max().unwrap_or(0).into();
         let sum = vector.iter().fold(0i32, |sum, &code| {
@@ -111,8 +112,8 @@ impl<'a> Softmax<'a> {
         Self { table, largest, scale, bits_over_unit }
     }
 
-    /// Output code with `bits` bits.
-    #[inline]
+    /// Output code with `bits` bits. Not worth its bytes at each place that calls it: classes are few.
+    #[inline(never)]
     fn probability(&self, code: i8, bits: i32) -> i32 {
         let lowest = -1i32 << (bits - 1);
         let exponential = exponential(self.table, self.largest, code);

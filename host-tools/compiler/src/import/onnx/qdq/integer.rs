@@ -84,7 +84,11 @@ impl Fuser {
         if quant.axis.is_some() {
             return false;
         }
-        let Some(inputs) = self.integer_operands(node, &quant) else { return false };
+        let form = match node.op {
+            Op::BatchNorm { .. } => self.batch_norm(node),
+            _ => self.integer_operands(node, &quant).map(|inputs| (node.op.clone(), inputs)),
+        };
+        let Some((op, inputs)) = form else { return false };
         // Some kernels keep their operand's quantization, or have one of their own.
         let own = match &node.op {
             Op::Pool { .. } | Op::Resize { .. } => self.graph.tensor(inputs[0]).quant.clone(),
@@ -93,7 +97,7 @@ impl Fuser {
         };
         let computed = own.unwrap_or_else(|| quant.clone());
         let mut codes = self.new_codes(target, computed.clone(), DType::I8);
-        let mut integer = Node::new(node.name.clone(), node.op.clone(), inputs, vec![codes]);
+        let mut integer = Node::new(node.name.clone(), op, inputs, vec![codes]);
         integer.activation = activation;
         integer.rounding = Rounding::Single;
         self.graph.nodes.push(integer);

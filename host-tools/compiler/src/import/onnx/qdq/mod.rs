@@ -13,6 +13,7 @@
 
 mod demand;
 mod integer;
+mod normalisation;
 mod pointwise;
 
 use crate::graph::{DType, Data, Graph, Node, Op, Quant, Rounding, Tensor, TensorId};

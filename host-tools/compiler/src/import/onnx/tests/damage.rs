@@ -1,8 +1,8 @@
 //! Damaged and hostile files: an error or a graph, never a panic, a hang or a huge allocation.
 
-use super::model::{Model, find, int, ints, model, single, tensor, text};
-use crate::import::ImportError;
+use super::model::{Model, int, ints, model, single, tensor, text};
 use crate::import::onnx::{OnnxOptions, import};
+use crate::import::{ImportError, keep_for_fuzzing};
 use tract_onnx::pb::tensor_proto::DataType;
 
 fn rich() -> Model {
@@ -37,38 +37,61 @@ fn rich() -> Model {
         .output("y")
 }
 
+/// Attention, layer norm, gates, broadcasting and what moves elements about.
+fn elements() -> Model {
+    let image = model(17)
+        .input("x", &[1, 4, 6, 6])
+        .weights("gamma", &[4])
+        .weights("beta", &[4])
+        .floats("slope", &[4, 1, 1], &[0.1, 0.2, 0.3, 0.4])
+        .ints("tokens", &[1, 36, 4])
+        .ints("pads", &[0, 0, 1, 1, 0, 0, 2, 0])
+        .ints("order", &[2, 0, 1, 3])
+        .ints("spatial", &[2, 3])
+        .floats("scales", &[4], &[1.0, 1.0, 1.5, 2.0])
+        .floats("low", &[], &[-1.0])
+        .floats("high", &[], &[6.0]);
+    let gated = image
+        .node("ReduceMean", &["x"], &["mean"], &[ints("axes", &[2, 3]), int("keepdims", 1)])
+        .node("HardSigmoid", &["mean"], &["gate"], &[])
+        .node("Mul", &["x", "gate"], &["gated"], &[])
+        .node("PRelu", &["gated", "slope"], &["p"], &[])
+        .node("Clip", &["p", "low", "high"], &["clipped"], &[])
+        .node("Gather", &["clipped", "order"], &["picked"], &[int("axis", 1)]);
+    let attention = gated
+        .node("Transpose", &["picked"], &["last"], &[ints("perm", &[0, 2, 3, 1])])
+        .node("Reshape", &["last", "tokens"], &["t"], &[])
+        .node("LayerNormalization", &["t", "gamma", "beta"], &["n"], &[int("axis", -1)])
+        .node("Transpose", &["n"], &["k"], &[ints("perm", &[0, 2, 1])])
+        .node("MatMul", &["n", "k"], &["qk"], &[])
+        .node("Softmax", &["qk"], &["a"], &[int("axis", -1)])
+        .node("MatMul", &["a", "n"], &["av"], &[])
+        .node("Add", &["av", "t"], &["sum"], &[])
+        .node("Sigmoid", &["sum"], &["s"], &[])
+        .node("Mul", &["sum", "s"], &["swish"], &[]);
+    attention
+        .ints("square", &[1, 6, 6, 4])
+        .node("Reshape", &["swish", "square"], &["sq"], &[])
+        .node("Transpose", &["sq"], &["first"], &[ints("perm", &[0, 3, 1, 2])])
+        .node("Pad", &["first", "pads"], &["padded"], &[])
+        .node(
+            "AveragePool",
+            &["padded"],
+            &["pool"],
+            &[ints("kernel_shape", &[3, 3]), ints("strides", &[2, 2])],
+        )
+        .node("Resize", &["pool", "", "scales"], &["up"], &[text("mode", "linear")])
+        .node("DepthToSpace", &["up"], &["d"], &[int("blocksize", 2)])
+        .node("GlobalMaxPool", &["d"], &["y"], &[])
+        .output("y")
+}
+
+/// `tests/fuzz` damages these in every way.
 #[test]
-fn mutations_and_truncations() {
-    let bytes = rich().bytes();
-    assert!(find(&rich().graph(), "softmax").inputs.len() == 1);
-    let mut state = 0x9e37_79b9_7f4a_7c15u64;
-    let mut random = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state as usize
-    };
-    for i in 0..20_000 {
-        let mut damaged = bytes.clone();
-        for _ in 0..1 + random() % 4 {
-            let at = random() % damaged.len();
-            match random() % 4 {
-                0 => damaged[at] = random() as u8,
-                1 => damaged[at] ^= 1 << (random() % 8),
-                2 => damaged[at] = [0, 1, 0x7f, 0x80, 0xff][random() % 5],
-                _ => {
-                    let end = (at + 1 + random() % 12).min(damaged.len());
-                    damaged.drain(at..end);
-                }
-            }
-            if damaged.is_empty() {
-                break;
-            }
-        }
-        if i % 4 == 0 {
-            damaged.truncate(random() % (damaged.len() + 1));
-        }
-        let _ = import(&damaged, &OnnxOptions { channels_last_io: i % 2 == 0, ..OnnxOptions::default() });
+fn the_fuzz_corpus_is_these_models() {
+    for (name, model) in [("rich", rich()), ("elements", elements()), ("qdq", super::quantized::residual())] {
+        keep_for_fuzzing(&format!("{name}.onnx"), &model.bytes());
+        model.graph();
     }
 }
 

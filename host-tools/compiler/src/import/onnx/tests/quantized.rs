@@ -106,6 +106,27 @@ fn movement_stays_on_codes() {
     assert_eq!(names(&graph), ["quantize", "dequantize"]);
 }
 
+/// A whole small network: convolution, pool, sum, dense layer.
+pub fn residual() -> Model {
+    convolution()
+        .node("Relu", &["c"], &["r"], &[])
+        .qdq("r", "rd", 0.2, -128)
+        .node("MaxPool", &["rd"], &["p"], &[ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])])
+        .qdq("p", "pd", 0.2, -128)
+        .node("Add", &["pd", "pd"], &["s"], &[])
+        .qdq("s", "sd", 0.4, -128)
+        .node("GlobalAveragePool", &["sd"], &["g"], &[])
+        .qdq("g", "gd", 0.3, -128)
+        .node("Flatten", &["gd"], &["f"], &[])
+        .qdq("f", "fd", 0.3, -128)
+        .quantized_weights("v", &[3, 4])
+        .node("Gemm", &["fd", "v_dq"], &["m"], &[int("transB", 1)])
+        .qdq("m", "md", 0.5, 4)
+        .node("Softmax", &["md"], &["o"], &[])
+        .qdq("o", "y", 1.0 / 256.0, -128)
+        .output("y")
+}
+
 /// A GELU as quantizers leave it: `Div`, `Erf`, `Add`, `Mul`, `Mul` with roundings between.
 fn gelu() -> Model {
     model(13)

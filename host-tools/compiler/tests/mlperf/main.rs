@@ -10,10 +10,16 @@ use mote_compiler::record::Recorder;
 use mote_runtime::Plan;
 use mote_runtime::plan::crc32;
 use std::collections::HashMap;
-use std::path::PathBuf;
 
+#[path = "../golden/mod.rs"]
 mod golden;
-use golden::{Golden, Set, shared_data, workspace};
+
+mod cifar;
+mod files;
+mod float;
+mod jpeg;
+mod wakeword;
+use files::{Golden, Set, data_file, words};
 
 /// Bytes of arena: the largest sum of whole tensors alive at once, without anything done in place.
 const ARENA_LIMITS: [(&str, &str, usize); 5] = [
@@ -25,8 +31,7 @@ const ARENA_LIMITS: [(&str, &str, usize); 5] = [
 ];
 
 fn converted(model: &str) -> Option<Converted> {
-    let path = shared_data()?.join("mlperf-tiny").join(format!("{model}.tflite"));
-    let bytes = std::fs::read(&path).ok()?;
+    let bytes = data_file(&format!("mlperf-tiny/{model}.tflite"))?;
     Some(convert(&bytes, &Options::default()).unwrap_or_else(|e| panic!("{model}: {e}")))
 }
 
@@ -42,8 +47,8 @@ fn compare(
     let view = Plan::parse(aligned.as_ref()).unwrap();
     let mut executor = Executor::new(plan).unwrap();
     let tensors = &golden.tensors;
-    let expected = golden::words(&set.crc32);
-    let input_crcs = golden::words(&set.input_crc32);
+    let expected = words(&set.crc32);
+    let input_crcs = words(&set.input_crc32);
     let mut compared = 0;
     for (sample, input) in inputs.enumerate().take(input_crcs.len()) {
         assert_eq!(crc32(&input), input_crcs[sample], "{name}: input {sample} was made differently");
@@ -62,11 +67,8 @@ fn compare(
 }
 
 fn check(short: &str, model: &str, arena_limit: usize) {
-    let Some(converted) = converted(model) else {
-        println!("skipped: ../shared/data/mlperf-tiny/{model}.tflite is not here");
-        return;
-    };
-    let golden = golden::load(short);
+    let Some(converted) = converted(model) else { return };
+    let golden = Golden::load(short);
     let arena = converted.schedule.arena;
     println!("{short}: arena {arena} bytes, limit {arena_limit}");
     assert!(arena <= arena_limit, "{short}: arena of {arena} bytes");
@@ -82,9 +84,11 @@ fn check(short: &str, model: &str, arena_limit: usize) {
                     .collect()
             }
             "ad_normal_id_01" => recorded_ad(&golden),
+            "sww_stream" => recorded_sww(),
             "photos" => photos(),
-            _ => continue, // frames in an .npz: the streaming tests read them
+            other => panic!("{short}: a set `{other}` that nobody makes"),
         };
+        assert_eq!(inputs.len(), count, "{short} {name}");
         let compared = compare(short, &converted.plan, &golden, set, inputs.into_iter());
         let tensors = golden.tensors.len();
         println!(
@@ -101,8 +105,7 @@ fn check(short: &str, model: &str, arena_limit: usize) {
 
 /// 196 windows of five frames of 128 log-mel values.
 fn recorded_ad(golden: &Golden) -> Vec<Vec<u8>> {
-    let path = shared_data().unwrap().join("mlperf-tiny/ad_normal_id_01.bin");
-    let bytes = std::fs::read(path).unwrap();
+    let bytes = data_file("mlperf-tiny/ad_normal_id_01.bin").unwrap();
     let values: Vec<f32> = bytes.chunks_exact(4).map(|c| f32::from_le_bytes(c.try_into().unwrap())).collect();
     let scale = golden.input_scale;
     let zero = golden.input_zero_point as f32;
@@ -110,8 +113,26 @@ fn recorded_ad(golden: &Golden) -> Vec<Vec<u8>> {
     (0..196).map(|i| values[i * 128..i * 128 + 640].iter().map(|&x| code(x)).collect()).collect()
 }
 
+/// 282 windows of 30 frames of 40 features, from a recording that was streamed.
+fn recorded_sww() -> Vec<Vec<u8>> {
+    let archive = data_file("golden/sww_int8_stream.npz").unwrap();
+    let frames: Vec<i8> =
+        npyz::NpyFile::new(stored(&archive, "frames.npy").unwrap()).unwrap().into_vec().unwrap();
+    (0..282).map(|i| frames[i * 40..][..30 * 40].iter().map(|&x| x as u8).collect()).collect()
+}
+
+/// What follows the local header of a file that a zip archive holds uncompressed.
+fn stored<'a>(archive: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let at = archive.windows(name.len()).position(|bytes| bytes == name.as_bytes())?;
+    let header = archive.get(at.checked_sub(30)?..at)?;
+    let word = |at: usize| u16::from_le_bytes([header[at], header[at + 1]]);
+    let (method, name_len, extra) = (word(8), usize::from(word(26)), usize::from(word(28)));
+    let sound = header.starts_with(b"PK\x03\x04") && method == 0 && name_len == name.len();
+    sound.then(|| archive.get(at + name_len + extra..)).flatten()
+}
+
 fn photos() -> Vec<Vec<u8>> {
-    let pixels = std::fs::read(workspace().join("tests/golden/mlperf/vww_photos.bin")).unwrap();
+    let pixels = std::fs::read(golden::path("mlperf/vww_photos.bin")).unwrap();
     pixels.chunks_exact(96 * 96 * 3).map(|p| p.iter().map(|&x| x.wrapping_sub(128)).collect()).collect()
 }
 
@@ -136,7 +157,7 @@ networks! {
 /// Damaged plans: a clear error, or (with the CRC mended) at least no crash and no hang.
 #[test]
 fn damaged_plans() {
-    let path: PathBuf = workspace().join("models/cifar10/cifar10_small.onnx");
+    let path = golden::workspace().join("models/cifar10/cifar10_small.onnx");
     let plan = convert(&std::fs::read(path).unwrap(), &Options::default()).unwrap().plan;
     let mut random = 0x2545_f491_4f6c_dd1du64;
     let mut next = |bound: usize| {
