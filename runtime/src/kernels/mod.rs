@@ -42,6 +42,7 @@ pub mod portable;
 pub mod prelu_f32;
 pub mod prelu_s8;
 pub mod quantize;
+pub mod recurrent_f32;
 pub mod reduce_f32;
 pub mod reduce_s8;
 pub mod requantize;

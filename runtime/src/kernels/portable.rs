@@ -68,6 +68,10 @@ portable! {
     LAYER_NORM_F32 = 114, "layer_norm_f32", layer_norm_f32::run, layer_norm_f32::check;
     RUNNING_SUM_F32 = 115, "running_sum_f32", running_sum::run_f32, running_sum::check_f32;
     ATTENTION_F32 = 116, "attention_f32", attention_f32::run, attention_f32::check;
+    GRU_F32 = 117, "gru_f32", recurrent_f32::run_gru, recurrent_f32::check_gru;
+    GRU_F32_W16 = 118, "gru_f32_w16", recurrent_f32::run_gru_w16, recurrent_f32::check_gru_w16;
+    LSTM_F32 = 119, "lstm_f32", recurrent_f32::run_lstm, recurrent_f32::check_lstm;
+    LSTM_F32_W16 = 120, "lstm_f32_w16", recurrent_f32::run_lstm_w16, recurrent_f32::check_lstm_w16;
 
     // Any type, movement and conversion: 150 to 199.
     COPY = 150, "copy", copy::run, copy::check;

@@ -43,6 +43,20 @@ pub enum Op {
     Transpose { perm: Vec<usize> },
     /// `x`: the same elements in the shape of the output tensor; costs nothing.
     Reshape,
+    /// `x`: the same elements in the shape of the output tensor, which has all frames of `x` in one. Made where a
+    /// network runs frame by frame and something needs a window of frames as a whole.
+    Collect,
+    /// `x, weights, bias, initial`: a gated recurrent unit along axis 1 of `[1, T, 3 * H]`: what the input adds to update
+    /// gate, reset gate and candidate, for each frame. Weights `[3 * H, H]` and bias of the recurrence, the initial state
+    /// `[H]`; the output is the state behind each frame, `[1, T, H]`:
+    /// `z, r = sigmoid(x + R h + b)`, `n = tanh(x + r * (R h + b))`, or `tanh(x + R (r * h) + b)` with
+    /// `reset_before`; `h' = (1 - z) * n + z * h`.
+    Gru { reset_before: bool },
+    /// `x, weights, initial`: a long short-term memory along axis 1 of `[1, T, 4 * H]`: what the input and all biases add
+    /// to input gate, output gate, forget gate and candidate. Weights `[4 * H, H]` of the recurrence, the initial states
+    /// `[2 * H]`; the output is both states behind each frame, `[1, T, 2 * H]`, hidden state first:
+    /// `c' = f * c + i * tanh(g)`, `h' = o * tanh(c')`.
+    Lstm,
     /// `x`: repeats axes of length 1 up to the output's shape.
     BroadcastTo,
     /// `x`: resizes rows and columns of `[N, H, W, C]` to the output's shape.
@@ -88,6 +102,9 @@ impl Op {
             Op::Pad { .. } => "pad",
             Op::Transpose { .. } => "transpose",
             Op::Reshape => "reshape",
+            Op::Collect => "collect",
+            Op::Gru { .. } => "gru",
+            Op::Lstm => "lstm",
             Op::BroadcastTo => "broadcast_to",
             Op::Resize { mode: ResizeMode::Nearest { .. }, .. } => "resize_nearest",
             Op::Resize { mode: ResizeMode::Bilinear, .. } => "resize_bilinear",

@@ -36,12 +36,13 @@ pub(super) fn reshape(cx: &mut Context<'_>) -> Result<(), Refused> {
     Ok(())
 }
 
-/// Clip-wise, the positions are a constant.
+/// Clip-wise, the rows are a constant.
 pub(super) fn recycle(cx: &mut Context<'_>) -> Result<(), Refused> {
     let (table, output) = (cx.input(0)?, cx.output()?);
     same_quant(cx, &[table], output)?;
     let data = evaluate_node(cx.graph, cx.node).ok_or("its table is computed at run time")?;
     cx.graph.tensor_mut(output).data = Some(data);
+    cx.out.tables.insert(output, table);
     Ok(())
 }
 

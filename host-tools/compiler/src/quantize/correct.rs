@@ -71,7 +71,8 @@ fn run(
     let outputs = node.outputs.clone();
     let alone = Graph { nodes: vec![node], inputs: inputs.clone(), outputs: outputs.clone(), ..int8.clone() };
     // Rows of a table depend on no input.
-    let mut network = if inputs.is_empty() { Box::new(Evaluator(&alone)) as Box<dyn Activations> } else { network(&alone) };
+    let mut network =
+        if inputs.is_empty() { Box::new(Evaluator(&alone)) as Box<dyn Activations> } else { network(&alone) };
     for sample in 0..samples {
         let given: Vec<Vec<f32>> = inputs.iter().map(|id| live[id][sample].clone()).collect();
         let mut found = Vec::new();

@@ -172,6 +172,7 @@ fn kind(graph: &Graph, node: &Node, keep_float: &[String]) -> Result<Kind, Strin
         | Op::Resize { .. } => Ok(Kind::Move),
         Op::Gather { .. } if dynamic(0) && constant(1) => Ok(Kind::Move),
         Op::Cast if dynamic(0) => Ok(Kind::Move),
+        Op::Gru { .. } | Op::Lstm => Err("its state needs more than 8 bits".into()),
         _ => Err("it has no int8 kernel".into()),
     }
 }

@@ -13,6 +13,7 @@ mod elementwise;
 
 pub use elementwise::unary_value;
 mod movement;
+mod recurrent;
 mod window;
 
 use super::{Activation, DType, Data, Graph, Node, Op, Quant, Tensor, TensorId};
@@ -237,7 +238,11 @@ fn dispatch(
         Op::Slice { starts, steps } => movement::slice(get(0)?, starts, steps, shape),
         Op::Pad { pads, value } => movement::pad(get(0)?, pads, f64::from(*value)),
         Op::Transpose { perm } => movement::transpose(get(0)?, perm),
-        Op::Reshape => movement::reshape(get(0)?, shape),
+        Op::Reshape | Op::Collect => movement::reshape(get(0)?, shape),
+        Op::Gru { reset_before } => {
+            recurrent::gru(get(0)?, [get(1)?, get(2)?, get(3)?], *reset_before, shape)
+        }
+        Op::Lstm => recurrent::lstm(get(0)?, [get(1)?, get(2)?], shape),
         Op::BroadcastTo => movement::broadcast_to(get(0)?, shape),
         Op::Resize { mode, coordinates } => window::resize(get(0)?, *mode, *coordinates, shape),
         Op::Gather { axis } => movement::gather(get(0)?, get(1)?, *axis),
