@@ -188,7 +188,7 @@ fn plan_stream(graph: &mut Graph, mut lowered: Lowered, stream: &Stream) -> Resu
     let graph = &*graph;
     let region = stream::endless(&Network::new(graph, &lowered), stream.hop).map_err(ConvertError::Stream)?;
     let regions = vec![region];
-    stream::apply(&mut lowered, &regions);
+    stream::apply(graph, &mut lowered, &regions);
     let schedule = schedule(graph, &lowered, &regions);
     Ok(Planned { lowered, regions, schedule })
 }
@@ -196,7 +196,7 @@ fn plan_stream(graph: &mut Graph, mut lowered: Lowered, stream: &Stream) -> Resu
 /// Whole tensors, or regions over rows where these need less memory.
 fn plan_memory(graph: &Graph, lowered: Lowered, rows: Rows) -> Planned {
     let planned = |mut lowered: Lowered, regions: Vec<Region>| {
-        stream::apply(&mut lowered, &regions);
+        stream::apply(graph, &mut lowered, &regions);
         let schedule = schedule(graph, &lowered, &regions);
         Planned { lowered, regions, schedule }
     };
