@@ -133,20 +133,25 @@ impl Depthwise<'_> {
 
     /// The sums of four channels of an output, whose first tap is at byte `first` of the rows.
     #[inline(always)]
-    fn multiply(&self, rows: &[&[u8]], first: usize, weights: &[[u32; 2]], mut sums: [i32; 4]) -> [i32; 4] {
+    fn multiply(&self, rows: &[&[u8]], first: usize, weights: &[[u32; 2]], start: [i32; 4]) -> [i32; 4] {
+        let width = self.columns.kernel_width;
         let step = self.columns.dilation * self.channels;
-        let mut weights = weights.iter();
-        for row in rows {
-            let mut at = first;
-            for &[even, odd] in weights.by_ref().take(self.columns.kernel_width) {
-                let bytes = row.get(at..).and_then(|row| row.first_chunk());
-                let word = bytes.map_or(self.padding, |&bytes| u32::from_le_bytes(bytes));
-                let (x, y) = (sxtb16(word), sxtb16_ror8(word));
-                let [a, b, c, d] = sums;
-                sums = [smlabb(x, even, a), smlabb(y, odd, b), smlatt(x, even, c), smlatt(y, odd, d)];
-                at = at.wrapping_add(step);
+        let [mut a, mut b, mut c, mut d] = start;
+        let (mut row, mut left, mut at) = (0, width, first);
+        for &[even, odd] in weights {
+            let bytes = rows.get(row).and_then(|row| row.get(at..)).and_then(|row| row.first_chunk());
+            let word = bytes.map_or(self.padding, |&bytes| u32::from_le_bytes(bytes));
+            let (x, y) = (sxtb16(word), sxtb16_ror8(word));
+            a = smlabb(x, even, a);
+            b = smlabb(y, odd, b);
+            c = smlatt(x, even, c);
+            d = smlatt(y, odd, d);
+            at = at.wrapping_add(step);
+            left -= 1;
+            if left == 0 {
+                (row, left, at) = (row + 1, width, first);
             }
         }
-        sums
+        [a, b, c, d]
     }
 }
