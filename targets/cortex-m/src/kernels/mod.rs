@@ -17,6 +17,7 @@ mod instructions;
 #[cfg(feature = "pack")]
 pub mod pack;
 mod stage;
+mod taps;
 mod unpack;
 mod window;
 
