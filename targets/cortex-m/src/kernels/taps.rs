@@ -62,15 +62,17 @@ impl<'a> Taps<'a> {
 #[cfg(not(mote_dsp))]
 mod plain {
     use super::Weights;
-    use crate::kernels::instructions::{smlabb, smlatt, sxtb16, sxtb16_ror8};
+    use crate::kernels::instructions::{sxtb16, sxtb16_ror8};
 
     pub fn sums(places: &[&[u8]], channel: usize, weights: &[Weights], start: [i32; 4]) -> Option<[i32; 4]> {
+        let low = |x: u32, w: u32| i32::from(x as i16) * i32::from(w as i16);
+        let high = |x: u32, w: u32| (x as i32 >> 16) * (w as i32 >> 16);
         let [mut a, mut b, mut c, mut d] = start;
         for (place, &[even, odd]) in places.iter().zip(weights) {
             let word = u32::from_le_bytes(*place.get(channel..)?.first_chunk()?);
             let (x, y) = (sxtb16(word), sxtb16_ror8(word));
-            (a, b) = (smlabb(x, even, a), smlabb(y, odd, b));
-            (c, d) = (smlatt(x, even, c), smlatt(y, odd, d));
+            (a, b) = (a.wrapping_add(low(x, even)), b.wrapping_add(low(y, odd)));
+            (c, d) = (c.wrapping_add(high(x, even)), d.wrapping_add(high(y, odd)));
         }
         Some([a, b, c, d])
     }
