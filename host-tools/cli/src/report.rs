@@ -76,8 +76,10 @@ impl Figures {
 
 fn step(plan: &Plan<'_>, index: usize) -> Option<StepFigures> {
     let record = plan.step(index)?;
-    let kernel =
-        plan.kernel(record.kernel.into()).and_then(|id| targets::library(plan).find(id)).map_or("?", |entry| entry.name);
+    let kernel = plan
+        .kernel(record.kernel.into())
+        .and_then(|id| targets::library(plan).find(id))
+        .map_or("?", |entry| entry.name);
     let output = plan.step_output(&record)?;
     let weight_bytes = (0..usize::from(record.blobs)).map(|k| plan.step_blob(&record, k).len()).sum();
     Some(StepFigures {

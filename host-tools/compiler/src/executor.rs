@@ -1,7 +1,7 @@
 //! Runs plans on the host, with memory of their own.
 
-use mote_runtime::engine::Observer;
 use crate::targets;
+use mote_runtime::engine::Observer;
 use mote_runtime::kernels::{KernelTable, Library};
 use mote_runtime::plan::ALIGN;
 use mote_runtime::{Engine, Error, Plan};

@@ -6,9 +6,9 @@ use crate::{npy, report};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use mote_compiler::convert::{ConvertError, Converted, Options, Precision, compile, import};
-use mote_compiler::targets;
 use mote_compiler::graph::Graph;
 use mote_compiler::quantize::{Calibration, Method};
+use mote_compiler::targets;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -69,7 +69,10 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let bytes = read(&arguments.model)?;
     let target = targets::by_name(&arguments.target).ok_or_else(|| Failure::Hint {
         message: format!("unknown target `{}`", arguments.target),
-        help: format!("targets: {}", targets::PROFILES.iter().map(|profile| profile.name).collect::<Vec<_>>().join(", ")),
+        help: format!(
+            "targets: {}",
+            targets::PROFILES.iter().map(|profile| profile.name).collect::<Vec<_>>().join(", ")
+        ),
     })?;
     let failure =
         |source: ConvertError| Failure::Convert { path: arguments.model.clone(), source: source.into() };

@@ -56,7 +56,11 @@ pub(super) fn pool(cx: &mut Context<'_>) -> Result<(), Refused> {
                 min,
                 max,
             };
-            if kind == PoolKind::Max { cx.packer.max_pool_s8(&pool) } else { cx.packer.average_pool_s8(&pool) }
+            if kind == PoolKind::Max {
+                cx.packer.max_pool_s8(&pool)
+            } else {
+                cx.packer.average_pool_s8(&pool)
+            }
         }
         other => return Err(format!("no pool on {other:?}")),
     };

@@ -45,7 +45,8 @@ impl<'a> Runtime<'a> {
     pub fn new(graph: &'a Graph) -> Result<Self, QuantizeError> {
         let failure = |reason: String| QuantizeError::Run(reason);
         let mut lowered_graph = graph.clone();
-        let lowered = lower(&mut lowered_graph, false, &Portable).map_err(|refusals| failure(list(&refusals)))?;
+        let lowered =
+            lower(&mut lowered_graph, false, &Portable).map_err(|refusals| failure(list(&refusals)))?;
         let schedule = schedule(&lowered_graph, &lowered.steps, &lowered.aliases);
         let extras = Extras { strip: true, ..Extras::default() };
         let plan = emit(&lowered_graph, &lowered, &schedule, &extras).map_err(|e| failure(e.to_string()))?;
