@@ -45,13 +45,13 @@ pub const fn is_code(value: i32) -> bool {
 }
 
 /// Whether the arguments of a [`Stage`] make sense.
-pub const fn is_stage(zero_point: i32, min: i8, max: i8, rounding: u8) -> bool {
+pub(crate) const fn is_stage(zero_point: i32, min: i8, max: i8, rounding: u8) -> bool {
     is_code(zero_point) && min <= max && rounding <= DOUBLE
 }
 
 /// From accumulators to output codes.
 #[derive(Clone, Copy)]
-pub struct Stage {
+pub(crate) struct Stage {
     pub zero_point: i32,
     pub min: i8,
     pub max: i8,
@@ -124,7 +124,7 @@ pub(crate) fn sum(values: &[i8]) -> i32 {
 const KEPT: usize = 12;
 
 /// The rows of a window, looked up once for all output columns.
-pub struct Window<'a> {
+pub(crate) struct Window<'a> {
     rows: Rows<'a>,
     len: usize,
     first: [Option<&'a [i8]>; KEPT],

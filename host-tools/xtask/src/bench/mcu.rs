@@ -10,7 +10,10 @@ use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
-use super::peers::{Comparison, Peers};
+use super::{
+    baseline::Baseline,
+    peers::{Comparison, Peers},
+};
 use crate::{
     board::Board,
     counts::Section,
@@ -33,6 +36,9 @@ pub struct Options {
     /// Count every step of the plan, too (in a second image)
     #[arg(long)]
     steps: bool,
+    /// Write the counts to `tests/bench/baseline.toml` instead of comparing with it
+    #[arg(long)]
+    write_baseline: bool,
     /// A table for programs on standard output
     #[arg(long)]
     json: bool,
@@ -112,6 +118,25 @@ pub fn run(options: &Options) -> Result<()> {
     }
     if !failed.is_empty() {
         bail!("not measured: {}", failed.join(", "));
+    }
+    // Other optimisation and other conversions have other counts.
+    if options.opt == Speed::Fast && options.convert.is_empty() {
+        compare(options, &rows)?;
+    }
+    Ok(())
+}
+
+/// Fails if a count grew by more than 1 %, or writes the counts down.
+fn compare(options: &Options, rows: &[Row]) -> Result<()> {
+    let mut baseline = Baseline::read()?;
+    if options.write_baseline {
+        rows.iter().for_each(|row| baseline.set(row.core, &row.model, row.instructions));
+        return baseline.write();
+    }
+    let complaints: Vec<_> =
+        rows.iter().filter_map(|row| baseline.complaint(row.core, &row.model, row.instructions)).collect();
+    if !complaints.is_empty() {
+        bail!("counts grew:\n{}", complaints.join("\n"));
     }
     Ok(())
 }

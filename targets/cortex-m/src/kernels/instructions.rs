@@ -53,14 +53,6 @@ instructions! {
         acc.wrapping_add(low).wrapping_add((x as i32 >> 16) * (y as i32 >> 16))
     };
 
-    /// `acc` plus the product of both lower halves.
-    fn smlabb(x: u32, y: u32, acc: i32) -> i32 = "smlabb {result}, {x}, {y}, {acc}", (pure, nomem, nostack),
-        acc.wrapping_add(i32::from(x as i16) * i32::from(y as i16));
-
-    /// `acc` plus the product of both upper halves.
-    fn smlatt(x: u32, y: u32, acc: i32) -> i32 = "smlatt {result}, {x}, {y}, {acc}", (pure, nomem, nostack),
-        acc.wrapping_add((x as i32 >> 16) * (y as i32 >> 16));
-
     /// Saturates to 8 bits.
     fn ssat8(value: i32) -> i32 = "ssat {result}, #8, {value}", (pure, nomem, nostack),
         value.clamp(-128, 127);

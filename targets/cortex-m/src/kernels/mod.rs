@@ -1,8 +1,8 @@
 //! Kernels for cores with the DSP extension: one folder per operator, as in `mote_runtime::kernels`.
 //!
-//! All of them are written on few small modules with `unsafe` code: elsewhere
-//! than on such a core these do the same in plain Rust, so that a plan packed for a device also runs on the host, and
-//! gives the same bytes.
+//! `unsafe` code is in the modules with the inner loops, behind functions that check lengths. Elsewhere than on such a
+//! core these do the same in plain Rust, so that a plan packed for a device also runs on the host, and gives the same
+//! bytes.
 //!
 //! [`CORTEX_M`] holds these kernels and the portable ones; firmware names this module in `include_plan!`.
 
@@ -17,6 +17,7 @@ mod instructions;
 #[cfg(feature = "pack")]
 pub mod pack;
 mod stage;
+mod taps;
 mod unpack;
 mod window;
 

@@ -94,19 +94,25 @@ pub trait Dense<const ROUNDING: u8> {
 }
 
 /// One position whose inputs are not expanded, since each weight is used once: every four bytes of `x` make two steps.
-/// Gives codes to whole blocks only; how many blocks that was.
+/// `None` if lengths differ from the layer's.
 #[inline(always)]
-pub fn dense<const ROUNDING: u8>(x: &[[u8; 4]], layer: &Layer<'_>, to: &mut [i8]) -> usize
+pub fn dense<const ROUNDING: u8>(x: &[[u8; 4]], layer: &Divided<'_>, to: &mut [i8]) -> Option<()>
 where
     (): Dense<ROUNDING>,
 {
-    let blocks =
-        layer.weights.len().checked_div(2 * x.len()).unwrap_or(0).min(layer.blocks.len()).min(to.len() / 4);
-    if let Some(blocks) = layer.blocks.get(..blocks).filter(|blocks| !blocks.is_empty()) {
-        let layer = Layer { blocks, ..*layer };
-        <()>::dense(x, &layer, to);
+    let channels = 4 * layer.whole.blocks.len();
+    if 2 * x.len() != layer.steps || to.len() < channels {
+        return None;
     }
-    blocks
+    if channels > 0 {
+        <()>::dense(x, &layer.whole, to);
+    }
+    if let Some(rest) = &layer.rest {
+        let mut codes = [0; 4];
+        <()>::dense(x, &Layer { blocks: rest.blocks.get(..1)?, ..*rest }, &mut codes);
+        to.iter_mut().skip(channels).zip(codes).for_each(|(to, code)| *to = code);
+    }
+    Some(())
 }
 
 /// The codes of a pair of channels from their two sums.

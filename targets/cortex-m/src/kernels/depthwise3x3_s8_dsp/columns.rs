@@ -15,7 +15,7 @@ pub type Record = [u32; 12];
 /// What a channel needs: its weights, its start, and its scale, which is not used here. All but the scale doubled.
 pub type Channel = [i32; 8];
 
-/// The sums of four channels: two neighbouring outputs for each record but the last, whose number is odd.
+/// The sums of four channels: two neighbouring outputs for each record but the last.
 #[inline(always)]
 pub fn stride_1(records: &mut [Record], channels: &[Channel; 4]) {
     #[cfg(mote_dsp)]
@@ -93,7 +93,7 @@ mod arm {
     /// The first record, and the last one, which is only read; `None` if there is nothing to do.
     #[inline(always)]
     fn bounds(records: &mut [Record]) -> Option<(*mut Record, *mut Record)> {
-        let turns = records.len().saturating_sub(1) & !1;
+        let turns = records.len().saturating_sub(1);
         let first = records.as_mut_ptr();
         (turns > 0).then_some((first, first.wrapping_add(turns)))
     }
@@ -101,18 +101,27 @@ mod arm {
     #[inline(always)]
     pub fn stride_1(records: &mut [Record], channels: &[Channel; 4]) {
         let Some((first, last)) = bounds(records) else { return };
+        let odd = (records.len() - 1) % 2;
         // SAFETY: `first ..= last` are records of the slice, of whose four parts three words are read and two
         // written; saves and restores r6 and r7, and leaves the stack as it was.
         unsafe {
             asm!(
-                // 0 constants, 4 first record, 8 last record, 12 end of the constants, 16 r6, 20 r7.
-                "push {{r0, r1, r2, r3, r6, r7}}",
+                // 0 constants, 4 first record, 8 last record, 12 end of the constants, 16 whether the number of turns is
+                // odd, 20 r6, 24 r7.
+                "push {{r0, r1, r2, r3, r4, r6, r7}}",
                 "1:",
                 "ldrd r12, lr, [sp]",
+                "ldr r6, [sp, #16]",
                 "ldm r12, {{r0, r1, r2, r3, r4, r5}}",
                 "add r12, r12, #32",
-                "add r6, lr, #12",
-                "strd r12, r6, [sp]",
+                "add r7, lr, #12",
+                "strd r12, r7, [sp]",
+                "cbz r6, 6f",
+                // An odd number of turns begins with the second half.
+                "ldrd r9, r10, [lr]",
+                "ldr r11, [lr, #8]",
+                "b 3f",
+                "6:",
                 "ldrd r6, r7, [lr]",
                 "ldr r8, [lr, #8]",
                 "2:",
@@ -129,6 +138,7 @@ mod arm {
                 "smlabt r12, r11, r4, r12",
                 "smlad r6, r11, r4, r6",
                 "strd r12, r6, [lr, #-48]",
+                "3:",
                 "ldrd r6, r7, [lr, #48]!",
                 "ldr r8, [lr, #8]",
                 "smlad r12, r9, r0, r5",
@@ -144,16 +154,16 @@ mod arm {
                 "strd r12, r9, [lr, #-48]",
                 "ldr r12, [sp, #8]",
                 "cmp lr, r12",
-                "blo 2b",
+                "bne 2b",
                 "ldrd r6, r7, [sp, #8]",
                 "ldr r12, [sp]",
                 "add r6, r6, #12",
                 "str r6, [sp, #8]",
                 "cmp r12, r7",
                 "bne 1b",
-                "pop {{r0, r1, r2, r3, r6, r7}}",
+                "pop {{r0, r1, r2, r3, r4, r6, r7}}",
                 inlateout("r0") channels.as_ptr() => _, inlateout("r1") first => _, inlateout("r2") last => _,
-                inlateout("r3") channels.as_ptr_range().end => _, out("r4") _, out("r5") _,
+                inlateout("r3") channels.as_ptr_range().end => _, inlateout("r4") odd => _, out("r5") _,
                 out("r8") _, out("r9") _, out("r10") _, out("r11") _, out("r12") _, out("lr") _,
             );
         }
@@ -162,17 +172,26 @@ mod arm {
     #[inline(always)]
     pub fn stride_2(records: &mut [Record], channels: &[Channel; 4]) {
         let Some((first, last)) = bounds(records) else { return };
+        let odd = (records.len() - 1) % 2;
         // SAFETY: as above, with one word written.
         unsafe {
             asm!(
-                // 0 constants, 4 first record, 8 last record, 12 end of the constants, 16 r6, 20 r7.
-                "push {{r0, r1, r2, r3, r6, r7}}",
+                // 0 constants, 4 first record, 8 last record, 12 end of the constants, 16 whether the number of turns is
+                // odd, 20 r6, 24 r7.
+                "push {{r0, r1, r2, r3, r4, r6, r7}}",
                 "1:",
                 "ldrd r12, lr, [sp]",
+                "ldr r6, [sp, #16]",
                 "ldm r12, {{r0, r1, r2, r3, r4, r5}}",
                 "add r12, r12, #32",
-                "add r6, lr, #12",
-                "strd r12, r6, [sp]",
+                "add r7, lr, #12",
+                "strd r12, r7, [sp]",
+                "cbz r6, 6f",
+                // An odd number of turns begins with the second half.
+                "ldrd r9, r10, [lr]",
+                "ldr r11, [lr, #8]",
+                "b 3f",
+                "6:",
                 "ldrd r6, r7, [lr]",
                 "ldr r8, [lr, #8]",
                 "2:",
@@ -184,6 +203,7 @@ mod arm {
                 "smlad r12, r8, r3, r12",
                 "smlabt r12, r11, r4, r12",
                 "str r12, [lr, #-48]",
+                "3:",
                 "ldrd r6, r7, [lr, #48]!",
                 "ldr r8, [lr, #8]",
                 "smlad r12, r9, r0, r5",
@@ -194,16 +214,16 @@ mod arm {
                 "str r12, [lr, #-48]",
                 "ldr r12, [sp, #8]",
                 "cmp lr, r12",
-                "blo 2b",
+                "bne 2b",
                 "ldrd r6, r7, [sp, #8]",
                 "ldr r12, [sp]",
                 "add r6, r6, #12",
                 "str r6, [sp, #8]",
                 "cmp r12, r7",
                 "bne 1b",
-                "pop {{r0, r1, r2, r3, r6, r7}}",
+                "pop {{r0, r1, r2, r3, r4, r6, r7}}",
                 inlateout("r0") channels.as_ptr() => _, inlateout("r1") first => _, inlateout("r2") last => _,
-                inlateout("r3") channels.as_ptr_range().end => _, out("r4") _, out("r5") _,
+                inlateout("r3") channels.as_ptr_range().end => _, inlateout("r4") odd => _, out("r5") _,
                 out("r8") _, out("r9") _, out("r10") _, out("r11") _, out("r12") _, out("lr") _,
             );
         }

@@ -21,8 +21,7 @@ pub fn finish_two<const ROUNDING: u8>(
         return 0;
     }
     let first = to.as_mut_ptr().wrapping_add(channel);
-    // Where the last of an odd number of outputs is, its missing neighbour goes first, to be written over.
-    let odd = outputs % 2 * channels;
+    let odd = outputs % 2 * size_of::<Record>();
     macro_rules! codes {
         ($high:literal, $away:literal) => {
             // SAFETY: `to` has `channels` bytes for each of two outputs a record, four of which are written; restores r6
@@ -44,11 +43,8 @@ pub fn finish_two<const ROUNDING: u8>(
                     r"strb r8, [r2, #\k]",
                     ".endm",
                     "push {{r6, r7}}",
+                    "b 3f",
                     "2:",
-                    "sub r6, r5, r0",
-                    "cmp r6, #48",
-                    "it eq",
-                    "subeq r3, r3, r10",
                     "mote_channel 0",
                     "mote_channel 1",
                     "mote_channel 2",
@@ -56,6 +52,13 @@ pub fn finish_two<const ROUNDING: u8>(
                     "add r0, r0, #48",
                     "add r2, r2, r4",
                     "add r3, r3, r4",
+                    "3:",
+                    "cmp r0, r5",
+                    "bne 2b",
+                    // Of an odd number of outputs the last one is written over its missing neighbour.
+                    "mov r3, r2",
+                    "add r5, r5, r10",
+                    "mov r10, #0",
                     "cmp r0, r5",
                     "bne 2b",
                     "pop {{r6, r7}}",
@@ -63,8 +66,8 @@ pub fn finish_two<const ROUNDING: u8>(
                     ".purgem mote_channel",
                     inlateout("r0") records.as_ptr() => _, in("r1") constants.as_ptr(),
                     inlateout("r2") first => _, inlateout("r3") first.wrapping_add(channels) => _,
-                    in("r4") 2 * channels, in("r5") records.as_ptr_range().end, in("lr") zero_point,
-                    out("r8") _, out("r9") _, in("r10") odd,
+                    in("r4") 2 * channels, inlateout("r5") records.as_ptr().wrapping_add(outputs / 2) => _,
+                    in("lr") zero_point, out("r8") _, out("r9") _, inlateout("r10") odd => _,
                 );
             }
         };

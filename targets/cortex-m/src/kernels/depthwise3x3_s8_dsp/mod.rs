@@ -43,7 +43,7 @@ records! {
 }
 
 /// Records of the shortest piece.
-const SHORTEST: usize = 3;
+const SHORTEST: usize = 2;
 
 impl Depthwise3x3Args {
     const fn columns(&self) -> Columns {
@@ -115,12 +115,12 @@ impl<const ROUNDING: u8> Depthwise<'_, ROUNDING> {
         let rows =
             ThreeRows::new(rows.map(|row| row.unwrap_or(some)), width, self.channels).ok_or(Mismatch)?;
         let step = if self.stride == 1 { 2 } else { 1 };
-        let room = records.len().saturating_sub(1) & !1;
+        let room = records.len().saturating_sub(1);
         let piece = (step * room * self.channels).max(1);
         let mut first = -self.pad_left;
         for to in to.chunks_mut(piece) {
             let outputs = to.len().checked_div(self.channels).ok_or(Mismatch)?;
-            let turns = outputs.div_ceil(step).next_multiple_of(2);
+            let turns = outputs.div_ceil(step);
             let records = records.get_mut(..turns + 1).ok_or(Mismatch)?;
             let filled = ((outputs - 1) * self.stride + 3).div_ceil(2);
             // Pairs of columns that meet the left border, and those inside.

@@ -12,7 +12,7 @@ use crate::kernels::id;
 use crate::kernels::stage::{Stage, fits, scales};
 
 /// Records of the longest piece: a row of 48 columns.
-const LONGEST: usize = 27;
+const LONGEST: usize = 25;
 
 /// The kernel, fed; `None` if it does not compute this layer exactly.
 pub fn pack(layer: &DepthwiseS8<'_>, geometry: Geometry) -> Option<Packed> {
@@ -47,7 +47,7 @@ pub fn pack(layer: &DepthwiseS8<'_>, geometry: Geometry) -> Option<Packed> {
         max: stage.max,
         reserved: 0,
     };
-    let turns = geometry.columns.div_ceil(3 - layer.stride).next_multiple_of(2);
+    let turns = geometry.columns.div_ceil(3 - layer.stride);
     let records = (turns + 1).clamp(SHORTEST, LONGEST);
     let packed =
         Packed::new(id::DEPTHWISE3X3_S8_DSP + u16::from(rounding), args.to_bytes()).with_blob(&constants);

@@ -9,11 +9,16 @@ use mote_runtime::kernels::pack::Packed;
 use super::{DepthwiseArgs, ROWS};
 use crate::kernels::id;
 use crate::kernels::stage::{Stage, fits, scales};
+use crate::kernels::taps::TAPS;
 
 /// The kernel, fed; `None` if it does not compute this layer exactly.
 pub fn pack(layer: &DepthwiseS8<'_>) -> Option<Packed> {
     let DepthwiseS8 { weights, bias, in_channels, input_zero_point, requant, .. } = layer;
-    if layer.multiplier != 1 || !in_channels.is_multiple_of(4) || layer.kernel_rows > ROWS {
+    if layer.multiplier != 1
+        || !in_channels.is_multiple_of(4)
+        || layer.kernel_rows > ROWS
+        || layer.kernel_rows * layer.kernel_width > TAPS
+    {
         return None;
     }
     let (stage, rounding) = Stage::of(requant)?;
@@ -45,9 +50,7 @@ pub fn pack(layer: &DepthwiseS8<'_>) -> Option<Packed> {
         max: stage.max,
         reserved2: 0,
     };
-    Some(
-        Packed::new(id::DEPTHWISE_S8_DSP + u16::from(rounding), args.to_bytes())
-            .with_blob(&packed)
-            .with_blob(&blocks),
-    )
+    let kernel = id::DEPTHWISE_S8_DSP + u16::from(rounding);
+    let packed = Packed::new(kernel, args.to_bytes()).with_blob(&packed).with_blob(&blocks);
+    Some(Packed { scratch: *in_channels, ..packed })
 }

@@ -15,7 +15,7 @@ use mote_runtime::kernels::s8::{arguments, is_code, require, s8_mut};
 use mote_runtime::plan::{DType, Fault};
 use mote_runtime::records;
 
-use super::block::{Block, Dense, Layer, Weights, codes, dense};
+use super::block::{Block, Dense, Divided, Layer, Weights, codes, dense};
 use super::expand::{expand, steps};
 use super::instructions::{smlad, sxtb16};
 use super::stage::Stage;
@@ -79,22 +79,21 @@ fn vector<const ROUNDING: u8>(
 where
     (): Dense<ROUNDING>,
 {
-    let mut done = 0;
+    let steps = steps(inputs);
     if rows.len() == 1
         && let (words, []) = rows.get(0).ok_or(Mismatch)?.as_chunks()
     {
-        done = dense::<ROUNDING>(words, layer, to);
+        let divided = Divided::new(layer, steps, to.len()).ok_or(Mismatch)?;
+        return dense::<ROUNDING>(words, &divided, to).ok_or(Mismatch);
     }
-    let steps = steps(inputs);
-    let rest = layer.weights.get(done * steps..).ok_or(Mismatch)?.chunks_exact(steps.max(1));
-    let blocks = layer.blocks.get(done..).unwrap_or_default();
-    for ((to, weights), block) in to.chunks_mut(4).skip(done).zip(rest).zip(blocks) {
+    let weights = layer.weights.chunks_exact(steps.max(1));
+    for ((to, weights), block) in to.chunks_mut(4).zip(weights).zip(layer.blocks) {
         block_by_step::<ROUNDING>(rows, weights, block, layer.zero_point, to)?;
     }
     Ok(())
 }
 
-/// A block of less than four outputs, or of inputs that do not lie in one row of whole words.
+/// A block of inputs that do not lie in one row of whole words.
 #[inline(never)]
 fn block_by_step<const ROUNDING: u8>(
     rows: Rows<'_>,
