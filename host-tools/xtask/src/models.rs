@@ -112,9 +112,12 @@ pub fn facts(plan: &Path) -> Result<Facts> {
     serde_json::from_str(&text).context("reading the answer of mote inspect --json")
 }
 
-/// The command-line tool, built with the features that the tests use: with those of its package alone, tract would be
-/// compiled once more.
+/// The command-line tool: the one that `MOTE_TOOL` names, or that of this tree, built with the features that the tests
+/// use (with those of its package alone, tract would be compiled once more).
 fn mote() -> Result<Command> {
+    if let Some(tool) = std::env::var_os("MOTE_TOOL") {
+        return Ok(command(Path::new(&tool)));
+    }
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     if let Some(path) = BUILT.get() {
         return Ok(command(path));

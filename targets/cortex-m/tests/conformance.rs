@@ -6,6 +6,7 @@ mod support;
 
 use mote_cortex_m::kernels::CORTEX_M;
 use mote_cortex_m::kernels::pack::Dsp;
+use mote_runtime::kernels::binary_s8::{Affine, SumS8};
 use mote_runtime::kernels::conv2d_s8::ConvS8;
 use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
 use mote_runtime::kernels::fully_connected_s8::FullyConnectedS8;
@@ -231,6 +232,46 @@ fn fully_connected() {
             let name = format!("{inputs} {outputs} {rows} {:?}", layer.requant);
             let packed = Dsp.fully_connected_s8(&layer);
             compare(&name, own, &packed, &layer.pack(), &[input], Shape::s8(1, outputs));
+        }
+    }
+}
+
+#[test]
+fn add() {
+    let mut random = Random(4);
+    for (rows, row) in [(1, 256), (3, 7), (2, 1), (4, 18)] {
+        for (scale_a, scale_b, scale_out) in [
+            (0.02, 0.02, 0.03),
+            (0.02, 0.007, 0.021),
+            (0.0011, 0.09, 0.1),
+            (0.5, 0.26, 0.2),
+            (1e-6, 0.3, 0.3),
+        ] {
+            for (zero_a, zero_b, zero_out, rounding, min, max) in [
+                (-128, -128, -128, DOUBLE, -128, 127),
+                (4, -17, 9, DOUBLE, -128, 127),
+                (127, -128, 0, SINGLE, -128, 127),
+                (-5, 127, -30, DOUBLE, -30, 100),
+                (0, 0, 0, SINGLE, -40, 40),
+            ] {
+                let affine = |scale, zero_point| Affine { scale, zero_point };
+                let (a, b) = (affine(scale_a, zero_a), affine(scale_b, zero_b));
+                let layer =
+                    SumS8 { a, b, output: affine(scale_out, zero_out), repeat: [1, 1], min, max, rounding };
+                let inputs = [0, 1].map(|_| Input::s8(rows, &random.codes(rows * row)));
+                let packed = Dsp.add_s8(&layer, true);
+                let [a, b] = inputs;
+                let places = [
+                    [a.clone(), b.clone()],
+                    [a.clone().in_place(), b.clone()],
+                    [a.clone(), b.clone().in_place()],
+                ];
+                for inputs in places {
+                    let name =
+                        format!("{rows} x {row} {layer:?} {:?}", [inputs[0].in_place, inputs[1].in_place]);
+                    compare(&name, true, &packed, &layer.pack_add(), &inputs, Shape::s8(rows, row));
+                }
+            }
         }
     }
 }

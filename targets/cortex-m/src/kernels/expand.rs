@@ -48,6 +48,32 @@ pub fn expand<const P: usize>(to: &mut [[u32; P]], runs: [&[u8]; P]) {
     }
 }
 
+/// Writes the run of position `p` alone.
+#[inline(always)]
+pub fn expand_at<const P: usize>(to: &mut [[u32; P]], p: usize, run: &[u8]) {
+    let mut steps = to.iter_mut().filter_map(|step| step.get_mut(p));
+    let mut put = |word| {
+        if let Some(to) = steps.next() {
+            *to = word;
+        }
+    };
+    let (words, rest) = run.as_chunks::<4>();
+    for &bytes in words {
+        let word = u32::from_le_bytes(bytes);
+        put(sxtb16(word));
+        put(sxtb16_ror8(word));
+    }
+    match *rest {
+        [a] => put(sxtb16(a.into())),
+        [a, b] => put(sxtb16(u32::from_le_bytes([a, 0, b, 0]))),
+        [a, b, c] => {
+            put(sxtb16(u32::from_le_bytes([a, b, c, 0])));
+            put(sxtb16(b.into()));
+        }
+        _ => {}
+    }
+}
+
 #[cfg(all(test, feature = "pack"))]
 mod tests {
     use super::*;

@@ -12,7 +12,7 @@ mod pack;
 #[cfg(feature = "pack")]
 pub use pack::pack;
 #[cfg(feature = "pack")]
-pub(super) use pack::{blocks, weights};
+pub(super) use pack::{blocks, settle, weights};
 
 use mote_runtime::engine::{Call, Mismatch};
 use mote_runtime::kernels::StepView;
@@ -21,8 +21,9 @@ use mote_runtime::kernels::s8::{Window, arguments, is_code, require, s8_mut};
 use mote_runtime::plan::{DType, Fault};
 use mote_runtime::records;
 
-use super::block::{Block, Sums, Weights, one, three, two};
-use super::expand::{expand, steps};
+use super::block::{Block, Layer, Run, positions};
+use super::expand::{expand, expand_at, steps};
+use super::instructions::sxtb16;
 use super::stage::Stage;
 
 records! {
@@ -36,9 +37,7 @@ records! {
         pub stride: u16,
         pub dilation: u16,
         pub pad_left: i16,
-        /// As in `stage`.
-        pub rounding: u8,
-        pub reserved: u8,
+        pub reserved: u16,
         pub input_zero_point: i32,
         pub zero_point: i32,
         pub min: i8,
@@ -58,7 +57,7 @@ impl ConvArgs {
     }
 
     const fn stage(&self) -> Stage {
-        Stage { zero_point: self.zero_point, min: self.min, max: self.max, rounding: self.rounding }
+        Stage { zero_point: self.zero_point, min: self.min, max: self.max }
     }
 }
 
@@ -72,7 +71,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     let args = arguments!(ConvArgs, step);
     require!(step.inputs() == 1 && step.blobs() == 2 && !step.any_in_place(), Arguments);
     require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
-    require!(Stage::is_sound(args.zero_point, args.min, args.max, args.rounding), Arguments);
+    require!(Stage::is_sound(args.zero_point, args.min, args.max), Arguments);
     require!(is_code(args.input_zero_point), Arguments);
     let (inputs, outputs) = (args.in_channels as usize, args.out_channels as usize);
     require!(inputs > 0 && outputs > 0 && inputs < 1 << 24 && outputs < 1 << 24, Arguments);
@@ -90,7 +89,12 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
 }
 
 /// Computes the rows of a call.
-pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
+pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch>
+where
+    [(); 1]: Run<1, ROUNDING>,
+    [(); 2]: Run<2, ROUNDING>,
+    [(); 3]: Run<3, ROUNDING>,
+{
     let Call { given, mut output, scratch } = call;
     let args = ConvArgs::read(given.args(), 0).ok_or(Mismatch)?;
     let source = given.source(0)?;
@@ -101,7 +105,7 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
     let by_three = scratch.len() >= whole + triple;
     let x_bytes = steps * if by_three { 12 } else { 8 };
     let (x, run_bytes) = scratch.split_at_mut_checked(x_bytes).ok_or(Mismatch)?;
-    let conv = Conv {
+    let conv = Conv::<ROUNDING> {
         in_channels,
         out_channels: args.out_channels as usize,
         columns: args.columns(),
@@ -110,8 +114,11 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
         by_three,
         input_zero_point: args.input_zero_point as i8,
         stage: args.stage(),
-        weights: given.constants(0)?,
-        blocks: given.constants(1)?,
+        layer: Layer {
+            weights: given.constants(0)?,
+            blocks: given.constants(1)?,
+            zero_point: args.zero_point,
+        },
     };
     let width = source.row_bytes().checked_div(in_channels).ok_or(Mismatch)?;
     let mut room = Room {
@@ -119,12 +126,14 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
         run: s8_mut(run_bytes.get_mut(..run).ok_or(Mismatch)?),
     };
     output.for_each(|slice, row, to| {
-        conv.row(&Window::new(source.window(slice, row)), width, &mut room, s8_mut(to))
+        conv.row(&Window::new(source.window(slice, row)), width, &mut room, s8_mut(to))?;
+        conv.stage.clamp(s8_mut(to));
+        Ok(())
     })
 }
 
 /// Everything of a convolution but its rows.
-struct Conv<'a> {
+struct Conv<'a, const ROUNDING: u8> {
     in_channels: usize,
     out_channels: usize,
     columns: Columns,
@@ -136,8 +145,7 @@ struct Conv<'a> {
     by_three: bool,
     input_zero_point: i8,
     stage: Stage,
-    weights: &'a [Weights],
-    blocks: &'a [Block],
+    layer: Layer<'a>,
 }
 
 struct Room<'a> {
@@ -147,7 +155,12 @@ struct Room<'a> {
     run: &'a mut [i8],
 }
 
-impl Conv<'_> {
+impl<const ROUNDING: u8> Conv<'_, ROUNDING>
+where
+    [(); 1]: Run<1, ROUNDING>,
+    [(); 2]: Run<2, ROUNDING>,
+    [(); 3]: Run<3, ROUNDING>,
+{
     /// Computes one output row.
     fn row(
         &self,
@@ -190,7 +203,7 @@ impl Conv<'_> {
         to: &mut [i8],
     ) -> Result<(), Mismatch>
     where
-        [(); P]: Multiply<P>,
+        [(); P]: Run<P, ROUNDING>,
     {
         let (x, _) = room.x.as_chunks_mut::<P>();
         let x = x.get_mut(..self.steps).ok_or(Mismatch)?;
@@ -210,23 +223,8 @@ impl Conv<'_> {
                 row => self.padded(row, first, width, room.run, x)?,
             }
         }
-        let x = &*x;
         let mut pixels = to.chunks_exact_mut(self.out_channels.max(1));
-        let mut tails: [&mut [i8]; P] = core::array::from_fn(|_| pixels.next().unwrap_or_default());
-        for (weights, block) in self.weights.chunks_exact(self.steps.max(1)).zip(self.blocks) {
-            let &[a, b, c, d, ref scales @ ..] = block;
-            let sums = <[(); P]>::multiply(x, weights, [a, b, c, d]);
-            let codes = self.stage.codes(sums, scales);
-            for (codes, tail) in codes.iter().zip(&mut tails) {
-                let pixel = core::mem::take(tail);
-                let (now, rest) = pixel.split_at_mut(pixel.len().min(4));
-                match now.as_mut_array() {
-                    Some(now) => *now = *codes,
-                    None => now.iter_mut().zip(codes).for_each(|(to, code)| *to = *code),
-                }
-                *tail = rest;
-            }
-        }
+        positions(x, &self.layer, core::array::from_fn(|_| pixels.next().unwrap_or_default()));
         Ok(())
     }
 
@@ -240,57 +238,24 @@ impl Conv<'_> {
         run: &mut [i8],
         to: &mut [[u32; P]],
     ) -> Result<(), Mismatch> {
+        let padding = self.input_zero_point;
+        let Some(row) = row else {
+            to.fill([sxtb16(u32::from_le_bytes([padding as u8; 4])); P]);
+            return Ok(());
+        };
         for p in 0..P {
-            let first = first + (p * self.columns.stride) as isize;
-            run.fill(self.input_zero_point);
-            for (tap, pixel) in run.chunks_exact_mut(self.in_channels.max(1)).enumerate() {
-                let column = first + (tap * self.columns.dilation) as isize;
-                if let (Some(row), 0..) = (row, column)
-                    && (column as usize) < width
-                {
-                    let at = column as usize * self.in_channels;
-                    let from = row.get(at..).and_then(|row| row.get(..self.in_channels)).ok_or(Mismatch)?;
-                    pixel.copy_from_slice(from);
-                }
+            let mut column = first + (p * self.columns.stride) as isize;
+            for pixel in run.chunks_exact_mut(self.in_channels.max(1)) {
+                let from = match usize::try_from(column) {
+                    Ok(column) if column < width => row.get(column * self.in_channels..).ok_or(Mismatch)?,
+                    _ => &[],
+                };
+                let from = from.iter().copied().chain(core::iter::repeat(padding));
+                pixel.iter_mut().zip(from).for_each(|(to, from)| *to = from);
+                column += self.columns.dilation as isize;
             }
-            let mut word = [[0u32; 1]; 2];
-            let bytes: &[u8] = bytemuck::cast_slice(run);
-            for (bytes, to) in bytes.chunks(4).zip(to.chunks_mut(2)) {
-                let word = word.get_mut(..to.len()).ok_or(Mismatch)?;
-                expand(word, [bytes]);
-                for (to, &mut [word]) in to.iter_mut().zip(word) {
-                    if let Some(to) = to.get_mut(p) {
-                        *to = word;
-                    }
-                }
-            }
+            expand_at(to, p, bytemuck::cast_slice(run));
         }
         Ok(())
-    }
-}
-
-/// The inner loop for `P` positions.
-trait Multiply<const P: usize> {
-    fn multiply(x: &[[u32; P]], weights: &[Weights], start: Sums) -> [Sums; P];
-}
-
-impl Multiply<1> for [(); 1] {
-    #[inline(always)]
-    fn multiply(x: &[[u32; 1]], weights: &[Weights], start: Sums) -> [Sums; 1] {
-        one(x, weights, start)
-    }
-}
-
-impl Multiply<2> for [(); 2] {
-    #[inline(always)]
-    fn multiply(x: &[[u32; 2]], weights: &[Weights], start: Sums) -> [Sums; 2] {
-        two(x, weights, start)
-    }
-}
-
-impl Multiply<3> for [(); 3] {
-    #[inline(always)]
-    fn multiply(x: &[[u32; 3]], weights: &[Weights], start: Sums) -> [Sums; 3] {
-        three(x, weights, start)
     }
 }

@@ -24,7 +24,7 @@ use mote_runtime::records;
 use self::columns::{Record, stride_1, stride_2};
 use super::instructions::{sxtb16, sxtb16_ror8};
 use super::memory::{FourChannels, ThreeRows};
-use super::stage::{DOUBLE, DOUBLE_CLAMPED, SINGLE, Stage};
+use super::stage::{Stage, code};
 
 records! {
     /// Arguments.
@@ -36,9 +36,7 @@ records! {
         pub zero_point: i32,
         pub min: i8,
         pub max: i8,
-        /// As in `stage`.
-        pub rounding: u8,
-        pub reserved: u8,
+        pub reserved: u16,
     }
 }
 
@@ -60,7 +58,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     let args = arguments!(Depthwise3x3Args, step);
     require!(step.inputs() == 1 && step.blobs() == 1 && !step.any_in_place(), Arguments);
     require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
-    require!(Stage::is_sound(args.zero_point, args.min, args.max, args.rounding), Arguments);
+    require!(Stage::is_sound(args.zero_point, args.min, args.max), Arguments);
     require!(is_code(args.input_zero_point) && (args.stride == 1 || args.stride == 2), Arguments);
     let channels = args.channels as usize;
     require!(channels > 0 && channels < 1 << 24 && channels.is_multiple_of(4), Arguments);
@@ -73,26 +71,30 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
 }
 
 /// Computes the rows of a call.
-pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
+pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch> {
     let Call { given, mut output, scratch } = call;
     let args = Depthwise3x3Args::read(given.args(), 0).ok_or(Mismatch)?;
     let source = given.source(0)?;
     let channels = args.channels as usize;
     let words: &mut [u32] = bytemuck::try_cast_slice_mut(scratch).map_err(|_| Mismatch)?;
     let (records, _) = words.as_chunks_mut();
-    let depthwise = Depthwise {
+    let depthwise = Depthwise::<ROUNDING> {
         channels,
         width: source.row_bytes().checked_div(channels).ok_or(Mismatch)?,
         stride: args.stride.into(),
         pad_left: args.pad_left.into(),
         input_zero_point: args.input_zero_point,
-        stage: Stage { zero_point: args.zero_point, min: args.min, max: args.max, rounding: args.rounding },
+        stage: Stage { zero_point: args.zero_point, min: args.min, max: args.max },
         constants: given.constants(0)?,
     };
-    output.for_each(|slice, row, to| depthwise.row(source.window(slice, row), records, s8_mut(to)))
+    output.for_each(|slice, row, to| {
+        depthwise.row(source.window(slice, row), records, s8_mut(to))?;
+        depthwise.stage.clamp(s8_mut(to));
+        Ok(())
+    })
 }
 
-struct Depthwise<'a> {
+struct Depthwise<'a, const ROUNDING: u8> {
     channels: usize,
     width: usize,
     stride: usize,
@@ -102,7 +104,7 @@ struct Depthwise<'a> {
     constants: &'a [Channel],
 }
 
-impl Depthwise<'_> {
+impl<const ROUNDING: u8> Depthwise<'_, ROUNDING> {
     /// Computes one output row.
     fn row(&self, window: Rows<'_>, records: &mut [Record], to: &mut [i8]) -> Result<(), Mismatch> {
         let rows = [window.get(0), window.get(1), window.get(2)];
@@ -113,7 +115,8 @@ impl Depthwise<'_> {
         let width = if some.is_empty() { 0 } else { self.width };
         let rows =
             ThreeRows::new(rows.map(|row| row.unwrap_or(some)), width, self.channels).ok_or(Mismatch)?;
-        let (step, room) = (3 - self.stride, records.len().saturating_sub(1) & !1);
+        let step = if self.stride == 1 { 2 } else { 1 };
+        let room = records.len().saturating_sub(1) & !1;
         let piece = (step * room * self.channels).max(1);
         let mut first = -self.pad_left;
         for to in to.chunks_mut(piece) {
@@ -206,25 +209,8 @@ impl Depthwise<'_> {
     /// From sums to codes.
     #[inline(always)]
     fn finish(&self, records: &[Record], channel: usize, constants: &[Channel; 4], to: &mut [i8]) {
-        match (self.stage.rounding, self.stage.is_full()) {
-            (SINGLE, true) => self.finish_as::<SINGLE, true>(records, channel, constants, to),
-            (SINGLE, false) => self.finish_as::<SINGLE, false>(records, channel, constants, to),
-            (DOUBLE_CLAMPED, true) => self.finish_as::<DOUBLE_CLAMPED, true>(records, channel, constants, to),
-            (_, true) => self.finish_as::<DOUBLE, true>(records, channel, constants, to),
-            (_, false) => self.finish_as::<DOUBLE, false>(records, channel, constants, to),
-        }
-    }
-
-    #[inline(always)]
-    fn finish_as<const ROUNDING: u8, const FULL: bool>(
-        &self,
-        records: &[Record],
-        channel: usize,
-        constants: &[Channel; 4],
-        to: &mut [i8],
-    ) {
         let scales = constants.each_ref().map(|&[.., multiplier, scale]| [multiplier, scale]);
-        let code = |sum: u32, scale| self.stage.code::<ROUNDING, FULL>(sum as i32, scale);
+        let code = |sum: u32, scale| code::<ROUNDING>(sum as i32, scale, self.stage.zero_point);
         let mut pixels = to.chunks_exact_mut(self.channels.max(1));
         let mut put = |sums: [u32; 4]| {
             let pixel = pixels.next().and_then(|pixel| pixel.get_mut(channel..)?.first_chunk_mut::<4>());
