@@ -54,7 +54,7 @@ impl Board {
 
     /// The environment variable that hands flags to the compiler for this target only.
     pub fn rustflags(&self) -> (String, String) {
-        let triple = self.triple.to_uppercase().replace('-', "_");
+        let triple = self.triple.to_uppercase().replace(['-', '.'], "_");
         (format!("CARGO_TARGET_{triple}_RUSTFLAGS"), format!("-Ctarget-cpu={}", self.cpu))
     }
 }

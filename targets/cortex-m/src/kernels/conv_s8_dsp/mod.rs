@@ -47,7 +47,7 @@ records! {
 }
 
 impl ConvArgs {
-    const fn columns(&self) -> Columns {
+    pub(super) const fn columns(&self) -> Columns {
         Columns {
             kernel_width: self.kernel_width as usize,
             stride: self.stride as usize,
