@@ -36,6 +36,21 @@ pub struct FourChannels<'a> {
 }
 
 impl FourChannels<'_> {
+    /// Where the rows' columns `column ..` begin; `None` if there are less than `columns`.
+    #[cfg(mote_dsp)]
+    #[inline(always)]
+    pub fn part(&self, column: usize, columns: usize) -> Option<[*const u8; 3]> {
+        let at = column.wrapping_mul(self.channels);
+        (column.checked_add(columns)? <= self.width).then_some(self.rows.map(|row| row.wrapping_add(at)))
+    }
+
+    /// Bytes from column to column.
+    #[cfg(mote_dsp)]
+    #[inline(always)]
+    pub fn step(&self) -> usize {
+        self.channels
+    }
+
     /// The four bytes in each row; `None` beside the rows.
     #[inline(always)]
     pub fn words(&self, column: isize) -> Option<[u32; 3]> {

@@ -1,13 +1,19 @@
 //! The loops in assembler: the whole way from inputs to codes stays in registers, all of which are in use.
 //!
 //! Registers r6 and r7, which the compiler does not lend, are saved with the values that the loops need now and then:
-//! one `PUSH` lays them out on the stack as the comments tell. Loops over steps are unrolled; what is left is done step
-//! by step.
+//! one `PUSH` lays them out on the stack as the comments tell. Loops over steps are unrolled. Where positions share
+//! weights, the first turn begins in the middle of the loop, so that any number of steps is done without a rest; all
+//! instructions of a step have four bytes.
 
 use core::arch::asm;
 
 use super::{Dense, Layer, Run};
 use crate::kernels::stage::{DOUBLE, DOUBLE_CLAMPED, SINGLE};
+
+/// Steps that the first turn leaves out, of loops of `unrolled` steps (a power of two).
+fn skipped(steps: usize, unrolled: usize) -> usize {
+    steps.wrapping_neg() & (unrolled - 1)
+}
 
 /// Implements the loops for one rounding. `$high` and `$away` are the first two steps of `stage::code` on register
 /// `\r`, with the multiplier in r6.
@@ -41,7 +47,7 @@ macro_rules! loops {
                         r"smmlar \r, \r, r7, lr",
                         r"ssat \r, #8, \r",
                         ".endm",
-                        // 0 x, 4 its unrolled part's end, 8 its end, 12 block, 16 to_a, 20 to_b, 24 r6, 28 r7,
+                        // 0 x, 4 bytes of code to skip, 8 end of x, 12 block, 16 to_a, 20 to_b, 24 r6, 28 r7,
                         // 32 zero point, 36 the blocks' end.
                         "push {{r0, r1, r2, r3, r4, r5, r6, r7, r8, r9}}",
                         "1:",
@@ -53,25 +59,15 @@ macro_rules! loops {
                         "mov r8, r2",
                         "mov r9, r3",
                         "ldrd r10, r12, [sp]",
-                        "cmp r10, r12",
-                        "beq 3f",
+                        "add pc, r12",
+                        "nop",
                         "2:",
                         ".rept 8",
                         "mote_step",
                         ".endr",
-                        "ldr r12, [sp, #4]",
-                        "cmp r10, r12",
+                        "ldr lr, [sp, #8]",
+                        "cmp r10, lr",
                         "bne 2b",
-                        "3:",
-                        "ldr lr, [sp, #8]",
-                        "cmp r10, lr",
-                        "beq 5f",
-                        "4:",
-                        "mote_step",
-                        "ldr lr, [sp, #8]",
-                        "cmp r10, lr",
-                        "bne 4b",
-                        "5:",
                         "ldr r12, [sp, #12]",
                         "ldr lr, [sp, #32]",
                         "sub r0, r0, r1",
@@ -117,7 +113,7 @@ macro_rules! loops {
                         ".purgem mote_step",
                         ".purgem mote_code",
                         inlateout("r0") start => _,
-                        inlateout("r1") start.wrapping_add(x.len() & !7) => _,
+                        inlateout("r1") skipped(x.len(), 8) * 12 * 4 => _,
                         inlateout("r2") start.wrapping_add(x.len()) => _,
                         inlateout("r3") layer.blocks.as_ptr() => _,
                         inlateout("r4") to_a.as_mut_ptr() => _,
@@ -169,22 +165,14 @@ macro_rules! loops {
                         "mov r4, r0",
                         "mov r5, r1",
                         "ldm sp, {{r10, r12, lr}}",
-                        "cmp r10, r12",
-                        "beq 3f",
+                        "add pc, r12",
+                        "nop",
                         "2:",
                         ".rept 4",
                         "mote_step",
                         ".endr",
-                        "cmp r10, r12",
+                        "cmp r10, lr",
                         "bne 2b",
-                        "3:",
-                        "cmp r10, lr",
-                        "beq 5f",
-                        "4:",
-                        "mote_step",
-                        "cmp r10, lr",
-                        "bne 4b",
-                        "5:",
                         "ldr r12, [sp, #12]",
                         "ldr lr, [sp, #32]",
                         "sub r0, r0, r1",
@@ -226,7 +214,7 @@ macro_rules! loops {
                         ".purgem mote_step",
                         ".purgem mote_code",
                         inlateout("r0") start => _,
-                        inlateout("r1") start.wrapping_add(x.len() & !3) => _,
+                        inlateout("r1") skipped(x.len(), 4) * 9 * 4 => _,
                         inlateout("r2") start.wrapping_add(x.len()) => _,
                         inlateout("r3") layer.blocks.as_ptr() => _,
                         inlateout("r4") to_a.as_mut_ptr() => _,

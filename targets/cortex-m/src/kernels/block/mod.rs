@@ -32,31 +32,54 @@ pub struct Layer<'a> {
     pub zero_point: i32,
 }
 
-/// `P` positions: the output channels of position `p` go to `to[p]`.
+/// A layer, its whole blocks apart from the last one if that has less than four channels.
+#[derive(Clone, Copy)]
+pub struct Divided<'a> {
+    steps: usize,
+    whole: Layer<'a>,
+    rest: Option<Layer<'a>>,
+}
+
+impl<'a> Divided<'a> {
+    /// For `steps` steps and `outputs` channels; `None` if the constants don't fit these.
+    pub fn new(layer: &Layer<'a>, steps: usize, outputs: usize) -> Option<Self> {
+        let whole = outputs / 4;
+        let (blocks, rest_blocks) = layer.blocks.split_at_checked(whole)?;
+        let (weights, rest_weights) = layer.weights.split_at_checked(whole.checked_mul(steps)?)?;
+        let rest = Layer { weights: rest_weights, blocks: rest_blocks, ..*layer };
+        let fits = steps > 0
+            && (outputs.is_multiple_of(4) || rest_weights.len() >= steps && !rest_blocks.is_empty());
+        let rest = (!outputs.is_multiple_of(4)).then_some(rest);
+        fits.then_some(Self { steps, whole: Layer { weights, blocks, ..*layer }, rest })
+    }
+}
+
+/// `P` positions: the output channels of position `p` go to `to[p]`. `None` if lengths differ from the layer's.
 #[inline(always)]
-pub fn positions<const P: usize, const ROUNDING: u8>(x: &[[u32; P]], layer: &Layer<'_>, to: [&mut [i8]; P])
+pub fn positions<const P: usize, const ROUNDING: u8>(
+    x: &[[u32; P]],
+    layer: &Divided<'_>,
+    mut to: [&mut [i8]; P],
+) -> Option<()>
 where
     [(); P]: Run<P, ROUNDING>,
 {
-    let mut to = to;
-    let channels = to.iter().fold(usize::MAX, |channels, to| channels.min(to.len()));
-    let blocks = layer.weights.len().checked_div(x.len()).unwrap_or(0).min(layer.blocks.len());
-    let whole = blocks.min(channels / 4);
-    if whole > 0 {
-        let heads = to.each_mut().map(|to| to.get_mut(..4 * whole).unwrap_or_default());
-        let blocks = layer.blocks.get(..whole).unwrap_or_default();
-        <[(); P]>::run(x, &Layer { blocks, ..*layer }, heads);
+    let channels = 4 * layer.whole.blocks.len();
+    if x.len() != layer.steps || to.iter().any(|to| to.len() < channels) {
+        return None;
     }
-    // The last channels, if they are no multiple of four.
-    if whole < blocks && 4 * whole < channels {
-        let weights = layer.weights.get(whole * x.len()..).unwrap_or_default();
-        let blocks = layer.blocks.get(whole..whole + 1).unwrap_or_default();
+    if channels > 0 {
+        <[(); P]>::run(x, &layer.whole, to.each_mut().map(|to| &mut **to));
+    }
+    if let Some(rest) = &layer.rest {
         let mut codes = [[0; 4]; P];
-        <[(); P]>::run(x, &Layer { weights, blocks, ..*layer }, codes.each_mut().map(|codes| &mut codes[..]));
+        let rest = Layer { blocks: rest.blocks.get(..1)?, ..*rest };
+        <[(); P]>::run(x, &rest, codes.each_mut().map(|codes| &mut codes[..]));
         for (to, codes) in to.into_iter().zip(codes) {
-            to.iter_mut().skip(4 * whole).zip(codes).for_each(|(to, code)| *to = code);
+            to.iter_mut().skip(channels).zip(codes).for_each(|(to, code)| *to = code);
         }
     }
+    Some(())
 }
 
 /// The inner loop for `P` positions. `weights` holds at least as many steps as blocks times `x.len()`, each of `to` at

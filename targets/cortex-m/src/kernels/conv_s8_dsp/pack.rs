@@ -6,7 +6,7 @@ use mote_runtime::kernels::conv2d_s8::{ConvS8, channels};
 use mote_runtime::kernels::pack::{Geometry, Packed, Requant};
 use mote_runtime::kernels::requantize::requantize;
 
-use super::{ConvArgs, scratch};
+use super::{ConvArgs, ROWS, scratch};
 use crate::kernels::expand::order;
 use crate::kernels::id;
 use crate::kernels::stage::{Stage, range, scale};
@@ -14,7 +14,7 @@ use crate::kernels::stage::{Stage, range, scale};
 /// The kernel, fed; `None` if it does not compute this layer exactly.
 pub fn pack(layer: &ConvS8<'_>, geometry: Geometry) -> Option<Packed> {
     let (stage, rounding) = Stage::of(&layer.requant)?;
-    if layer.groups != 1 {
+    if layer.groups != 1 || layer.kernel_rows > ROWS {
         return None;
     }
     let run = layer.kernel_width * layer.in_channels;

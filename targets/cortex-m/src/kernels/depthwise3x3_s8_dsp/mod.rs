@@ -8,6 +8,8 @@
 //! multiplies two taps (`columns`). Columns of padding are unpacked from the zero point. A row of padding has its
 //! weights set to zero, and what they would have given added to the start.
 
+#[cfg(mote_dsp)]
+mod border;
 mod columns;
 #[cfg(feature = "pack")]
 mod pack;
@@ -140,6 +142,27 @@ impl<const ROUNDING: u8> Depthwise<'_, ROUNDING> {
     /// Fills records from input column `first` on.
     #[inline(always)]
     fn unpack(&self, columns: &FourChannels<'_>, first: isize, records: &mut [Record]) {
+        #[cfg(mote_dsp)]
+        {
+            // Pairs that meet the left border, those inside, and those that meet the right one.
+            let left = usize::try_from(-first).unwrap_or(0).div_ceil(2).min(records.len());
+            let column = first + 2 * left as isize;
+            let inside = self.width.saturating_sub(column as usize) / 2;
+            if let Some((before, rest)) = records.split_at_mut_checked(left) {
+                let (inside, after) = rest.split_at_mut(inside.min(rest.len()));
+                let behind = column + 2 * inside.len() as isize;
+                if border::unpack(columns, column as usize, inside).is_some() {
+                    self.unpack_padded(columns, first, before);
+                    self.unpack_padded(columns, behind, after);
+                    return;
+                }
+            }
+        }
+        self.unpack_padded(columns, first, records);
+    }
+
+    #[inline(never)]
+    fn unpack_padded(&self, columns: &FourChannels<'_>, first: isize, records: &mut [Record]) {
         let padding = [u32::from_le_bytes([self.input_zero_point as u8; 4]); 3];
         let low = |a: u32, b: u32| a & 0xffff | b << 16;
         let high = |a: u32, b: u32| a >> 16 | b & 0xffff_0000;
@@ -209,6 +232,25 @@ impl<const ROUNDING: u8> Depthwise<'_, ROUNDING> {
     /// From sums to codes.
     #[inline(always)]
     fn finish(&self, records: &[Record], channel: usize, constants: &[Channel; 4], to: &mut [i8]) {
+        #[cfg(mote_dsp)]
+        let (records, to) = {
+            let finish = if self.stride == 1 {
+                border::finish_two::<ROUNDING>
+            } else {
+                border::finish_one::<ROUNDING>
+            };
+            let done = finish(records, channel, self.channels, constants, self.stage.zero_point, to);
+            let per_record = if self.stride == 1 { 2 } else { 1 };
+            let records = records.get(done / per_record..).unwrap_or_default();
+            (records, to.get_mut(done * self.channels..).unwrap_or_default())
+        };
+        if !to.is_empty() {
+            self.finish_rest(records, channel, constants, to);
+        }
+    }
+
+    #[inline(never)]
+    fn finish_rest(&self, records: &[Record], channel: usize, constants: &[Channel; 4], to: &mut [i8]) {
         let scales = constants.each_ref().map(|&[.., multiplier, scale]| [multiplier, scale]);
         let code = |sum: u32, scale| code::<ROUNDING>(sum as i32, scale, self.stage.zero_point);
         let mut pixels = to.chunks_exact_mut(self.channels.max(1));

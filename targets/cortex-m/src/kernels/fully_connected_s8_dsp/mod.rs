@@ -16,7 +16,7 @@ use mote_runtime::plan::{DType, Fault};
 use mote_runtime::records;
 
 use super::block::{Block, Dense, Layer, Weights, codes, dense};
-use super::expand::{expand_at, steps};
+use super::expand::{expand, steps};
 use super::instructions::{smlad, sxtb16};
 use super::stage::Stage;
 
@@ -109,7 +109,7 @@ fn block_by_step<const ROUNDING: u8>(
         for bytes in rows.get(k).ok_or(Mismatch)?.chunks(4) {
             let mut x = [[0; 1]; 2];
             let x = x.get_mut(..steps(bytes.len())).ok_or(Mismatch)?;
-            expand_at(x, 0, bytes);
+            expand(x, [bytes]);
             for (&mut [x], &[low, high]) in x.iter_mut().zip(&mut weights) {
                 a = smlad(x, low, a);
                 b = smlad(x, sxtb16(low), b);
