@@ -34,7 +34,12 @@ pub struct Layer<'a> {
 impl Layer<'_> {
     /// Computes all output channels of the positions of `to`. Position `p` is `x[p * stride ..]`.
     #[inline]
-    pub fn positions<const ROUNDING: u8>(&self, x: &[i8], stride: usize, to: &mut [i8]) -> Result<(), Mismatch>
+    pub fn positions<const ROUNDING: u8>(
+        &self,
+        x: &[i8],
+        stride: usize,
+        to: &mut [i8],
+    ) -> Result<(), Mismatch>
     where
         Self: Loops<ROUNDING>,
     {

@@ -38,14 +38,7 @@ impl Stage {
     /// What the instructions compute.
     #[cfg_attr(mote_mve, allow(dead_code))]
     pub fn code<const ROUNDING: u8>(&self, acc: i32, multiplier: i32, shift: i32) -> i8 {
-        let product = i64::from(acc) * i64::from(multiplier);
-        let high = match ROUNDING {
-            SINGLE => (product >> 32) as i32,
-            _ => ((product + (1 << 30)) >> 31) as i32,
-        };
-        let high = if ROUNDING == DOUBLE { high.wrapping_add(high >> 31) } else { high };
-        let right = shift.wrapping_neg() as u32 & 31;
-        let code = ((i64::from(high) + ((1i64 << right) >> 1)) >> right) as i32;
+        let code = rescaled::<ROUNDING>(acc, multiplier, shift);
         code.wrapping_add(self.zero_point).max(self.min).min(self.max) as i8
     }
 
@@ -61,6 +54,19 @@ impl Stage {
         }
         codes
     }
+}
+
+/// The high half of the product, shifted.
+#[cfg_attr(mote_mve, allow(dead_code))]
+pub fn rescaled<const ROUNDING: u8>(acc: i32, multiplier: i32, shift: i32) -> i32 {
+    let product = i64::from(acc) * i64::from(multiplier);
+    let high = match ROUNDING {
+        SINGLE => (product >> 32) as i32,
+        _ => ((product + (1 << 30)) >> 31) as i32,
+    };
+    let high = if ROUNDING == DOUBLE { high.wrapping_add(high >> 31) } else { high };
+    let right = shift.wrapping_neg() as u32 & 31;
+    ((i64::from(high) + ((1i64 << right) >> 1)) >> right) as i32
 }
 
 #[cfg(feature = "pack")]
