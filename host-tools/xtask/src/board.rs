@@ -47,8 +47,8 @@ impl Board {
             .with_context(|| format!("no core {core}; there are {}", cores()))
     }
 
-    /// Whether the core has the 32-bit hints by which images mark what is measured.
-    pub fn has_hints(&self) -> bool {
+    /// Whether the core has 32-bit instructions, among them the hints by which images mark what is measured.
+    pub fn is_mainline(&self) -> bool {
         self.triple != V6
     }
 

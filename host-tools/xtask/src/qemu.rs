@@ -60,7 +60,7 @@ pub fn emulate(board: &Board, image: &Path, settings: Settings) -> Result<Outcom
     if settings.count {
         let plugin = plugin(&folder)?;
         // Cores without the marking hint mark by another instruction: `tests/bench/qemu-count`.
-        let markers = if board.has_hints() { "" } else { ",markers=mov" };
+        let markers = if board.is_mainline() { "" } else { ",markers=mov" };
         qemu.arg("-plugin").arg(format!("{},out={}{markers}", plugin.display(), counts.display()));
     }
 
