@@ -124,7 +124,7 @@ pub(crate) fn sum(values: &[i8]) -> i32 {
 const KEPT: usize = 12;
 
 /// The rows of a window, looked up once for all output columns.
-pub(crate) struct Window<'a> {
+pub struct Window<'a> {
     rows: Rows<'a>,
     len: usize,
     first: [Option<&'a [i8]>; KEPT],

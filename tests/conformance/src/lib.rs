@@ -59,9 +59,21 @@ impl Case {
 
 /// All cases, packed by the target.
 pub fn cases(packer: &dyn Packer) -> Vec<Case> {
+    let mut cases = windows(packer);
+    cases.extend(elements(packer));
+    cases
+}
+
+/// Convolutions and depthwise layers.
+pub fn windows(packer: &dyn Packer) -> Vec<Case> {
     let mut cases = windows::convolutions(packer);
     cases.extend(windows::depthwise(packer));
-    cases.extend(elements::fully_connected(packer));
+    cases
+}
+
+/// Layers without windows.
+pub fn elements(packer: &dyn Packer) -> Vec<Case> {
+    let mut cases = elements::fully_connected(packer);
     cases.extend(elements::sums(packer));
     cases
 }

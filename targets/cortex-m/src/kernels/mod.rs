@@ -7,13 +7,19 @@
 //! [`CORTEX_M`] holds these kernels and the portable ones; firmware names this module in `include_plan!`.
 
 pub mod add_s8_dsp;
+pub mod add_s8_mve;
 mod block;
 pub mod conv_s8_dsp;
+pub mod conv_s8_mve;
 pub mod depthwise3x3_s8_dsp;
+pub mod depthwise3x3_s8_mve;
 pub mod depthwise_s8_dsp;
+pub mod depthwise_s8_mve;
 mod expand;
 pub mod fully_connected_s8_dsp;
+pub mod fully_connected_s8_mve;
 mod instructions;
+pub mod mve;
 #[cfg(feature = "pack")]
 pub mod pack;
 mod stage;
@@ -63,6 +69,21 @@ kernels! {
     ADD_S8_DSP = 1016, "add_s8_dsp", add_s8_dsp::run::<SINGLE>, add_s8_dsp::check;
     ADD_S8_DSP_DOUBLE = 1017, "add_s8_dsp_double", add_s8_dsp::run::<DOUBLE>, add_s8_dsp::check;
     ADD_S8_DSP_RELU = 1018, "add_s8_dsp_relu", add_s8_dsp::run::<DOUBLE_CLAMPED>, add_s8_dsp::check;
+    CONV_S8_MVE = 1100, "conv_s8_mve", conv_s8_mve::run::<SINGLE>, conv_s8_mve::check;
+    CONV_S8_MVE_DOUBLE = 1101, "conv_s8_mve_double", conv_s8_mve::run::<DOUBLE>, conv_s8_mve::check;
+    CONV_S8_MVE_RELU = 1102, "conv_s8_mve_relu", conv_s8_mve::run::<DOUBLE_CLAMPED>, conv_s8_mve::check;
+    DEPTHWISE3X3_S8_MVE = 1104, "depthwise3x3_s8_mve", depthwise3x3_s8_mve::run::<SINGLE>, depthwise3x3_s8_mve::check;
+    DEPTHWISE3X3_S8_MVE_DOUBLE = 1105, "depthwise3x3_s8_mve_double", depthwise3x3_s8_mve::run::<DOUBLE>, depthwise3x3_s8_mve::check;
+    DEPTHWISE3X3_S8_MVE_RELU = 1106, "depthwise3x3_s8_mve_relu", depthwise3x3_s8_mve::run::<DOUBLE_CLAMPED>, depthwise3x3_s8_mve::check;
+    DEPTHWISE_S8_MVE = 1108, "depthwise_s8_mve", depthwise_s8_mve::run::<SINGLE>, depthwise_s8_mve::check;
+    DEPTHWISE_S8_MVE_DOUBLE = 1109, "depthwise_s8_mve_double", depthwise_s8_mve::run::<DOUBLE>, depthwise_s8_mve::check;
+    DEPTHWISE_S8_MVE_RELU = 1110, "depthwise_s8_mve_relu", depthwise_s8_mve::run::<DOUBLE_CLAMPED>, depthwise_s8_mve::check;
+    FULLY_CONNECTED_S8_MVE = 1112, "fully_connected_s8_mve", fully_connected_s8_mve::run::<SINGLE>, fully_connected_s8_mve::check;
+    FULLY_CONNECTED_S8_MVE_DOUBLE = 1113, "fully_connected_s8_mve_double", fully_connected_s8_mve::run::<DOUBLE>, fully_connected_s8_mve::check;
+    FULLY_CONNECTED_S8_MVE_RELU = 1114, "fully_connected_s8_mve_relu", fully_connected_s8_mve::run::<DOUBLE_CLAMPED>, fully_connected_s8_mve::check;
+    ADD_S8_MVE = 1116, "add_s8_mve", add_s8_mve::run::<SINGLE>, add_s8_mve::check;
+    ADD_S8_MVE_DOUBLE = 1117, "add_s8_mve_double", add_s8_mve::run::<DOUBLE>, add_s8_mve::check;
+    ADD_S8_MVE_RELU = 1118, "add_s8_mve_relu", add_s8_mve::run::<DOUBLE_CLAMPED>, add_s8_mve::check;
 }
 
 /// These kernels and the portable ones.

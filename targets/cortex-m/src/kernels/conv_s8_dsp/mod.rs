@@ -48,7 +48,7 @@ records! {
 }
 
 impl ConvArgs {
-    const fn columns(&self) -> Columns {
+    pub(crate) const fn columns(&self) -> Columns {
         Columns {
             kernel_width: self.kernel_width as usize,
             stride: self.stride as usize,
