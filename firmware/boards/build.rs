@@ -2,7 +2,7 @@
 
 use std::{env, error::Error, fs, path::PathBuf};
 
-const BOARDS: &[&str] = &["mps2-an386"];
+const BOARDS: &[&str] = &["mps2-an386", "mps2-an500", "mps2-an505", "mps3-an547", "microbit"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");

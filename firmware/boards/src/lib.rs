@@ -12,13 +12,25 @@
 #[cfg(feature = "mps2-an386")]
 #[path = "mps2_an386.rs"]
 mod board;
+#[cfg(feature = "mps2-an500")]
+#[path = "mps2_an500.rs"]
+mod board;
+#[cfg(feature = "mps2-an505")]
+#[path = "mps2_an505.rs"]
+mod board;
+#[cfg(feature = "mps3-an547")]
+#[path = "mps3_an547.rs"]
+mod board;
+#[cfg(feature = "microbit")]
+#[path = "microbit.rs"]
+mod board;
 mod fail;
 #[cfg(feature = "mps2")]
 mod mps2;
 pub mod stack;
 
 pub use board::{CLOCK_HZ, Console, NAME};
-use cortex_m::{delay::Delay, peripheral::DWT};
+use cortex_m::delay::Delay;
 pub use cortex_m_rt::entry;
 // The logger registers itself by being linked.
 #[cfg(feature = "log")]
@@ -35,17 +47,24 @@ pub struct Board {
 impl Board {
     /// The board, once; `None` when it was taken before.
     pub fn take() -> Option<Self> {
+        #[cfg_attr(feature = "microbit", expect(unused_mut, reason = "an ARMv6-M core has no cycle counter"))]
         let mut core = cortex_m::Peripherals::take()?;
-        core.DCB.enable_trace();
-        core.DWT.enable_cycle_counter();
+        #[cfg(not(feature = "microbit"))]
+        {
+            core.DCB.enable_trace();
+            core.DWT.enable_cycle_counter();
+        }
         Some(Self { console: board::console(), delay: Delay::new(core.SYST, CLOCK_HZ) })
     }
 }
 
-/// Cycles since the board was taken, wrapping; always zero in the emulator, which has no such
+/// Cycles since the board was taken, wrapping; always zero in the emulator and on an ARMv6-M core, which have no such
 /// counter.
 pub fn cycles() -> u32 {
-    DWT::cycle_count()
+    #[cfg(feature = "microbit")]
+    return 0;
+    #[cfg(not(feature = "microbit"))]
+    cortex_m::peripheral::DWT::cycle_count()
 }
 
 /// Ends the program; under a debugger or emulator with this exit code.

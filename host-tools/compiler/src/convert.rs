@@ -55,6 +55,8 @@ pub struct Converted {
     pub plan: Vec<u8>,
     /// The graph that was lowered.
     pub graph: Graph,
+    /// In the views of their regions.
+    pub steps: Vec<Step>,
     pub regions: Vec<Region>,
     pub schedule: Schedule,
     /// What the passes did.
@@ -109,13 +111,19 @@ impl Format {
 
 /// Reads a model file into a graph.
 pub fn import(bytes: &[u8], options: &Options) -> Result<Imported, ImportError> {
-    match Format::of(bytes) {
+    let imported = match Format::of(bytes) {
         Format::Tflite => import::tflite::import(bytes),
         Format::Onnx => {
             let onnx =
                 import::onnx::OnnxOptions { channels_last_io: !options.keep_layout, ..Default::default() };
             import::onnx::import(bytes, &onnx)
         }
+    };
+    match imported {
+        Err(ImportError::Unsupported(refusals)) if options.stream.is_some() => {
+            Err(ImportError::Unsupported(stream::time::explain(refusals)))
+        }
+        imported => imported,
     }
 }
 
@@ -159,7 +167,7 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
     let plan = emit(&graph, &lowered, &regions, &schedule, &extras)?;
     // The runtime's own opinion of the plan.
     Executor::new(&plan).map_err(|error| refused(error, &lowered.steps))?;
-    Ok(Converted { plan, graph, regions, schedule, passes, quantization })
+    Ok(Converted { plan, graph, steps: lowered.steps, regions, schedule, passes, quantization })
 }
 
 /// Steps in the views of their regions, with addresses.
@@ -180,7 +188,7 @@ fn plan_stream(graph: &mut Graph, mut lowered: Lowered, stream: &Stream) -> Resu
     let graph = &*graph;
     let region = stream::endless(&Network::new(graph, &lowered), stream.hop).map_err(ConvertError::Stream)?;
     let regions = vec![region];
-    stream::apply(&mut lowered, &regions);
+    stream::apply(graph, &mut lowered, &regions);
     let schedule = schedule(graph, &lowered, &regions);
     Ok(Planned { lowered, regions, schedule })
 }
@@ -188,21 +196,24 @@ fn plan_stream(graph: &mut Graph, mut lowered: Lowered, stream: &Stream) -> Resu
 /// The plan with the least arena: whole tensors, or regions over rows; the graph's order of steps, or a better one. Of
 /// equal ones the first.
 fn plan_memory(graph: &Graph, lowered: Lowered, rows: Rows) -> Planned {
-    let order = order::order(&Network::new(graph, &lowered));
-    let other = order.map(|order| order::reordered(&lowered, &order));
-    let candidates = [Some(lowered), other].into_iter().flatten().flat_map(|lowered| {
-        let whole = stream::plain(lowered.steps.len());
-        let by_rows = (rows == Rows::Auto).then(|| stream::choose(&Network::new(graph, &lowered)));
-        [Some(whole), by_rows].into_iter().flatten().map(move |regions| {
-            let mut lowered = lowered.clone();
-            stream::apply(&mut lowered, &regions);
-            let schedule = schedule(graph, &lowered, &regions);
-            Planned { lowered, regions, schedule }
-        })
-    });
-    let best =
-        candidates.reduce(|best, next| if next.schedule.arena < best.schedule.arena { next } else { best });
-    best.unwrap_or_else(|| unreachable!("whole tensors are always possible"))
+    let planned = |mut lowered: Lowered, regions: Vec<Region>| {
+        stream::apply(graph, &mut lowered, &regions);
+        let schedule = schedule(graph, &lowered, &regions);
+        Planned { lowered, regions, schedule }
+    };
+    let other = order::order(&Network::new(graph, &lowered)).map(|order| order::reordered(&lowered, &order));
+    let mut best = planned(lowered.clone(), stream::plain(lowered.steps.len()));
+    for (index, lowered) in [Some(&lowered), other.as_ref()].into_iter().flatten().enumerate() {
+        let whole = (index > 0).then(|| stream::plain(lowered.steps.len()));
+        let by_rows = (rows == Rows::Auto).then(|| stream::choose(&Network::new(graph, lowered)));
+        for regions in [whole, by_rows].into_iter().flatten() {
+            let next = planned(lowered.clone(), regions);
+            if next.schedule.arena < best.schedule.arena {
+                best = next;
+            }
+        }
+    }
+    best
 }
 
 /// A kernel that refuses a step does so for the network's numbers, such as scales that are too far apart.

@@ -1,7 +1,7 @@
 //! Target profiles: what a plan can be packed for, who chooses its kernels, and the library that runs it, here on the
 //! host as well as there.
 
-use mote_cortex_m::kernels::{CORTEX_M, pack::Dsp};
+use mote_cortex_m::kernels::{CORTEX_M, mve::pack::Helium, pack::Dsp};
 use mote_runtime::Plan;
 use mote_runtime::kernels::pack::{Packer, Portable};
 use mote_runtime::kernels::{Library, PORTABLE};
@@ -35,7 +35,7 @@ pub const PROFILES: &[Profile] = &[
     dsp("cortex-m4", target::CORTEX_M4),
     dsp("cortex-m7", target::CORTEX_M7),
     dsp("cortex-m33", target::CORTEX_M33),
-    dsp("cortex-m55", target::CORTEX_M55),
+    Profile { name: "cortex-m55", code: target::CORTEX_M55, packer: &Helium, library: &CORTEX_M },
     portable("aarch64", target::AARCH64),
     portable("wasm", target::WASM),
     portable("wasm-relaxed", target::WASM_RELAXED),

@@ -14,13 +14,21 @@ pub struct Board {
     pub plan_target: &'static str,
 }
 
-pub const BOARDS: &[Board] = &[Board {
-    name: "mps2-an386",
-    core: "m4",
-    triple: "thumbv7em-none-eabihf",
-    cpu: "cortex-m4",
-    plan_target: "cortex-m4",
-}];
+const V6: &str = "thumbv6m-none-eabi";
+const V7: &str = "thumbv7em-none-eabihf";
+const V8: &str = "thumbv8m.main-none-eabihf";
+
+pub const BOARDS: &[Board] = &[
+    board("mps2-an386", "m4", V7, "cortex-m4"),
+    board("mps2-an500", "m7", V7, "cortex-m7"),
+    board("mps2-an505", "m33", V8, "cortex-m33"),
+    board("mps3-an547", "m55", V8, "cortex-m55"),
+    board("microbit", "m0", V6, "cortex-m0"),
+];
+
+const fn board(name: &'static str, core: &'static str, triple: &'static str, cpu: &'static str) -> Board {
+    Board { name, core, triple, cpu, plan_target: cpu }
+}
 
 impl Board {
     pub fn by_name(name: &str) -> Result<&'static Self> {
@@ -39,9 +47,14 @@ impl Board {
             .with_context(|| format!("no core {core}; there are {}", cores()))
     }
 
+    /// Whether the core has 32-bit instructions, among them the hints by which images mark what is measured.
+    pub fn is_mainline(&self) -> bool {
+        self.triple != V6
+    }
+
     /// The environment variable that hands flags to the compiler for this target only.
     pub fn rustflags(&self) -> (String, String) {
-        let triple = self.triple.to_uppercase().replace('-', "_");
+        let triple = self.triple.to_uppercase().replace(['-', '.'], "_");
         (format!("CARGO_TARGET_{triple}_RUSTFLAGS"), format!("-Ctarget-cpu={}", self.cpu))
     }
 }

@@ -8,6 +8,9 @@
 //!
 //! May use `plan` and `engine::call`; called through [`Library`].
 
+pub mod attention;
+pub mod attention_f32;
+pub mod attention_s8;
 pub mod binary_f32;
 pub mod binary_s8;
 mod block;
@@ -39,6 +42,7 @@ pub mod portable;
 pub mod prelu_f32;
 pub mod prelu_s8;
 pub mod quantize;
+pub mod recurrent_f32;
 pub mod reduce_f32;
 pub mod reduce_s8;
 pub mod requantize;

@@ -48,6 +48,7 @@ portable! {
     RUNNING_SUM_S8 = 19, "running_sum_s8", running_sum::run_s8, running_sum::check_s8;
     AVERAGE_OF_SUMS_S8 = 20, "average_of_sums_s8", running_sum::average, running_sum::check_average;
     MEAN_OF_SUMS_S8 = 21, "mean_of_sums_s8", running_sum::mean, running_sum::check_mean;
+    ATTENTION_S8 = 22, "attention_s8", attention_s8::run, attention_s8::check;
 
     // Floats: 100 to 149.
     CONV2D_F32 = 100, "conv2d_f32", conv2d_f32::run, conv2d_f32::check;
@@ -66,6 +67,11 @@ portable! {
     SOFTMAX_F32 = 113, "softmax_f32", softmax_f32::run, softmax_f32::check;
     LAYER_NORM_F32 = 114, "layer_norm_f32", layer_norm_f32::run, layer_norm_f32::check;
     RUNNING_SUM_F32 = 115, "running_sum_f32", running_sum::run_f32, running_sum::check_f32;
+    ATTENTION_F32 = 116, "attention_f32", attention_f32::run, attention_f32::check;
+    GRU_F32 = 117, "gru_f32", recurrent_f32::run_gru, recurrent_f32::check_gru;
+    GRU_F32_W16 = 118, "gru_f32_w16", recurrent_f32::run_gru_w16, recurrent_f32::check_gru_w16;
+    LSTM_F32 = 119, "lstm_f32", recurrent_f32::run_lstm, recurrent_f32::check_lstm;
+    LSTM_F32_W16 = 120, "lstm_f32_w16", recurrent_f32::run_lstm_w16, recurrent_f32::check_lstm_w16;
 
     // Any type, movement and conversion: 150 to 199.
     COPY = 150, "copy", copy::run, copy::check;

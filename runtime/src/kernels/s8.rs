@@ -45,13 +45,13 @@ pub const fn is_code(value: i32) -> bool {
 }
 
 /// Whether the arguments of a [`Stage`] make sense.
-pub const fn is_stage(zero_point: i32, min: i8, max: i8, rounding: u8) -> bool {
+pub(crate) const fn is_stage(zero_point: i32, min: i8, max: i8, rounding: u8) -> bool {
     is_code(zero_point) && min <= max && rounding <= DOUBLE
 }
 
 /// From accumulators to output codes.
 #[derive(Clone, Copy)]
-pub struct Stage {
+pub(crate) struct Stage {
     pub zero_point: i32,
     pub min: i8,
     pub max: i8,
@@ -139,6 +139,7 @@ impl<'a> Window<'a> {
         Self { rows, len: rows.len(), first }
     }
 
+    #[allow(clippy::len_without_is_empty)] // a checked plan has no empty windows
     pub fn len(&self) -> usize {
         self.len
     }

@@ -30,7 +30,7 @@ static const char *const field_names[FIELD_COUNT] = {
     "fp", "fp_mac", "fp_div", "mve", "mve_mem", "other", "multi_regs", "branches_taken",
 };
 
-/* The markers: n of DBG #n. `targets/cortex-m/src/mark.rs` places them. */
+/* The markers: n of DBG #n or of MOV Rn, Rn. `targets/cortex-m/src/mark.rs` places them. */
 enum marker {
     MARK_BEGIN_INFERENCE = 1,
     MARK_END_INFERENCE = 2,
@@ -55,6 +55,7 @@ struct segment {
 };
 
 static FILE *out;
+static enum markers markers = MARKERS_DBG;
 static struct counts now;             /* since the emulator started */
 static const struct segment *previous;
 static bool paused;
@@ -155,7 +156,7 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
         struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
         uint64_t address = qemu_plugin_insn_vaddr(insn);
         unsigned size = (unsigned)qemu_plugin_insn_size(insn);
-        struct decoded d = thumb_decode(qemu_plugin_insn_data(insn), size);
+        struct decoded d = thumb_decode(qemu_plugin_insn_data(insn), size, markers);
 
         if (!segment) {
             segment = new_segment(address, -1, true);
@@ -196,6 +197,10 @@ qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char
         return -1;
     }
     for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "markers=mov") == 0) {
+            markers = MARKERS_MOV;
+            continue;
+        }
         if (strncmp(argv[i], "out=", 4) != 0) {
             fprintf(stderr, "qemu-count: unknown option %s\n", argv[i]);
             return -1;

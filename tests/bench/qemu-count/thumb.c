@@ -115,9 +115,20 @@ static struct decoded wide(uint32_t w) {
     return simple(CLASS_OTHER);
 }
 
-struct decoded thumb_decode(const uint8_t *bytes, unsigned size) {
+/* n of MOV Rn, Rn, or of MOV Rn+2, Rn+2 from 8 on; -1 of any other instruction, and of MOV R8, R8, which pads code. */
+static int mov_marker(uint32_t h) {
+    uint32_t to = (h & 7) | (h >> 4 & 8), from = h >> 3 & 0xf;
+    if (!in(h, 0xff00, 0x4600) || to != from || from == 0 || from == 8 || from == 9 || from > 12) return -1;
+    return (int)(from < 8 ? from : from - 2);
+}
+
+struct decoded thumb_decode(const uint8_t *bytes, unsigned size, enum markers markers) {
     uint32_t first = (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8;
-    if (size == 2) return narrow(first);
+    if (size == 2) {
+        struct decoded d = narrow(first);
+        if (markers == MARKERS_MOV) d.marker = mov_marker(first);
+        return d;
+    }
     uint32_t second = (uint32_t)bytes[2] | (uint32_t)bytes[3] << 8;
     return wide(first << 16 | second);
 }

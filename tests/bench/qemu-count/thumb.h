@@ -34,9 +34,12 @@ struct decoded {
     unsigned regs;   /* registers that a CLASS_MULTI instruction moves (32-bit words) */
     bool branches;   /* writes the program counter (or may do so) */
     bool single_mem; /* a single load or store: what follows can be pipelined */
-    int marker;      /* n of the hint DBG #n, otherwise -1 */
+    int marker;      /* n of a marker, otherwise -1 */
 };
 
-struct decoded thumb_decode(const uint8_t *bytes, unsigned size);
+/* What stands for a marker: the hint DBG #n, or on cores that lack it MOV Rn, Rn. */
+enum markers { MARKERS_DBG, MARKERS_MOV };
+
+struct decoded thumb_decode(const uint8_t *bytes, unsigned size, enum markers markers);
 
 #endif

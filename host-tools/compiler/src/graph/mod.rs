@@ -18,8 +18,8 @@ mod validate;
 
 pub use data::{DType, Data};
 pub use op::{
-    Activation, BinaryFn, NearestRounding, Op, PoolKind, ReduceFn, ResizeCoordinates, ResizeMode, Rounding,
-    Spatial, UnaryFn,
+    Activation, Attention, BinaryFn, HeadLayout, NearestRounding, Op, PoolKind, ReduceFn, ResizeCoordinates,
+    ResizeMode, Rounding, Spatial, UnaryFn,
 };
 pub use validate::GraphError;
 

@@ -11,6 +11,10 @@ pub enum Op {
     Dense,
     /// `a, b`: batched matrix product over the last two axes, leading axes broadcast.
     MatMul { transpose_a: bool, transpose_b: bool },
+    /// `q, k, v [, bias]`: attention of several heads, `softmax_j(scale * q[i] . k[j] + bias[h, i, j]) * v[j]` in each
+    /// head `h`. The last axis of each operand is a vector that holds all heads; all other axes together count the
+    /// vectors. The output has a vector for each query, its heads side by side. The bias is a constant.
+    Attention(Attention),
     /// `a, b`: elementwise with broadcasting (numpy's rule).
     Binary(BinaryFn),
     /// `x`: elementwise.
@@ -39,12 +43,30 @@ pub enum Op {
     Transpose { perm: Vec<usize> },
     /// `x`: the same elements in the shape of the output tensor; costs nothing.
     Reshape,
+    /// `x`: the same elements in the shape of the output tensor, which has all frames of `x` in one. Made where a
+    /// network runs frame by frame and something needs a window of frames as a whole.
+    Collect,
+    /// `x, weights, bias, initial`: a gated recurrent unit along axis 1 of `[1, T, 3 * H]`: what the input adds to update
+    /// gate, reset gate and candidate, for each frame. Weights `[3 * H, H]` and bias of the recurrence, the initial state
+    /// `[H]`; the output is the state behind each frame, `[1, T, H]`:
+    /// `z, r = sigmoid(x + R h + b)`, `n = tanh(x + r * (R h + b))`, or `tanh(x + R (r * h) + b)` with
+    /// `reset_before`; `h' = (1 - z) * n + z * h`.
+    Gru { reset_before: bool },
+    /// `x, weights, initial`: a long short-term memory along axis 1 of `[1, T, 4 * H]`: what the input and all biases add
+    /// to input gate, output gate, forget gate and candidate. Weights `[4 * H, H]` of the recurrence, the initial states
+    /// `[2 * H]`; the output is both states behind each frame, `[1, T, 2 * H]`, hidden state first:
+    /// `c' = f * c + i * tanh(g)`, `h' = o * tanh(c')`.
+    Lstm,
     /// `x`: repeats axes of length 1 up to the output's shape.
     BroadcastTo,
     /// `x`: resizes rows and columns of `[N, H, W, C]` to the output's shape.
     Resize { mode: ResizeMode, coordinates: ResizeCoordinates },
     /// `x, indices` (constant): picks along `axis`.
     Gather { axis: usize },
+    /// `table` (constant, `[P, ..]`): its first rows, along the output's axis `axis`. They stand for frames of a stream in
+    /// which frame `t` has row `t mod P` for as long as it lives, so nothing folds them into a constant before it is
+    /// known whether the network will stream.
+    Recycle { axis: usize },
     /// `x` (float): to the output's quantization.
     Quantize,
     /// `x` (quantized): to float.
@@ -62,6 +84,7 @@ impl Op {
             Op::Conv { .. } => "conv",
             Op::Dense => "dense",
             Op::MatMul { .. } => "matmul",
+            Op::Attention(_) => "attention",
             Op::Binary(f) => f.name(),
             Op::Unary(f) => f.name(),
             Op::Lookup { .. } => "lookup",
@@ -79,10 +102,14 @@ impl Op {
             Op::Pad { .. } => "pad",
             Op::Transpose { .. } => "transpose",
             Op::Reshape => "reshape",
+            Op::Collect => "collect",
+            Op::Gru { .. } => "gru",
+            Op::Lstm => "lstm",
             Op::BroadcastTo => "broadcast_to",
             Op::Resize { mode: ResizeMode::Nearest { .. }, .. } => "resize_nearest",
             Op::Resize { mode: ResizeMode::Bilinear, .. } => "resize_bilinear",
             Op::Gather { .. } => "gather",
+            Op::Recycle { .. } => "recycle",
             Op::Quantize => "quantize",
             Op::Dequantize => "dequantize",
             Op::Requantize => "requantize",
@@ -123,6 +150,33 @@ impl Spatial {
         let reach = self.dilation[axis].checked_mul(self.size[axis].checked_sub(1)?)?.checked_add(1)?;
         let padded = input.checked_add(self.pad[axis].0)?.checked_add(self.pad[axis].1)?;
         Some(padded.checked_sub(reach)?.checked_div(self.stride[axis])? + 1)
+    }
+}
+
+/// How queries, keys and values lie in the operands of an attention.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Attention {
+    pub heads: usize,
+    /// Factor before the softmax; positive.
+    pub scale: f32,
+    pub query: HeadLayout,
+    pub key: HeadLayout,
+    pub value: HeadLayout,
+}
+
+/// Where the heads lie in a vector: head `h` is `depth` elements from `offset + h * stride` on. One tensor may so hold
+/// queries, keys and values at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadLayout {
+    pub offset: usize,
+    pub stride: usize,
+    pub depth: usize,
+}
+
+impl HeadLayout {
+    /// Length that a vector must have at least.
+    pub fn reach(&self, heads: usize) -> usize {
+        self.offset + heads.saturating_sub(1) * self.stride + self.depth
     }
 }
 

@@ -4,12 +4,14 @@
 //! describes the operator to the kernel's own `pack`, and says which inputs the kernel can overwrite. Everything
 //! that cannot be lowered is listed at once.
 
+mod attention;
 mod conv;
 mod elementwise;
 mod global;
 mod movement;
 mod pool;
 mod quantized;
+mod recurrent;
 mod rows;
 mod view;
 
@@ -38,6 +40,8 @@ pub struct Step {
     pub joinable: bool,
     /// Every output row takes the place of the one before and is made of it: all that is ever kept is one row.
     pub accumulates: bool,
+    /// Every output slice is made of the one before, which has to be kept as it is until then.
+    pub carries: bool,
 }
 
 impl Step {
@@ -80,6 +84,8 @@ pub struct Lowered {
     pub steps: Vec<Step>,
     /// Tensors that are the bytes of another tensor (reshapes).
     pub aliases: HashMap<TensorId, TensorId>,
+    /// Tensors that are the first rows of a constant, of which a stream sees all rows in turn.
+    pub tables: HashMap<TensorId, TensorId>,
 }
 
 impl Lowered {
@@ -147,8 +153,9 @@ impl Context<'_> {
         may_be_in_place: Vec<bool>,
     ) -> &mut Step {
         let (name, op) = (self.node.name.clone(), self.node.op.name());
-        let (joinable, accumulates) = (false, false);
-        let step = Step { name, op, macs, packed, inputs, output, may_be_in_place, joinable, accumulates };
+        let (joinable, accumulates, carries) = (false, false, false);
+        let step =
+            Step { name, op, macs, packed, inputs, output, may_be_in_place, joinable, accumulates, carries };
         let index = self.out.steps.len();
         self.out.steps.push(step);
         &mut self.out.steps[index]
@@ -174,6 +181,7 @@ fn lower_node(cx: &mut Context<'_>) -> Result<(), Refused> {
         Op::Conv { .. } => conv::convolution(cx),
         Op::Dense => conv::dense(cx),
         Op::MatMul { .. } => conv::matmul(cx),
+        Op::Attention(_) => attention::attention(cx),
         Op::Binary(_) => elementwise::binary(cx),
         Op::Unary(_) => elementwise::unary(cx),
         Op::Lookup { .. } => elementwise::lookup(cx),
@@ -188,9 +196,12 @@ fn lower_node(cx: &mut Context<'_>) -> Result<(), Refused> {
         Op::Pad { .. } => movement::pad(cx),
         Op::Transpose { .. } => movement::transpose(cx),
         Op::Reshape => movement::reshape(cx),
+        Op::Collect => recurrent::collect(cx),
+        Op::Gru { .. } | Op::Lstm => recurrent::recurrent(cx),
         Op::BroadcastTo => movement::broadcast_to(cx),
         Op::Resize { .. } => movement::resize(cx),
         Op::Gather { .. } => movement::gather(cx),
+        Op::Recycle { .. } => movement::recycle(cx),
         Op::Quantize | Op::Dequantize | Op::Requantize | Op::Cast => quantized::convert(cx),
     }
 }

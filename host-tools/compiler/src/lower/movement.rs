@@ -2,6 +2,7 @@
 
 use super::view::thwc;
 use super::{Context, Refused};
+use crate::graph::eval::evaluate_node;
 use crate::graph::{DType, NearestRounding, Op, ResizeCoordinates, ResizeMode, Tensor, TensorId};
 use mote_runtime::kernels::concat::Concat;
 use mote_runtime::kernels::copy::CopyRows;
@@ -27,10 +28,21 @@ fn same_quant(cx: &Context<'_>, inputs: &[TensorId], output: TensorId) -> Result
 pub(super) fn reshape(cx: &mut Context<'_>) -> Result<(), Refused> {
     let (x, output) = (cx.input(0)?, cx.output()?);
     same_quant(cx, &[x], output)?;
-    if cx.graph.tensor(x).is_constant() {
-        return Err("reshape of a constant that was not folded".into());
+    if let Some(data) = cx.graph.tensor(x).data.clone() {
+        cx.graph.tensor_mut(output).data = Some(data);
+        return Ok(());
     }
     cx.out.aliases.insert(output, x);
+    Ok(())
+}
+
+/// Clip-wise, the rows are a constant.
+pub(super) fn recycle(cx: &mut Context<'_>) -> Result<(), Refused> {
+    let (table, output) = (cx.input(0)?, cx.output()?);
+    same_quant(cx, &[table], output)?;
+    let data = evaluate_node(cx.graph, cx.node).ok_or("its table is computed at run time")?;
+    cx.graph.tensor_mut(output).data = Some(data);
+    cx.out.tables.insert(output, table);
     Ok(())
 }
 

@@ -38,7 +38,11 @@ fn fold_constant(editor: &mut Editor, slot: usize) -> bool {
     let Some(node) = editor.node(slot) else { return false };
     let &[output] = &node.outputs[..] else { return false };
     let constant = !node.inputs.is_empty() && node.inputs.iter().all(|&id| editor.tensor(id).is_constant());
-    if !constant || editor.is_output(output) || !folds_exactly(editor, node) {
+    if !constant
+        || matches!(node.op, Op::Recycle { .. })
+        || editor.is_output(output)
+        || !folds_exactly(editor, node)
+    {
         return false;
     }
     match evaluate_node(editor.graph(), node) {

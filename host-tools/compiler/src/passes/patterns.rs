@@ -112,6 +112,9 @@ fn squeeze_excite(view: &View, index: usize) -> Option<Vec<usize>> {
 /// Ends at the product with the values.
 fn attention(view: &View, index: usize) -> Option<Vec<usize>> {
     let node = &view.graph.nodes[index];
+    if matches!(node.op, Op::Attention(_)) {
+        return Some(vec![index]);
+    }
     let (Op::MatMul { .. }, Some(&scores)) = (&node.op, node.inputs.first()) else { return None };
     let mut nodes = vec![index];
     let mut normalised = false;

@@ -49,7 +49,7 @@ impl<'a> Runtime<'a> {
         let choices = Choices { half_weights: false, running_sums: true, packer: &Portable };
         let mut lowered = lower(&mut lowered_graph, &choices).map_err(|refusals| failure(list(&refusals)))?;
         let regions = stream::plain(lowered.steps.len());
-        stream::apply(&mut lowered, &regions);
+        stream::apply(&lowered_graph, &mut lowered, &regions);
         let schedule = schedule(&lowered_graph, &lowered, &regions);
         let extras = Extras { strip: true, ..Extras::default() };
         let plan = emit(&lowered_graph, &lowered, &regions, &schedule, &extras)

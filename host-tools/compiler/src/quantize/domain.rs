@@ -18,6 +18,8 @@ pub(super) enum Kind {
     Move,
     /// Output and all inputs share a quantization.
     Joint,
+    /// The output is rows of a constant, with which it shares a quantization.
+    Table,
 }
 
 /// The decisions.
@@ -56,6 +58,13 @@ impl Domain {
             None | Some(Err(_)) => true,
             Some(Ok(kind)) => !matches!(kind, Kind::Same | Kind::Move | Kind::Joint),
         }
+    }
+
+    /// The constant whose first rows a tensor is.
+    pub fn table(&self, graph: &Graph, id: TensorId) -> Option<Vec<f32>> {
+        let node = self.producer(id).filter(|&node| matches!(self.nodes[node], Ok(Kind::Table)))?;
+        let table = graph.tensor(*graph.nodes[node].inputs.first()?);
+        Some(table.data.as_ref()?.to_f32())
     }
 
     fn unite(&mut self, a: TensorId, b: TensorId) {
@@ -108,6 +117,9 @@ fn kind(graph: &Graph, node: &Node, keep_float: &[String]) -> Result<Kind, Strin
     if !is_activation(graph, output) || graph.tensor(output).dtype != DType::F32 {
         return Err(format!("it computes {:?}", graph.tensor(output).dtype));
     }
+    if matches!(node.op, Op::Recycle { .. }) && constant(0) {
+        return Ok(Kind::Table);
+    }
     if !(0..node.inputs.len()).any(dynamic) {
         return Err("it reads no float activation".into());
     }
@@ -124,6 +136,7 @@ fn kind(graph: &Graph, node: &Node, keep_float: &[String]) -> Result<Kind, Strin
             }
         }
         Op::MatMul { .. } => Ok(Kind::Free),
+        Op::Attention(_) if (0..3).all(dynamic) && constant(3) => Ok(Kind::Free),
         Op::Binary(BinaryFn::Add | BinaryFn::Sub | BinaryFn::Mul) if node.inputs.iter().all(real) => {
             Ok(Kind::Free)
         }
@@ -159,6 +172,7 @@ fn kind(graph: &Graph, node: &Node, keep_float: &[String]) -> Result<Kind, Strin
         | Op::Resize { .. } => Ok(Kind::Move),
         Op::Gather { .. } if dynamic(0) && constant(1) => Ok(Kind::Move),
         Op::Cast if dynamic(0) => Ok(Kind::Move),
+        Op::Gru { .. } | Op::Lstm => Err("its state needs more than 8 bits".into()),
         _ => Err("it has no int8 kernel".into()),
     }
 }
@@ -187,8 +201,9 @@ fn clear_islands(graph: &Graph, domain: &mut Domain) {
     loop {
         let island = |index: &usize| {
             let node = &graph.nodes[*index];
-            let cheap = matches!(domain.nodes[*index], Ok(Kind::Free | Kind::Same | Kind::Fixed))
-                && !matches!(node.op, Op::MatMul { .. });
+            let cheap =
+                matches!(domain.nodes[*index], Ok(Kind::Free | Kind::Same | Kind::Fixed | Kind::Table))
+                    && !matches!(node.op, Op::MatMul { .. } | Op::Attention(_));
             let float = |id: &TensorId| domain.producer(*id).is_some_and(|p| !domain.is_int8(p));
             let mut dynamic = node.inputs.iter().filter(|&&id| is_activation(graph, id));
             let readers = &consumers[node.outputs[0].0];
@@ -230,7 +245,7 @@ fn adapts(graph: &Graph, domain: &Domain, input: TensorId) -> bool {
         match &domain.nodes[producer] {
             Ok(Kind::Weighted | Kind::Free | Kind::Joint) => return true,
             Ok(Kind::Same | Kind::Move) => id = graph.nodes[producer].inputs[0],
-            Ok(Kind::Fixed) | Err(_) => return false,
+            Ok(Kind::Fixed | Kind::Table) | Err(_) => return false,
         }
         steps -= 1;
     }

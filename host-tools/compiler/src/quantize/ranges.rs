@@ -52,6 +52,11 @@ pub(super) fn choose<'a>(
     };
     let produced = graph.nodes.iter().flat_map(|node| &node.outputs);
     for &id in graph.inputs.iter().chain(produced) {
+        if let Some(table) = domain.table(graph, id) {
+            // All rows of it: a stream will see them.
+            widen(domain.group(id), extremes(&table));
+            continue;
+        }
         let Some(seen) = observed.get(&id) else { continue };
         let node = domain.producer(id).map(|index| (&graph.nodes[index], &domain.nodes[index]));
         if domain.is_root(id) {

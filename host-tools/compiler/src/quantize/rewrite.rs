@@ -127,6 +127,15 @@ impl Rewriter<'_> {
             (Kind::Joint, _) => {
                 (0..node.inputs.len()).map(|operand| self.joined(index, node, operand)).collect()
             }
+            (Kind::Table, _) => {
+                let (scale, zero_point) = self.ranges.of(output);
+                let values = self.float.tensor(node.inputs[0]).data.as_ref().map(Data::to_f32);
+                vec![self.constant(node.inputs[0], &values.unwrap_or_default(), scale, zero_point)]
+            }
+            (_, Op::Attention(_)) => {
+                let codes: Vec<_> = node.inputs[..3].iter().map(|&id| self.as_int8(id)).collect();
+                codes.into_iter().chain(node.inputs[3..].iter().copied()).collect()
+            }
             (_, Op::LayerNorm { .. } | Op::Gather { .. }) => {
                 let first = self.as_int8(node.inputs[0]);
                 [first].into_iter().chain(node.inputs[1..].iter().copied()).collect()

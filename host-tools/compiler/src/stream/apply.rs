@@ -1,12 +1,12 @@
 //! Rewrites the views of lowered steps to the regions that were chosen.
 use super::Region;
-use crate::graph::TensorId;
+use crate::graph::{Graph, TensorId};
 use crate::lower::{Lowered, Operand, Step};
 use mote_runtime::plan::{OperandRecord, RegionKind};
 use std::collections::HashMap;
 
 /// Steps of plain regions get their contiguous rows joined; those of regions over rows get slices of one row each.
-pub fn apply(lowered: &mut Lowered, regions: &[Region]) {
+pub fn apply(graph: &Graph, lowered: &mut Lowered, regions: &[Region]) {
     for region in regions {
         for step in &mut lowered.steps[region.steps.clone()] {
             match region.kind {
@@ -17,13 +17,13 @@ pub fn apply(lowered: &mut Lowered, regions: &[Region]) {
             }
         }
         if region.kind == RegionKind::Endless {
-            without_end(lowered, region);
+            without_end(graph, lowered, region);
         }
     }
 }
 
 /// Slices become those of a stream. A window moves as far as its step's rate tells: by its stride, or by the hop.
-fn without_end(lowered: &mut Lowered, region: &Region) {
+fn without_end(graph: &Graph, lowered: &mut Lowered, region: &Region) {
     // A reshape of a frame is the frame: one ring, one name.
     for index in region.steps.clone() {
         for k in 0..lowered.steps[index].inputs.len() {
@@ -31,10 +31,16 @@ fn without_end(lowered: &mut Lowered, region: &Region) {
             lowered.steps[index].inputs[k].tensor = root;
         }
     }
+    let tables = &lowered.tables;
     let steps = &mut lowered.steps[region.steps.clone()];
     let mut every: HashMap<TensorId, usize> = region.port.iter().map(|&port| (port, 1)).collect();
     for (step, rate) in steps.iter_mut().zip(&region.rates) {
         for Operand { tensor, view } in &mut step.inputs {
+            if let Some(&table) = tables.get(tensor) {
+                // Frame `t` has row `t mod rows`: a ring whose slices never change.
+                let rows = graph.tensor(table).shape.first().copied().unwrap_or(1);
+                (*tensor, view.slots, view.slices) = (table, rows as u32, u32::MAX);
+            }
             if let (Some(ring), Some(made)) = (region.rings.get(tensor), every.get(tensor)) {
                 (view.slots, view.slices) = (ring.slots as u32, u32::MAX);
                 view.outer_stride = (rate.every / made) as u16;

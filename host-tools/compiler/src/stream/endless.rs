@@ -62,6 +62,12 @@ pub fn endless(network: &Network<'_>, hop: Option<usize>) -> Result<Region, Vec<
         region.rings.insert(id, ring);
     }
     super::rows::share_memory(network, &mut region);
+    for (step, rate) in network.steps().iter().zip(&region.rates) {
+        for table in step.inputs.iter().filter_map(|operand| network.lowered.tables.get(&operand.tensor)) {
+            let rows = network.graph.tensor(*table).shape.first().copied().unwrap_or(1);
+            region.period = lcm(region.period, rows * rate.every);
+        }
+    }
     for (id, ring) in &region.rings {
         region.period = lcm(region.period, ring.slots * origins[id].rate.every);
     }

@@ -102,7 +102,8 @@ pub(super) fn share_memory(network: &Network<'_>, region: &mut Region) {
             let made = network.uses(id).and_then(|uses| Some((uses.made?, &uses.read[..], uses.is_output)));
             let Some((made, &[_], false)) = made else { continue };
             let due_together = region.rates[made - region.steps.start] == rate;
-            if due_together && from.slots == 1 && operand.same_view(&step.output) {
+            let carried = network.steps()[made].carries;
+            if due_together && !carried && from.slots == 1 && operand.same_view(&step.output) {
                 region.rings.insert(id, Ring { shared: true, ..to });
                 break;
             }

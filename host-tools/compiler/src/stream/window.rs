@@ -110,5 +110,6 @@ pub(super) fn ring(
         temporary &= due == phase;
     }
     let slots = slots.min(len);
-    Some(Ring { slots, slice_bytes, temporary: temporary && slots == 1, shared: false })
+    let carried = uses.made.is_some_and(|made| network.steps()[made].carries);
+    Some(Ring { slots, slice_bytes, temporary: temporary && slots == 1 && !carried, shared: false })
 }

@@ -12,14 +12,15 @@ use std::collections::BTreeMap;
 type Left = &'static [(&'static str, usize)];
 
 const NETWORKS: [(&str, Left, usize); 9] = [
-    // Attention: one transposition each for query, key, values and result.
+    // Attention reads queries, keys and values where they are.
     (
         "efficientformer_l1",
-        &[("transpose", 4), ("gelu", 15), ("layer_norm", 3), ("mul", 15), ("dense", 5)],
+        &[("transpose", 0), ("attention", 1), ("gelu", 15), ("layer_norm", 3), ("mul", 14), ("dense", 5)],
         1,
     ),
-    // Four more in each of four blocks: talking heads are convolutions over heads.
-    ("efficientformerv2_s0", &[("transpose", 36), ("gelu", 35), ("mul", 5)], 5),
+    // Talking heads are convolutions over heads: two transpositions for each of them, and one each for query, key, values
+    // and result, in four blocks.
+    ("efficientformerv2_s0", &[("transpose", 32), ("attention", 1), ("gelu", 35), ("mul", 4)], 5),
     ("tinynet_a", &[("transpose", 0), ("sigmoid", 19)], 0),
     ("tinynet_e", &[("transpose", 0)], 0),
     ("mobilenetv1_100", &[("transpose", 0)], 0),

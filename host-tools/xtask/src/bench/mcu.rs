@@ -10,7 +10,10 @@ use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
-use super::peers::{Comparison, Peers};
+use super::{
+    baseline::Baseline,
+    peers::{Comparison, Peers},
+};
 use crate::{
     board::Board,
     counts::Section,
@@ -33,6 +36,9 @@ pub struct Options {
     /// Count every step of the plan, too (in a second image)
     #[arg(long)]
     steps: bool,
+    /// Write the counts to `tests/bench/baseline.toml` instead of comparing with it
+    #[arg(long)]
+    write_baseline: bool,
     /// A table for programs on standard output
     #[arg(long)]
     json: bool,
@@ -113,6 +119,25 @@ pub fn run(options: &Options) -> Result<()> {
     if !failed.is_empty() {
         bail!("not measured: {}", failed.join(", "));
     }
+    // Other optimisation and other conversions have other counts.
+    if options.opt == Speed::Fast && options.convert.is_empty() {
+        compare(options, &rows)?;
+    }
+    Ok(())
+}
+
+/// Fails if a count grew by more than 1 %, or writes the counts down.
+fn compare(options: &Options, rows: &[Row]) -> Result<()> {
+    let mut baseline = Baseline::read()?;
+    if options.write_baseline {
+        rows.iter().for_each(|row| baseline.set(row.core, &row.model, row.instructions));
+        return baseline.write();
+    }
+    let complaints: Vec<_> =
+        rows.iter().filter_map(|row| baseline.complaint(row.core, &row.model, row.instructions)).collect();
+    if !complaints.is_empty() {
+        bail!("counts grew:\n{}", complaints.join("\n"));
+    }
     Ok(())
 }
 
@@ -124,7 +149,7 @@ fn measure(options: &Options, board: &'static Board, model: &Model, peers: &Peer
     let app = App {
         board,
         plan: &plan,
-        samples: Samples { seed: 1, count: 2 },
+        samples: Samples { seed: 1, count: facts.inferences() },
         log: false,
         laps: false,
         loaded: false,
@@ -136,10 +161,10 @@ fn measure(options: &Options, board: &'static Board, model: &Model, peers: &Peer
     for site in &panics {
         eprintln!("  can panic: {site}");
     }
-    let run = count(board, &image)?;
+    let run = count(board, &image, &facts)?;
     let counts = &run.inference.counts;
     let instructions = counts.total()?;
-    let loaded = count(board, &App { loaded: true, ..app }.build()?)?;
+    let loaded = count(board, &App { loaded: true, ..app }.build()?, &facts)?;
     let steps = if options.steps { steps(App { laps: true, ..app }, &facts)? } else { Vec::new() };
     Ok(Row {
         model: model.name.clone(),
@@ -165,10 +190,11 @@ fn measure(options: &Options, board: &'static Board, model: &Model, peers: &Peer
 
 /// [`Row::parse_instructions`] of a model.
 pub fn parse_instructions(board: &'static Board, model: &Model) -> Result<u64> {
+    let facts = models::facts(&model.convert(board, &[])?)?;
     let plan = model.convert(board, &["--strip".to_owned()])?;
     let samples = Samples { seed: 1, count: 2 };
     let app = App { board, plan: &plan, samples, log: false, laps: false, loaded: true, speed: Speed::Fast };
-    count(board, &app.build()?)?.start_up.counts.total()
+    count(board, &app.build()?, &facts)?.start_up.counts.total()
 }
 
 /// A run of an image: its start-up and second inference.
@@ -178,7 +204,7 @@ struct Run {
     tail: Tail,
 }
 
-fn count(board: &Board, image: &Path) -> Result<Run> {
+fn count(board: &Board, image: &Path, facts: &Facts) -> Result<Run> {
     let settings = Settings { count: true, echo: true, patience: Duration::from_secs(600) };
     let outcome = qemu::emulate(board, image, settings)?;
     if outcome.exit != 0 {
@@ -187,7 +213,7 @@ fn count(board: &Board, image: &Path) -> Result<Run> {
     let mut log = outcome.counts.context("no instruction counts")?;
     Ok(Run {
         start_up: log.take("start-up", 0)?,
-        inference: log.take("inference", 1)?,
+        inference: log.take("inference", facts.inferences() - 1)?,
         tail: Tail::parse(&outcome.console)?,
     })
 }
@@ -213,7 +239,7 @@ impl Tail {
 }
 
 fn steps(app: App, facts: &Facts) -> Result<Vec<StepRow>> {
-    let run = count(app.board, &app.build()?)?;
+    let run = count(app.board, &app.build()?, facts)?;
     if run.tail.laps.len() != run.inference.laps.len() {
         bail!("{} laps were counted, but {} steps ran", run.inference.laps.len(), run.tail.laps.len());
     }

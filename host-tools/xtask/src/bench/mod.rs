@@ -1,6 +1,7 @@
 //! Benchmarks, one module each: `mcu` counts instructions on emulated microcontrollers, `peers` holds
-//! what others need for the same work.
+//! what others need for the same work, `baseline` what we needed before.
 
+mod baseline;
 pub mod mcu;
 mod peers;
 

@@ -47,7 +47,8 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
     })
 }
 
-fn softmax(vector: &mut [f32], beta: f32) {
+/// `softmax(beta * x)`, in its place.
+pub(crate) fn softmax(vector: &mut [f32], beta: f32) {
     vector.iter_mut().for_each(|x| *x *= beta);
     let max = vector.iter().fold(f32::NEG_INFINITY, |max, x| if *x > max { *x } else { max });
     vector.iter_mut().for_each(|x| *x = exp(*x - max));

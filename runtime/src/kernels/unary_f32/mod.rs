@@ -178,7 +178,7 @@ fn each(numbers: &mut [f32], f: impl Fn(f32) -> f32) {
 }
 
 #[inline(always)]
-fn sigmoid(x: f32) -> f32 {
+pub(crate) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 

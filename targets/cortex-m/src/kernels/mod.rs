@@ -1,23 +1,33 @@
 //! Kernels for cores with the DSP extension: one folder per operator, as in `mote_runtime::kernels`.
 //!
-//! All of them are written on few small modules with `unsafe` code: elsewhere
-//! than on such a core these do the same in plain Rust, so that a plan packed for a device also runs on the host, and
-//! gives the same bytes.
+//! `unsafe` code is in the modules with the inner loops, behind functions that check lengths. Elsewhere than on such a
+//! core these do the same in plain Rust, so that a plan packed for a device also runs on the host, and gives the same
+//! bytes.
 //!
 //! [`CORTEX_M`] holds these kernels and the portable ones; firmware names this module in `include_plan!`.
 
+pub mod add_s8_dsp;
+pub mod add_s8_mve;
 mod block;
 pub mod conv_s8_dsp;
+pub mod conv_s8_mve;
 pub mod depthwise3x3_s8_dsp;
+pub mod depthwise3x3_s8_mve;
 pub mod depthwise_s8_dsp;
+pub mod depthwise_s8_mve;
 mod expand;
 pub mod fully_connected_s8_dsp;
+pub mod fully_connected_s8_mve;
 mod instructions;
-mod memory;
+pub mod mve;
 #[cfg(feature = "pack")]
 pub mod pack;
 mod stage;
+mod taps;
+mod unpack;
+mod window;
 
+use self::stage::{DOUBLE, DOUBLE_CLAMPED, SINGLE};
 use mote_runtime::kernels::library::joined;
 use mote_runtime::kernels::{Entry, Library, StepView, portable};
 use mote_runtime::plan::Fault;
@@ -42,11 +52,38 @@ macro_rules! kernels {
     };
 }
 
+// Each kernel has three roundings (`stage`): the identifier is its name's plus the rounding.
 kernels! {
-    CONV_S8_DSP = 1000, "conv_s8_dsp", conv_s8_dsp::run, conv_s8_dsp::check;
-    DEPTHWISE3X3_S8_DSP = 1001, "depthwise3x3_s8_dsp", depthwise3x3_s8_dsp::run, depthwise3x3_s8_dsp::check;
-    FULLY_CONNECTED_S8_DSP = 1002, "fully_connected_s8_dsp", fully_connected_s8_dsp::run, fully_connected_s8_dsp::check;
-    DEPTHWISE_S8_DSP = 1003, "depthwise_s8_dsp", depthwise_s8_dsp::run, depthwise_s8_dsp::check;
+    CONV_S8_DSP = 1000, "conv_s8_dsp", conv_s8_dsp::run::<SINGLE>, conv_s8_dsp::check;
+    CONV_S8_DSP_DOUBLE = 1001, "conv_s8_dsp_double", conv_s8_dsp::run::<DOUBLE>, conv_s8_dsp::check;
+    CONV_S8_DSP_RELU = 1002, "conv_s8_dsp_relu", conv_s8_dsp::run::<DOUBLE_CLAMPED>, conv_s8_dsp::check;
+    DEPTHWISE3X3_S8_DSP = 1004, "depthwise3x3_s8_dsp", depthwise3x3_s8_dsp::run::<SINGLE>, depthwise3x3_s8_dsp::check;
+    DEPTHWISE3X3_S8_DSP_DOUBLE = 1005, "depthwise3x3_s8_dsp_double", depthwise3x3_s8_dsp::run::<DOUBLE>, depthwise3x3_s8_dsp::check;
+    DEPTHWISE3X3_S8_DSP_RELU = 1006, "depthwise3x3_s8_dsp_relu", depthwise3x3_s8_dsp::run::<DOUBLE_CLAMPED>, depthwise3x3_s8_dsp::check;
+    DEPTHWISE_S8_DSP = 1008, "depthwise_s8_dsp", depthwise_s8_dsp::run::<SINGLE>, depthwise_s8_dsp::check;
+    DEPTHWISE_S8_DSP_DOUBLE = 1009, "depthwise_s8_dsp_double", depthwise_s8_dsp::run::<DOUBLE>, depthwise_s8_dsp::check;
+    DEPTHWISE_S8_DSP_RELU = 1010, "depthwise_s8_dsp_relu", depthwise_s8_dsp::run::<DOUBLE_CLAMPED>, depthwise_s8_dsp::check;
+    FULLY_CONNECTED_S8_DSP = 1012, "fully_connected_s8_dsp", fully_connected_s8_dsp::run::<SINGLE>, fully_connected_s8_dsp::check;
+    FULLY_CONNECTED_S8_DSP_DOUBLE = 1013, "fully_connected_s8_dsp_double", fully_connected_s8_dsp::run::<DOUBLE>, fully_connected_s8_dsp::check;
+    FULLY_CONNECTED_S8_DSP_RELU = 1014, "fully_connected_s8_dsp_relu", fully_connected_s8_dsp::run::<DOUBLE_CLAMPED>, fully_connected_s8_dsp::check;
+    ADD_S8_DSP = 1016, "add_s8_dsp", add_s8_dsp::run::<SINGLE>, add_s8_dsp::check;
+    ADD_S8_DSP_DOUBLE = 1017, "add_s8_dsp_double", add_s8_dsp::run::<DOUBLE>, add_s8_dsp::check;
+    ADD_S8_DSP_RELU = 1018, "add_s8_dsp_relu", add_s8_dsp::run::<DOUBLE_CLAMPED>, add_s8_dsp::check;
+    CONV_S8_MVE = 1100, "conv_s8_mve", conv_s8_mve::run::<SINGLE>, conv_s8_mve::check;
+    CONV_S8_MVE_DOUBLE = 1101, "conv_s8_mve_double", conv_s8_mve::run::<DOUBLE>, conv_s8_mve::check;
+    CONV_S8_MVE_RELU = 1102, "conv_s8_mve_relu", conv_s8_mve::run::<DOUBLE_CLAMPED>, conv_s8_mve::check;
+    DEPTHWISE3X3_S8_MVE = 1104, "depthwise3x3_s8_mve", depthwise3x3_s8_mve::run::<SINGLE>, depthwise3x3_s8_mve::check;
+    DEPTHWISE3X3_S8_MVE_DOUBLE = 1105, "depthwise3x3_s8_mve_double", depthwise3x3_s8_mve::run::<DOUBLE>, depthwise3x3_s8_mve::check;
+    DEPTHWISE3X3_S8_MVE_RELU = 1106, "depthwise3x3_s8_mve_relu", depthwise3x3_s8_mve::run::<DOUBLE_CLAMPED>, depthwise3x3_s8_mve::check;
+    DEPTHWISE_S8_MVE = 1108, "depthwise_s8_mve", depthwise_s8_mve::run::<SINGLE>, depthwise_s8_mve::check;
+    DEPTHWISE_S8_MVE_DOUBLE = 1109, "depthwise_s8_mve_double", depthwise_s8_mve::run::<DOUBLE>, depthwise_s8_mve::check;
+    DEPTHWISE_S8_MVE_RELU = 1110, "depthwise_s8_mve_relu", depthwise_s8_mve::run::<DOUBLE_CLAMPED>, depthwise_s8_mve::check;
+    FULLY_CONNECTED_S8_MVE = 1112, "fully_connected_s8_mve", fully_connected_s8_mve::run::<SINGLE>, fully_connected_s8_mve::check;
+    FULLY_CONNECTED_S8_MVE_DOUBLE = 1113, "fully_connected_s8_mve_double", fully_connected_s8_mve::run::<DOUBLE>, fully_connected_s8_mve::check;
+    FULLY_CONNECTED_S8_MVE_RELU = 1114, "fully_connected_s8_mve_relu", fully_connected_s8_mve::run::<DOUBLE_CLAMPED>, fully_connected_s8_mve::check;
+    ADD_S8_MVE = 1116, "add_s8_mve", add_s8_mve::run::<SINGLE>, add_s8_mve::check;
+    ADD_S8_MVE_DOUBLE = 1117, "add_s8_mve_double", add_s8_mve::run::<DOUBLE>, add_s8_mve::check;
+    ADD_S8_MVE_RELU = 1118, "add_s8_mve_relu", add_s8_mve::run::<DOUBLE_CLAMPED>, add_s8_mve::check;
 }
 
 /// These kernels and the portable ones.

@@ -8,10 +8,12 @@
 //! Shapes come from the graph. A graph whose shapes contradict its operators yields an error, not a panic.
 
 mod algebra;
+mod attention;
 mod elementwise;
 
 pub use elementwise::unary_value;
 mod movement;
+mod recurrent;
 mod window;
 
 use super::{Activation, DType, Data, Graph, Node, Op, Quant, Tensor, TensorId};
@@ -211,6 +213,7 @@ fn dispatch(
         Op::MatMul { transpose_a, transpose_b } => {
             algebra::matmul(get(0)?, get(1)?, *transpose_a, *transpose_b)
         }
+        Op::Attention(layout) => attention::attention(get(0)?, get(1)?, get(2)?, get(3).ok(), layout, shape),
         Op::Binary(function) => elementwise::binary(*function, get(0)?, get(1)?),
         Op::Unary(function) => Ok(elementwise::unary(*function, get(0)?)),
         Op::Lookup { table } => {
@@ -235,10 +238,15 @@ fn dispatch(
         Op::Slice { starts, steps } => movement::slice(get(0)?, starts, steps, shape),
         Op::Pad { pads, value } => movement::pad(get(0)?, pads, f64::from(*value)),
         Op::Transpose { perm } => movement::transpose(get(0)?, perm),
-        Op::Reshape => movement::reshape(get(0)?, shape),
+        Op::Reshape | Op::Collect => movement::reshape(get(0)?, shape),
+        Op::Gru { reset_before } => {
+            recurrent::gru(get(0)?, [get(1)?, get(2)?, get(3)?], *reset_before, shape)
+        }
+        Op::Lstm => recurrent::lstm(get(0)?, [get(1)?, get(2)?], shape),
         Op::BroadcastTo => movement::broadcast_to(get(0)?, shape),
         Op::Resize { mode, coordinates } => window::resize(get(0)?, *mode, *coordinates, shape),
         Op::Gather { axis } => movement::gather(get(0)?, get(1)?, *axis),
+        Op::Recycle { axis } => movement::recycle(get(0)?, *axis, shape),
         Op::Quantize | Op::Dequantize | Op::Requantize => get(0).cloned(),
         Op::Cast => match operands.first() {
             Some(operand) if operand.tensor.quant.is_none() && output.quant.is_none() => {

@@ -149,3 +149,17 @@ impl Iterator for Indices {
         Some(current)
     }
 }
+
+/// The first rows of a table, along `axis` of `shape`; axes before it have length 1.
+pub(super) fn recycle(table: &Array, axis: usize, shape: &[usize]) -> Outcome {
+    let (Some((&rows, row)), Some((before, &[count, ref behind @ ..]))) =
+        (table.shape.split_first(), shape.split_at_checked(axis))
+    else {
+        return Err("no such axis");
+    };
+    let length: usize = row.iter().product();
+    if count > rows || before.iter().any(|&n| n != 1) || behind.iter().product::<usize>() != length {
+        return Err("the table doesn't fit the output");
+    }
+    Ok(Array { shape: shape.to_vec(), values: table.values[..count * length].to_vec() })
+}

@@ -1,10 +1,11 @@
 //! Recognition of functions that exporters write out in simpler operators: GELU, swish, sigmoid, hard-sigmoid,
-//! hard-swish, softplus, mish, layer normalisation.
+//! hard-swish, softplus, mish, layer normalisation, attention.
 //!
 //! Constants may stand on either side, products may be associated in any way. A pattern with a second reader
 //! somewhere inside is left alone, and so is everything quantized: there each step rounds.
 
 mod activations;
+mod attention;
 mod layer_norm;
 mod matcher;
 
@@ -18,12 +19,16 @@ pub fn run(graph: &mut Graph) -> Changes {
     let mut changes = Changes::new("recognise");
     let mut editor = Editor::new(graph);
     for slot in 0..editor.len() {
-        if let Some(what) = activation(&mut editor, slot).or_else(|| norm(&mut editor, slot)) {
+        if let Some(what) = one(&mut editor, slot) {
             changes.count(what);
         }
     }
     editor.finish();
     changes
+}
+
+fn one(editor: &mut Editor, slot: usize) -> Option<&'static str> {
+    activation(editor, slot).or_else(|| norm(editor, slot)).or_else(|| attention(editor, slot))
 }
 
 fn activation(editor: &mut Editor, slot: usize) -> Option<&'static str> {
@@ -65,6 +70,19 @@ fn norm(editor: &mut Editor, slot: usize) -> Option<&'static str> {
     let beta = editor.add_constant(format!("{name}.beta"), shape, beta);
     replace(editor, slot, &slots, Op::LayerNorm { axes, epsilon }, vec![x, gamma, beta]);
     Some("layer_norm")
+}
+
+fn attention(editor: &mut Editor, slot: usize) -> Option<&'static str> {
+    let &root = editor.node(slot)?.outputs.first()?;
+    let mut matcher = Matcher::new(editor);
+    let found = attention::recognise(editor, &mut matcher, root)?;
+    if !matcher.closed(root) {
+        return None;
+    }
+    let slots = matcher.slots;
+    attention::replace(editor, slot, found)?;
+    slots.into_iter().filter(|&inner| inner != slot).for_each(|inner| drop(editor.remove(inner)));
+    Some("attention")
 }
 
 /// Puts one node in the place of a pattern's nodes.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::graph::{BinaryFn::*, ReduceFn, UnaryFn};
+use crate::graph::{Attention, BinaryFn::*, HeadLayout, ReduceFn, UnaryFn};
 use crate::passes::testing::{Build, check};
 
 /// Builds `spelling` on an input and expects that one node of this operator is left.
@@ -303,4 +303,167 @@ fn quantized_spellings_stay() {
     b.push(Op::Binary(Mul), &[x, s], y);
     let mut graph = b.finish(&[y]);
     assert!(run(&mut graph).is_empty());
+}
+
+/// Projections of `[1, tokens, 12]` to heads of queries, keys and values, and what becomes of the vectors.
+struct Spelling {
+    heads: usize,
+    asking: usize,
+    tokens: usize,
+}
+
+impl Spelling {
+    const MANY: Spelling = Spelling { heads: 3, asking: 5, tokens: 5 };
+
+    /// `[1, heads, n, 4]`.
+    fn split(&self, b: &mut Build, x: TensorId, seed: u64) -> TensorId {
+        let x = b.dense(x, 4 * self.heads, seed);
+        let n = b.shape(x)[1];
+        let x = b.reshape(x, &[1, n, self.heads, 4]);
+        b.transpose(x, &[0, 2, 1, 3])
+    }
+
+    fn swapped(b: &mut Build, x: TensorId) -> TensorId {
+        b.transpose(x, &[0, 1, 3, 2])
+    }
+
+    /// Back to `[1, n, heads * 4]`.
+    fn joined(&self, b: &mut Build, x: TensorId) -> TensorId {
+        let x = b.transpose(x, &[0, 2, 1, 3]);
+        b.reshape(x, &[1, self.asking, self.heads * 4])
+    }
+
+    /// Everything but the scores, which `scores` makes of `q` and transposed `k`.
+    fn build(&self, scores: impl FnOnce(&mut Build, TensorId, TensorId) -> TensorId) -> Graph {
+        let mut b = Build::new();
+        let x = b.input(&[1, self.tokens, 12]);
+        let q = b.slice(x, &[0, self.tokens - self.asking, 0], &[1, 1, 1], &[1, self.asking, 12]);
+        let (q, k, v) = (self.split(&mut b, q, 1), self.split(&mut b, x, 2), self.split(&mut b, x, 3));
+        let k = Self::swapped(&mut b, k);
+        let scores = scores(&mut b, q, k);
+        let weights = b.softmax(scores, 3);
+        let mixed = b.matmul(weights, v);
+        let y = self.joined(&mut b, mixed);
+        b.finish(&[y])
+    }
+}
+
+/// The attention that is left of a graph after all passes, which compute the same.
+fn attention_in(graph: Graph, nodes: usize) -> Attention {
+    let graph = check(graph, |graph| {
+        crate::passes::optimize(graph);
+        crate::passes::Changes::new("all")
+    });
+    let names: Vec<_> = graph.nodes.iter().map(|node| node.op.name()).collect();
+    assert_eq!(graph.nodes.len(), nodes, "{names:?}");
+    let found = graph.nodes.iter().find_map(|node| match node.op {
+        Op::Attention(attention) => Some(attention),
+        _ => None,
+    });
+    found.unwrap_or_else(|| panic!("{names:?}"))
+}
+
+#[test]
+fn attention_with_scales_and_biases_anywhere() {
+    for spelling in [Spelling::MANY, Spelling { heads: 2, asking: 1, tokens: 7 }] {
+        let crop = usize::from(spelling.asking != spelling.tokens);
+        let Spelling { heads, asking, tokens } = spelling;
+        let found = attention_in(spelling.build(|b, q, k| b.matmul(q, k)), 4 + crop);
+        assert_eq!((found.heads, found.scale), (heads, 1.0));
+        assert_eq!(found.query, HeadLayout { offset: 0, stride: 4, depth: 4 });
+
+        let graph = spelling.build(|b, q, k| {
+            let scores = b.matmul(q, k);
+            let scores = b.with_scalar(Div, scores, 2.0);
+            let bias = b.constant(&[heads, asking, tokens], 5);
+            b.binary(Add, scores, bias)
+        });
+        assert_eq!(attention_in(graph, 4 + crop).scale, 0.5);
+
+        let graph = spelling.build(|b, q, k| {
+            let q = b.with_scalar(Mul, q, 0.25);
+            let k = b.with_scalar(Mul, k, 0.5);
+            let scores = b.matmul(q, k);
+            let bias = b.constant(&[asking, tokens], 5);
+            let scores = b.binary(Add, bias, scores);
+            b.with_scalar(Mul, scores, 3.0)
+        });
+        assert_eq!(attention_in(graph, 4 + crop).scale, 0.375);
+    }
+}
+
+/// One layer for all three, its columns sorted by head, or by what they are for.
+#[test]
+fn attention_in_one_tensor() {
+    for by_head in [true, false] {
+        let mut b = Build::new();
+        let x = b.input(&[1, 5, 12]);
+        let all = b.dense(x, 36, 1);
+        let (shape, perm) =
+            if by_head { ([1, 5, 3, 12], [0, 2, 1, 3]) } else { ([1, 5, 9, 4], [0, 2, 1, 3]) };
+        let all = b.reshape(all, &shape);
+        let all = b.transpose(all, &perm);
+        let mut part = |b: &mut Build, i: usize| match by_head {
+            true => b.slice(all, &[0, 0, 0, 4 * i], &[1; 4], &[1, 3, 5, 4]),
+            false => b.slice(all, &[0, 3 * i, 0, 0], &[1; 4], &[1, 3, 5, 4]),
+        };
+        let (q, k, v) = (part(&mut b, 0), part(&mut b, 1), part(&mut b, 2));
+        let k = Spelling::swapped(&mut b, k);
+        let scores = b.matmul(q, k);
+        let weights = b.softmax(scores, 3);
+        let mixed = b.matmul(weights, v);
+        let y = Spelling::MANY.joined(&mut b, mixed);
+        let found = attention_in(b.finish(&[y]), 2);
+        let stride = if by_head { 12 } else { 4 };
+        let offsets = if by_head { [0, 4, 8] } else { [0, 12, 24] };
+        let layouts = offsets.map(|offset| HeadLayout { offset, stride, depth: 4 });
+        assert_eq!([found.query, found.key, found.value], layouts);
+    }
+}
+
+/// All heads share keys and values: the same vector for each.
+#[test]
+fn attention_with_shared_keys() {
+    let mut b = Build::new();
+    let x = b.input(&[1, 5, 12]);
+    let q = Spelling::MANY.split(&mut b, x, 1);
+    let (k, v) = (b.dense(x, 4, 2), b.dense(x, 4, 3));
+    let (k, v) = (b.reshape(k, &[1, 1, 5, 4]), b.reshape(v, &[1, 1, 5, 4]));
+    let k = Spelling::swapped(&mut b, k);
+    let scores = b.matmul(q, k);
+    let weights = b.softmax(scores, 3);
+    let mixed = b.matmul(weights, v);
+    let y = Spelling::MANY.joined(&mut b, mixed);
+    let found = attention_in(b.finish(&[y]), 4);
+    assert_eq!((found.key.stride, found.value.stride, found.query.stride), (0, 0, 4));
+}
+
+#[test]
+fn other_products_of_a_softmax_stay() {
+    let spelling = Spelling::MANY;
+    let left = |graph: Graph| {
+        let mut graph = graph;
+        crate::passes::optimize(&mut graph);
+        assert!(!graph.nodes.iter().any(|node| matches!(node.op, Op::Attention(_))));
+    };
+    // A negative scale, a computed bias, weights that somebody else reads, heads that mix.
+    left(spelling.build(|b, q, k| {
+        let scores = b.matmul(q, k);
+        b.with_scalar(Mul, scores, -0.5)
+    }));
+    left(spelling.build(|b, q, k| {
+        let scores = b.matmul(q, k);
+        let bias = b.unary(UnaryFn::Tanh, scores);
+        b.binary(Add, scores, bias)
+    }));
+    left(spelling.build(|b, q, k| {
+        let scores = b.matmul(q, k);
+        let (last, first) = (b.transpose(scores, &[0, 2, 3, 1]), b.constant(&[3, 3], 6));
+        let mixed = b.matmul(last, first);
+        b.transpose(mixed, &[0, 3, 1, 2])
+    }));
+    let mut graph = spelling.build(|b, q, k| b.matmul(q, k));
+    let weights = graph.nodes.iter().find(|node| matches!(node.op, Op::Softmax { .. })).unwrap().outputs[0];
+    graph.outputs.push(weights);
+    left(graph);
 }

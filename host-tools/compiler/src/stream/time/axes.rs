@@ -56,7 +56,8 @@ pub(super) fn reshaped(time: Time, from: &[usize], to: &[usize]) -> Option<Time>
         Time::Window => return Some(Time::Window),
     };
     if to.first() != Some(&1) {
-        return None;
+        // In front, as recurrent layers of some formats have it.
+        return (outer == 1 && to.first() == Some(&frames)).then_some(Time::Axis(0));
     }
     let keeps = (1..to.len()).find(|&axis| {
         to[axis] == frames

@@ -14,7 +14,7 @@ mod nodes;
 mod rewrite;
 mod rules;
 
-pub use rules::{Rule, Violation};
+pub use rules::{Rule, Violation, explain};
 
 use crate::graph::Graph;
 use axes::Time;
@@ -39,9 +39,10 @@ pub fn by_frames(graph: &Graph, stream: &Stream) -> Result<Graph, Vec<Violation>
     };
     let shape = &graph.tensor(input).shape;
     let axis = stream.axis.unwrap_or(1);
-    if axis == 0 || axis >= shape.len() || shape[0] != 1 {
+    let batch = usize::from(axis == 0);
+    if axis >= shape.len() || shape.get(batch) != Some(&1) {
         let reason = format!(
-            "axis {axis} of the input {shape:?} is no time axis (axis 0 is the batch, which must be 1)"
+            "axis {axis} of the input {shape:?} is no time axis (axis {batch} is the batch, which must be 1)"
         );
         return Err(vec![Violation::of_graph(Rule::Unsupported, &reason)]);
     }

@@ -11,7 +11,8 @@ type Refusal = (Rule, String);
 /// Writes the node in its form over frames, or notes why there is none.
 pub(super) fn rewrite(cx: &mut Rewriter<'_>, node: &Node) {
     let Some(&first) = node.inputs.iter().find(|&&input| cx.time(input).is_some()) else {
-        return cx.keep(node); // Constants only.
+        // Constants only; rows of a table belong to whatever they meet.
+        return if matches!(node.op, Op::Recycle { .. }) { cx.table(node) } else { cx.keep(node) };
     };
     if let Err((rule, reason)) = node_by_frames(cx, node, first) {
         cx.refuse(node, rule, reason);
@@ -23,9 +24,8 @@ fn node_by_frames(cx: &mut Rewriter<'_>, node: &Node, first: TensorId) -> Result
     let (x, y) = (node.inputs[0], node.outputs[0]);
     let (shape, out_shape) = (cx.shape(first), cx.shape(y));
     let rank = shape.len();
-    if !matches!(node.op, Op::Conv { .. } | Op::Reshape)
-        && node.inputs.iter().any(|&input| cx.is_padded(input))
-    {
+    let may_pad = matches!(node.op, Op::Conv { .. } | Op::Reshape | Op::Transpose { .. });
+    if !may_pad && node.inputs.iter().any(|&input| cx.is_padded(input)) {
         return Err((Rule::Padding, "it sees the padding of time before a convolution does".into()));
     }
     match &node.op {
@@ -118,23 +118,31 @@ fn node_by_frames(cx: &mut Rewriter<'_>, node: &Node, first: TensorId) -> Result
                     format!("reshape {shape:?} -> {out_shape:?} mixes frames with what is in them"),
                 )
             })?;
-            let (source, before) = cx.without_padding(x);
-            if !cx.is_padded(x) {
-                cx.push(node, Op::Reshape, vec![x], to);
-                return Ok(());
-            }
-            cx.pad(node, source, before, to);
-            if cx.canonical(y)[2..] != cx.canonical(x)[2..] {
-                return Err((Rule::Padding, "it reshapes frames and their padding".into()));
-            }
+            cx.push_below_padding(node, Op::Reshape, x, to);
             Ok(())
         }
         Op::Gather { axis } if time == Time::Axis(*axis) => {
-            Err((Rule::WholeClip, "it picks or reverses frames of the clip".into()))
+            let indices = node.inputs.get(1).and_then(|&id| cx.graph.tensor(id).data.as_ref()?.to_i64());
+            let backwards = indices.is_some_and(|list| list.windows(2).all(|pair| pair[1] < pair[0]));
+            Err(match backwards {
+                true => (Rule::WholeClip, "it runs the clip backwards".into()),
+                false => (Rule::Crop, "it picks frames by a list: no constant offset".into()),
+            })
         }
         Op::Gather { axis } if cx.time(x).is_some() => {
             let axis = index_of(time, *axis, rank)?;
             cx.push(node, Op::Gather { axis }, node.inputs.clone(), time);
+            Ok(())
+        }
+        Op::Attention(_) => attention(cx, node),
+        Op::Gru { .. } | Op::Lstm => {
+            if !cx.stream.whole {
+                return Err((Rule::Recurrence, "its state starts anew in every window".into()));
+            }
+            if time != Time::Axis(1) || rank != 3 {
+                return Err((Rule::Recurrence, "it does not run along time".into()));
+            }
+            cx.push(node, node.op.clone(), node.inputs.clone(), time);
             Ok(())
         }
         Op::MatMul { .. } => {
@@ -249,8 +257,29 @@ fn reduce(
     Ok(())
 }
 
+/// A query is a frame, which sees a window of keys and values. Where several frames ask, each window has an answer for
+/// each of them.
+fn attention(cx: &mut Rewriter<'_>, node: &Node) -> Result<(), Refusal> {
+    let by_vector = |cx: &Rewriter<'_>, id: TensorId| match cx.time(id) {
+        Some(Time::Axis(axis)) => {
+            cx.shape(id).iter().enumerate().all(|(i, &n)| i == axis || i + 1 == cx.shape(id).len() || n == 1)
+        }
+        Some(Time::Window) => true,
+        _ => false,
+    };
+    if !node.inputs[..3].iter().all(|&id| by_vector(cx, id)) {
+        return Err((Rule::Window, "queries, keys and values are not one vector for each frame".into()));
+    }
+    let several =
+        matches!(cx.time(node.inputs[0]), Some(Time::Axis(axis)) if cx.shape(node.inputs[0])[axis] > 1);
+    let time = if several { Time::Window } else { cx.time(node.inputs[0]).unwrap_or(Time::Window) };
+    cx.push(node, node.op.clone(), node.inputs.clone(), time);
+    Ok(())
+}
+
 fn binary(cx: &mut Rewriter<'_>, node: &Node) -> Result<(), Refusal> {
     let rank = cx.shape(node.outputs[0]).len();
+    let node = &with_collected_frames(cx, node);
     let moving: Vec<(TensorId, Time)> =
         node.inputs.iter().filter_map(|&id| Some((id, cx.time(id)?))).collect();
     // Axes are counted from the end where ranks differ.
@@ -270,10 +299,50 @@ fn binary(cx: &mut Rewriter<'_>, node: &Node) -> Result<(), Refusal> {
         moving.iter().max_by_key(|(id, _)| cx.shape(*id).len()).map_or(Time::Window, |&(_, time)| time);
     let mut inputs = Vec::new();
     for &id in &node.inputs {
-        inputs.push(if cx.time(id).is_some() { id } else { side(cx, id, time, rank)? });
+        inputs.push(if cx.time(id).is_some() {
+            id
+        } else if let Some(table) = cx.table_of(id) {
+            rows_by_frame(cx, table, id, time, rank)?
+        } else {
+            side(cx, id, time, rank)?
+        });
     }
     cx.push(node, node.op.clone(), inputs, time);
     Ok(())
+}
+
+/// Where one operand has an answer for each frame of a window and the other has frames, these are collected.
+fn with_collected_frames(cx: &mut Rewriter<'_>, node: &Node) -> Node {
+    let mut node = node.clone();
+    let &[a, b] = &node.inputs[..] else { return node };
+    for (k, frames, window) in [(0, a, b), (1, b, a)] {
+        let several = cx.shape(frames).len() > 2 && cx.shape(frames)[1] > 1;
+        if (cx.time(frames), cx.time(window)) == (Some(Time::Axis(1)), Some(Time::Window))
+            && several
+            && cx.shape(frames) == cx.shape(window)
+        {
+            node.inputs[k] = cx.collected(&node, frames);
+        }
+    }
+    node
+}
+
+/// Rows of a table, one for each frame.
+fn rows_by_frame(
+    cx: &mut Rewriter<'_>,
+    table: Node,
+    id: TensorId,
+    time: Time,
+    rank: usize,
+) -> Result<TensorId, Refusal> {
+    let axis = matches!(table.op, Op::Recycle { axis: 0 }).then(|| rank - cx.shape(id).len());
+    match time {
+        Time::Axis(own) if Some(own) == axis => {
+            cx.push(&table, Op::Recycle { axis: 1 }, table.inputs.clone(), Time::Axis(0));
+            Ok(id)
+        }
+        _ => Err((Rule::Positions, "rows of a table that are not one for each frame".into())),
+    }
 }
 
 /// A constant operand beside tensors of this time axis and rank.
@@ -314,9 +383,9 @@ fn transpose(cx: &mut Rewriter<'_>, node: &Node, time: Time, perm: &[usize]) -> 
         }
     }
     if moves_only_units(&canonical, &cx.canonical(x)) {
-        cx.push(node, Op::Reshape, vec![x], to);
+        cx.push_below_padding(node, Op::Reshape, x, to);
     } else {
-        cx.push(node, Op::Transpose { perm: canonical }, vec![x], to);
+        cx.push_below_padding(node, Op::Transpose { perm: canonical }, x, to);
     }
     Ok(())
 }

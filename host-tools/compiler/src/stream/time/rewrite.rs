@@ -14,13 +14,26 @@ pub(super) struct Rewriter<'g> {
     times: HashMap<TensorId, Time>,
     /// Tensors that are another one behind so many frames of zeros.
     padded: HashMap<TensorId, (TensorId, usize)>,
+    /// Rows of tables, by output.
+    tables: HashMap<TensorId, Node>,
+    /// Tensors whose frames were made one, by tensor.
+    collected: HashMap<TensorId, TensorId>,
     violations: Vec<Violation>,
 }
 
 impl<'g> Rewriter<'g> {
     pub fn new(graph: &'g Graph, stream: &'g Stream) -> Self {
         let out = Graph { nodes: Vec::new(), ..graph.clone() };
-        Self { graph, stream, out, times: HashMap::new(), padded: HashMap::new(), violations: Vec::new() }
+        Self {
+            graph,
+            stream,
+            out,
+            times: HashMap::new(),
+            padded: HashMap::new(),
+            tables: HashMap::new(),
+            collected: HashMap::new(),
+            violations: Vec::new(),
+        }
     }
 
     /// The graph, or why there is none.
@@ -40,6 +53,10 @@ impl<'g> Rewriter<'g> {
     }
 
     pub fn shape(&self, id: TensorId) -> &'g [usize] {
+        // A tensor that was added here has the numbers of another one.
+        let original =
+            |id: TensorId| self.collected.iter().find(|&(_, &made)| made == id).map(|(&from, _)| from);
+        let id = if id.0 < self.graph.tensors.len() { id } else { original(id).unwrap_or(TensorId(0)) };
         &self.graph.tensor(id).shape
     }
 
@@ -71,6 +88,20 @@ impl<'g> Rewriter<'g> {
         self.padded.insert(node.outputs[0], (x, before));
     }
 
+    /// Adds a node that moves no frames: where `x` is another tensor with padding, on that one.
+    pub fn push_below_padding(&mut self, node: &Node, op: Op, x: TensorId, time: Time) {
+        let Some(&(source, before)) = self.padded.get(&x) else {
+            return self.push(node, op, vec![x], time);
+        };
+        let output = node.outputs[0];
+        self.pad(node, source, before, time);
+        let mut tensor = self.out.tensor(output).clone();
+        tensor.shape[1] = self.out.tensor(source).shape[1];
+        let moved = self.out.add_tensor(tensor);
+        self.out.nodes.push(Node { op, inputs: vec![source], outputs: vec![moved], ..node.clone() });
+        self.padded.insert(output, (moved, before));
+    }
+
     /// Whether a tensor exists only as another one with padding.
     pub fn is_padded(&self, id: TensorId) -> bool {
         self.padded.contains_key(&id)
@@ -79,6 +110,32 @@ impl<'g> Rewriter<'g> {
     /// The tensor without frames of zeros in front, and how many these were.
     pub fn without_padding(&self, id: TensorId) -> (TensorId, usize) {
         self.padded.get(&id).copied().unwrap_or((id, 0))
+    }
+
+    /// Notes rows of a table, to be written where they meet frames.
+    pub fn table(&mut self, node: &Node) {
+        self.tables.insert(node.outputs[0], node.clone());
+    }
+
+    /// The node whose output is rows of a table.
+    pub fn table_of(&self, id: TensorId) -> Option<Node> {
+        self.tables.get(&id).cloned()
+    }
+
+    /// All frames of a tensor with time axis 1 as positions of one.
+    pub fn collected(&mut self, node: &Node, id: TensorId) -> TensorId {
+        if let Some(&done) = self.collected.get(&id) {
+            return done;
+        }
+        let mut tensor = self.out.tensor(id).clone();
+        // Both forms hold the same numbers in the same order: a frame of a sequence is one vector.
+        tensor.shape = Time::Window.canonical(self.shape(id)).unwrap_or(tensor.shape);
+        let output = self.out.add_tensor(tensor);
+        let (name, inputs) = (format!("{} (frames)", node.name), vec![id]);
+        self.out.nodes.push(Node::new(name, Op::Collect, inputs, vec![output]));
+        self.times.insert(output, Time::Window);
+        self.collected.insert(id, output);
+        output
     }
 
     /// Keeps a node as it is.

@@ -1,7 +1,7 @@
 //! `depthwise_s8_dsp`: `depthwise_s8` of any kernel, with one output channel per input channel, channels in fours.
 //!
 //! Constants: 0 for each four channels the taps, each two words of 16 bits: twice the weights of channels 0 and 2, of 1
-//! and 3; 1 for each four channels twice their starts, then the scale of each. No scratch.
+//! and 3; 1 for each four channels twice their starts, then the scale of each. Scratch: a byte for each channel.
 //!
 //! A word of the input holds four channels of a tap: two instructions unpack it, four multiply.
 
@@ -17,9 +17,8 @@ use mote_runtime::kernels::s8::{arguments, is_code, require, s8_mut};
 use mote_runtime::plan::{DType, Fault};
 use mote_runtime::records;
 
-use super::block::Block;
-use super::instructions::{smlabb, smlatt, sxtb16, sxtb16_ror8};
-use super::stage::{DOUBLE, DOUBLE_CLAMPED, SINGLE, Stage};
+use super::stage::{Stage, code};
+use super::taps::{TAPS, Taps, Weights};
 
 records! {
     /// Arguments.
@@ -31,9 +30,7 @@ records! {
         pub stride: u16,
         pub dilation: u16,
         pub pad_left: i16,
-        /// As in `stage`.
-        pub rounding: u8,
-        pub reserved: u8,
+        pub reserved: u16,
         pub input_zero_point: i32,
         pub zero_point: i32,
         pub min: i8,
@@ -41,6 +38,9 @@ records! {
         pub reserved2: u16,
     }
 }
+
+/// Twice the starts of four channels, then their scales.
+pub type Block = [i32; 12];
 
 /// Most rows of a kernel.
 const ROWS: usize = 16;
@@ -61,7 +61,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     let args = arguments!(DepthwiseArgs, step);
     require!(step.inputs() == 1 && step.blobs() == 2 && !step.any_in_place(), Arguments);
     require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
-    require!(Stage::is_sound(args.zero_point, args.min, args.max, args.rounding), Arguments);
+    require!(Stage::is_sound(args.zero_point, args.min, args.max), Arguments);
     require!(is_code(args.input_zero_point), Arguments);
     let channels = args.channels as usize;
     require!(channels > 0 && channels < 1 << 24 && channels.is_multiple_of(4), Arguments);
@@ -69,6 +69,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     require!(args.columns().fits(step.row_len(1) / channels, step.row_len(0) / channels), Shape);
     let rows = args.kernel_rows as usize;
     require!(rows > 0 && rows <= ROWS && step.window(0) == rows, Shape);
+    require!(rows * args.kernel_width as usize <= TAPS && step.scratch_bytes() >= channels, Shape);
     let weights = rows as u64 * args.kernel_width as u64 * channels as u64 * 2;
     require!(weights < 1 << 28 && step.blob_is(0, weights as usize, 4), Shape);
     require!(step.blob_is(1, channels / 4 * size_of::<Block>(), 4), Shape);
@@ -76,86 +77,81 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
 }
 
 /// Computes the rows of a call.
-pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
-    let Call { given, mut output, .. } = call;
+pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch> {
+    let Call { given, mut output, scratch } = call;
     let args = DepthwiseArgs::read(given.args(), 0).ok_or(Mismatch)?;
     let source = given.source(0)?;
+    let padding = scratch.get_mut(..args.channels as usize).ok_or(Mismatch)?;
+    padding.fill(args.input_zero_point as u8);
+    let padding = &*padding;
     let depthwise = Depthwise {
         channels: args.channels as usize,
         kernel_rows: args.kernel_rows.into(),
         columns: args.columns(),
-        padding: u32::from_le_bytes([args.input_zero_point as u8; 4]),
-        stage: Stage { zero_point: args.zero_point, min: args.min, max: args.max, rounding: args.rounding },
+        stage: Stage { zero_point: args.zero_point, min: args.min, max: args.max },
         weights: given.constants(0)?,
         blocks: given.constants(1)?,
     };
-    output.for_each(|slice, row, to| depthwise.row(source.window(slice, row), s8_mut(to)))
+    output
+        .for_each(|slice, row, to| depthwise.row::<ROUNDING>(source.window(slice, row), padding, s8_mut(to)))
 }
 
 struct Depthwise<'a> {
     channels: usize,
     kernel_rows: usize,
     columns: Columns,
-    /// Four zero points.
-    padding: u32,
     stage: Stage,
-    weights: &'a [[u32; 2]],
+    weights: &'a [Weights],
     blocks: &'a [Block],
 }
 
 impl Depthwise<'_> {
-    fn row(&self, window: Rows<'_>, to: &mut [i8]) -> Result<(), Mismatch> {
+    /// Computes one output row. `padding` holds the zero point of each channel.
+    fn row<const ROUNDING: u8>(
+        &self,
+        window: Rows<'_>,
+        padding: &[u8],
+        to: &mut [i8],
+    ) -> Result<(), Mismatch> {
         // A row of padding is empty: whatever is read from it is padding.
         let mut rows = [&[][..]; ROWS];
         let rows = rows.get_mut(..self.kernel_rows).ok_or(Mismatch)?;
         for (kept, row) in rows.iter_mut().zip(window.iter()) {
             *kept = row.unwrap_or(&[]);
         }
-        match (self.stage.rounding, self.stage.is_full()) {
-            (SINGLE, true) => self.row_as::<SINGLE, true>(rows, to),
-            (SINGLE, false) => self.row_as::<SINGLE, false>(rows, to),
-            (DOUBLE_CLAMPED, true) => self.row_as::<DOUBLE_CLAMPED, true>(rows, to),
-            (_, true) => self.row_as::<DOUBLE, true>(rows, to),
-            (_, false) => self.row_as::<DOUBLE, false>(rows, to),
-        }
-        Ok(())
-    }
-
-    fn row_as<const ROUNDING: u8, const FULL: bool>(&self, rows: &[&[u8]], to: &mut [i8]) {
-        let taps = self.kernel_rows * self.columns.kernel_width;
+        let mut taps = Taps::new(self.channels);
+        let step = self.columns.dilation * self.channels;
         // Columns left of the input wrap to where no row has bytes.
         let mut first = (-self.columns.pad_left as usize).wrapping_mul(self.channels);
         for pixel in to.chunks_exact_mut(self.channels.max(1)) {
-            let groups = self.weights.chunks_exact(taps.max(1)).zip(self.blocks);
-            for (group, (to, (weights, block))) in
-                pixel.as_chunks_mut::<4>().0.iter_mut().zip(groups).enumerate()
-            {
-                let &[a, b, c, d, m0, p0, m1, p1, m2, p2, m3, p3] = block;
-                let sums = self.multiply(rows, first.wrapping_add(4 * group), weights, [a, b, c, d]);
-                let code = |sum, scale| self.stage.code::<ROUNDING, FULL>(sum, scale);
-                let [a, b, c, d] = sums;
-                *to = [code(a, [m0, p0]), code(b, [m1, p1]), code(c, [m2, p2]), code(d, [m3, p3])];
+            taps.clear();
+            for row in rows.iter() {
+                let mut at = first;
+                for _ in 0..self.columns.kernel_width {
+                    let place = row.get(at..).and_then(|row| row.get(..self.channels));
+                    taps.push(place.unwrap_or(padding)).ok_or(Mismatch)?;
+                    at = at.wrapping_add(step);
+                }
             }
+            self.pixel::<ROUNDING>(&taps, pixel).ok_or(Mismatch)?;
             first = first.wrapping_add(self.columns.stride * self.channels);
         }
+        self.stage.clamp(to);
+        Ok(())
     }
 
-    /// The sums of four channels of an output, whose first tap is at byte `first` of the rows.
-    #[inline(always)]
-    fn multiply(&self, rows: &[&[u8]], first: usize, weights: &[[u32; 2]], mut sums: [i32; 4]) -> [i32; 4] {
-        let step = self.columns.dilation * self.channels;
-        let mut weights = weights.iter();
-        for row in rows {
-            let mut at = first;
-            for &[even, odd] in weights.by_ref().take(self.columns.kernel_width) {
-                let bytes = row.get(at..).and_then(|row| row.first_chunk());
-                let word = bytes.map_or(self.padding, |&bytes| u32::from_le_bytes(bytes));
-                let (x, y) = (sxtb16(word), sxtb16_ror8(word));
-                let [a, b, c, d] = sums;
-                sums = [smlabb(x, even, a), smlabb(y, odd, b), smlatt(x, even, c), smlatt(y, odd, d)];
-                at = at.wrapping_add(step);
-            }
+    /// All channels of one output.
+    fn pixel<const ROUNDING: u8>(&self, taps: &Taps<'_>, to: &mut [i8]) -> Option<()> {
+        let per_group = (self.kernel_rows * self.columns.kernel_width).max(1);
+        let groups = self.weights.chunks_exact(per_group).zip(self.blocks);
+        let mut channel = 0;
+        for (to, (weights, block)) in to.as_chunks_mut::<4>().0.iter_mut().zip(groups) {
+            let &[a, b, c, d, m0, p0, m1, p1, m2, p2, m3, p3] = block;
+            let [a, b, c, d] = taps.sums(channel, weights, [a, b, c, d])?;
+            let code = |sum, scale| code::<ROUNDING>(sum, scale, self.stage.zero_point);
+            *to = [code(a, [m0, p0]), code(b, [m1, p1]), code(c, [m2, p2]), code(d, [m3, p3])];
+            channel += 4;
         }
-        sums
+        Some(())
     }
 }

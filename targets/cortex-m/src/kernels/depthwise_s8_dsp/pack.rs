@@ -9,14 +9,19 @@ use mote_runtime::kernels::pack::Packed;
 use super::{DepthwiseArgs, ROWS};
 use crate::kernels::id;
 use crate::kernels::stage::{Stage, fits, scales};
+use crate::kernels::taps::TAPS;
 
 /// The kernel, fed; `None` if it does not compute this layer exactly.
 pub fn pack(layer: &DepthwiseS8<'_>) -> Option<Packed> {
     let DepthwiseS8 { weights, bias, in_channels, input_zero_point, requant, .. } = layer;
-    if layer.multiplier != 1 || !in_channels.is_multiple_of(4) || layer.kernel_rows > ROWS {
+    if layer.multiplier != 1
+        || !in_channels.is_multiple_of(4)
+        || layer.kernel_rows > ROWS
+        || layer.kernel_rows * layer.kernel_width > TAPS
+    {
         return None;
     }
-    let stage = Stage::of(requant)?;
+    let (stage, rounding) = Stage::of(requant)?;
     let scales = scales(requant, *in_channels)?;
     let channels = channels(weights, bias, *in_channels, *input_zero_point, requant);
     let taps = layer.kernel_rows * layer.kernel_width;
@@ -38,7 +43,6 @@ pub fn pack(layer: &DepthwiseS8<'_>) -> Option<Packed> {
         stride: layer.stride as u16,
         dilation: layer.dilation as u16,
         pad_left: layer.pad_left as i16,
-        rounding: stage.rounding,
         reserved: 0,
         input_zero_point: *input_zero_point,
         zero_point: stage.zero_point,
@@ -46,5 +50,7 @@ pub fn pack(layer: &DepthwiseS8<'_>) -> Option<Packed> {
         max: stage.max,
         reserved2: 0,
     };
-    Some(Packed::new(id::DEPTHWISE_S8_DSP, args.to_bytes()).with_blob(&packed).with_blob(&blocks))
+    let kernel = id::DEPTHWISE_S8_DSP + u16::from(rounding);
+    let packed = Packed::new(kernel, args.to_bytes()).with_blob(&packed).with_blob(&blocks);
+    Some(Packed { scratch: *in_channels, ..packed })
 }

@@ -128,7 +128,13 @@ fn last_two(shape: &[usize]) -> [usize; 2] {
 }
 
 /// A dense layer; `weights` are `[N, K]` already.
-fn dense(cx: &mut Importer, name: &str, x: &Value, weights: Literal, bias: Option<Literal>) -> Res<Value> {
+pub(super) fn dense(
+    cx: &mut Importer,
+    name: &str,
+    x: &Value,
+    weights: Literal,
+    bias: Option<Literal>,
+) -> Res<Value> {
     let x = cx.float_operand(x)?;
     let mut shape = cx.shape(x).to_vec();
     if shape.last() != Some(&weights.shape[1]) || !weights.is_float() {

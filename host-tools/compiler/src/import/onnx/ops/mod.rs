@@ -8,6 +8,7 @@ mod movement;
 mod norm;
 mod pool;
 mod quant;
+mod recurrent;
 mod reduce;
 mod resize;
 mod values;
@@ -32,6 +33,7 @@ pub(super) fn translate(cx: &mut Importer, call: &Call) -> Res<Vec<Value>> {
         "Identity" | "Dropout" => one(values::identity(call)),
 
         "Conv" => one(conv::conv(cx, call)),
+        "GRU" | "LSTM" => recurrent::recurrent(cx, call),
         "Gemm" => one(dense::gemm(cx, call)),
         "MatMul" => one(dense::matmul(cx, call)),
         "MaxPool" | "AveragePool" => one(pool::pool(cx, call)),
@@ -161,6 +163,8 @@ pub(super) fn is_known(op: &str) -> bool {
         "Expand",
         "Tile",
         "Gather",
+        "GRU",
+        "LSTM",
         "DepthToSpace",
         "SpaceToDepth",
         "QuantizeLinear",
@@ -187,9 +191,7 @@ fn untranslated(op: &str) -> Option<(&'static str, &'static str)> {
             "control flow in the model",
             "export with fixed shapes (torch: trace instead of script), or onnxsim",
         ),
-        "LSTM" | "GRU" | "RNN" => {
-            ("recurrent layers have no kernel", "a temporal convolution, run as a stream over time")
-        }
+        "RNN" => ("plain recurrent layers have no kernel", "GRU, LSTM, or a temporal convolution"),
         "ConvTranspose" => {
             ("transposed convolution has no kernel", "Resize (nearest or linear) followed by a convolution")
         }

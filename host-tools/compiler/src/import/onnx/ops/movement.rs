@@ -1,7 +1,9 @@
 //! Operators that move elements without computing.
 
+use crate::graph::Op;
 use crate::import::onnx::call::{Call, Res, Value, axes_of, axis_of, elements, reject, reject_for, size_of};
 use crate::import::onnx::importer::Importer;
+use crate::import::onnx::literal::Literal;
 
 pub(super) fn concat(cx: &mut Importer, call: &Call) -> Res<Value> {
     let parts = (0..call.inputs.len()).map(|i| call.input(i).cloned()).collect::<Res<Vec<_>>>()?;
@@ -230,7 +232,23 @@ pub(super) fn gather(cx: &mut Importer, call: &Call) -> Res<Value> {
         why.instead = Some("constant indices; look up embeddings before the run".into());
         why
     })?;
+    if let Some(count) = recycled_rows(&cx.shape_of(x)?, axis, indices)
+        && matches!(x, Value::Const(literal) if literal.data.dtype().is_float())
+    {
+        let (table, mut shape) = (cx.operand(x)?, cx.shape_of(x)?);
+        shape[0] = count;
+        return Ok(Value::Tensor(cx.node(&call.name, Op::Recycle { axis: 0 }, vec![table], shape)));
+    }
     cx.gather(&call.name, x, axis, indices)
+}
+
+/// How many rows are picked, if they are the first `n` of a table of `2 n - 1`: the positions of a recycling encoding,
+/// which frames of a stream take in turn.
+fn recycled_rows(table: &[usize], axis: usize, indices: &Literal) -> Option<usize> {
+    let (&[rows, _], 0, &[n]) = (table, axis, &indices.shape[..]) else { return None };
+    let ints = indices.ints().ok()?;
+    let first = ints.iter().enumerate().all(|(i, &index)| index == i as i64);
+    (n > 1 && rows == 2 * n - 1 && first).then_some(n)
 }
 
 /// `DepthToSpace` (pixel shuffle) and its reverse, as a transpose between two reshapes.

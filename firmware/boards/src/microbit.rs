@@ -1,0 +1,78 @@
+//! BBC micro:bit, the first one: an nRF51822, a Cortex-M0 at 16 MHz. QEMU: `-M microbit`.
+
+use core::{convert::Infallible, ptr::NonNull};
+
+use embedded_io::{ErrorType, Write};
+
+pub const NAME: &str = "microbit";
+pub const CLOCK_HZ: u32 = 16_000_000;
+
+pub type Console = Uart;
+
+pub fn console() -> Console {
+    // SAFETY: the UART of this chip, and nothing else in the crate uses it.
+    unsafe { Uart::new(0x4000_2000) }
+}
+
+const START_TX: usize = 0x008 / 4;
+const TX_READY: usize = 0x11c / 4;
+const ENABLE: usize = 0x500 / 4;
+const PIN_TX: usize = 0x50c / 4;
+const DATA: usize = 0x51c / 4;
+const BAUD_RATE: usize = 0x524 / 4;
+
+const ENABLED: u32 = 4;
+const BAUD_115200: u32 = 0x01d7_e000;
+/// The pin that the interface chip, and so the USB cable, listens to.
+const USB_TX_PIN: u32 = 24;
+
+/// The UART of the nRF51, polled; it sends only.
+pub struct Uart {
+    base: NonNull<u32>,
+}
+
+impl Uart {
+    /// Switches the UART on.
+    ///
+    /// # Safety
+    /// `base` is the address of an nRF51 UART that nobody else drives.
+    unsafe fn new(base: usize) -> Self {
+        // SAFETY: the caller names a device, and a device is not at address zero.
+        let base = unsafe { NonNull::new_unchecked(base as *mut u32) };
+        let mut uart = Self { base };
+        uart.write_register(PIN_TX, USB_TX_PIN);
+        uart.write_register(BAUD_RATE, BAUD_115200);
+        uart.write_register(ENABLE, ENABLED);
+        uart.write_register(START_TX, 1);
+        uart
+    }
+
+    fn read_register(&self, index: usize) -> u32 {
+        // SAFETY: `base` is a UART, and `index` one of its registers.
+        unsafe { self.base.add(index).read_volatile() }
+    }
+
+    fn write_register(&mut self, index: usize, value: u32) {
+        // SAFETY: as above; the UART is ours alone.
+        unsafe { self.base.add(index).write_volatile(value) }
+    }
+}
+
+impl ErrorType for Uart {
+    type Error = Infallible;
+}
+
+impl Write for Uart {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
+        for &byte in bytes {
+            self.write_register(TX_READY, 0);
+            self.write_register(DATA, byte.into());
+            while self.read_register(TX_READY) == 0 {}
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}

@@ -1,0 +1,84 @@
+//! `attention_f32`: several heads of `softmax_j(scale * q[i] . k[j] + bias[h, i, j]) * v[j]`; operands as in
+//! [`crate::kernels::attention`]. Scratch: a score for each head and key.
+
+#[cfg(feature = "pack")]
+mod pack;
+#[cfg(feature = "pack")]
+pub use pack::AttentionF32;
+
+use crate::engine::{Call, Mismatch};
+use crate::kernels::StepView;
+use crate::kernels::attention::AttentionShape;
+use crate::kernels::numbers::numbers_mut;
+use crate::kernels::s8::require;
+use crate::kernels::softmax_f32::softmax;
+use crate::plan::{DType, Fault};
+use crate::records;
+
+records! {
+    /// Arguments, behind [`AttentionShape`].
+    pub struct AttentionF32Args {
+        pub scale: f32,
+    }
+}
+
+/// Computes the rows of a call.
+pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
+    let Call { given, mut output, scratch } = call;
+    let shape = AttentionShape::read(given.args(), 0).ok_or(Mismatch)?;
+    let scale = AttentionF32Args::read(given.args(), AttentionShape::SIZE).ok_or(Mismatch)?.scale;
+    let (queries, keys, values) = (given.source(0)?, given.source(1)?, given.source(2)?);
+    let (query_heads, key_heads, value_heads) = (shape.queries(), shape.key_heads(), shape.values());
+    let (count, value_depth) = ((shape.keys as usize).max(1), (shape.value_depth as usize).max(1));
+    let scores = numbers_mut::<f32>(scratch)?.get_mut(..shape.scores() as usize).ok_or(Mismatch)?;
+    let length = (shape.output_length() as usize).max(1);
+    let per_row = output.row_bytes() / (4 * length);
+    let bias: &[f32] = if given.blob(0).is_empty() { &[] } else { given.constants(0)? };
+    output.for_each(|slice, row, to| {
+        let to: &mut [f32] = numbers_mut(to)?;
+        let mut outputs = to.chunks_exact_mut(length);
+        query_heads.each(queries.window(slice, row), |i, query: &[f32]| {
+            let to = outputs.next().ok_or(Mismatch)?;
+            let bias = bias.chunks_exact(scores.len().max(1)).nth(row * per_row + i).unwrap_or(&[]);
+            key_heads.each(keys.window(slice, row), |j, key: &[f32]| {
+                let of_key = scores.get_mut(j..).ok_or(Mismatch)?.iter_mut().step_by(count);
+                for ((score, query), key) in of_key.zip(query_heads.of(query)).zip(key_heads.of(key)) {
+                    *score = scale * dot(query, key);
+                }
+                Ok(())
+            })?;
+            scores.iter_mut().zip(bias).for_each(|(score, bias)| *score += bias);
+            scores.chunks_exact_mut(count).for_each(|scores| softmax(scores, 1.0));
+            to.fill(0.0);
+            value_heads.each(values.window(slice, row), |j, value: &[f32]| {
+                let of_value = scores.get(j..).ok_or(Mismatch)?.iter().step_by(count);
+                let heads = to.chunks_exact_mut(value_depth).zip(value_heads.of(value));
+                for ((to, value), weight) in heads.zip(of_value) {
+                    to.iter_mut().zip(value).for_each(|(to, x)| *to += weight * x);
+                }
+                Ok(())
+            })
+        })
+    })
+}
+
+/// Accepts a step only if [`run`] can serve it.
+pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
+    require!(step.args().len() == AttentionShape::SIZE + AttentionF32Args::SIZE, Arguments);
+    let Some(shape) = AttentionShape::read(step.args(), 0) else { return Err(Fault::Arguments) };
+    require!(step.scratch_bytes() as u64 >= 4 * shape.scores(), Range);
+    shape.check(step, DType::F32)
+}
+
+/// Dot product in four interleaved sums.
+#[inline(always)]
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let ((vectors, tail), (others, rest)) = (a.as_chunks::<4>(), b.as_chunks::<4>());
+    let mut sums = [0f32; 4];
+    for (x, y) in vectors.iter().zip(others) {
+        sums.iter_mut().zip(x).zip(y).for_each(|((sum, x), y)| *sum += x * y);
+    }
+    let [s0, s1, s2, s3] = sums;
+    let last: f32 = tail.iter().zip(rest).map(|(x, y)| x * y).sum();
+    (s0 + s1) + (s2 + s3) + last
+}

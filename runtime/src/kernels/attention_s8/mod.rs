@@ -1,0 +1,130 @@
+//! `attention_s8`: several heads of `softmax_j(scale * q[i] . k[j] + bias[h, i, j]) * v[j]` in integers; operands as in
+//! [`crate::kernels::attention`]. Constant 0, if there: the bias in units of the scores.
+//!
+//! Scores are exact: `s[j] = sum_d (q[i, d] - zero_q) * k[j, d] + bias` (what the zero point of the keys adds is the same
+//! for all `j`, and a softmax does not see it). The distance from the largest one, `max - s[j]`, becomes a power of two
+//! with eight fractional bits, and that a probability with `bits` bits, of which none is normalised: the weighted sum of
+//! values, `sum_j p[j] * (v[j] - zero_v)`, is divided by `sum_j p[j]` in its requantization. No range of scores has to be
+//! known, and no large score costs a small one its precision.
+//!
+//! Scratch: four bytes for each head and key, and for each output element.
+
+#[cfg(feature = "pack")]
+mod pack;
+mod softmax;
+#[cfg(feature = "pack")]
+pub use pack::AttentionS8;
+
+use self::softmax::{over, probabilities};
+use crate::engine::{Call, Mismatch};
+use crate::kernels::StepView;
+use crate::kernels::attention::AttentionShape;
+use crate::kernels::numbers::numbers_mut;
+use crate::kernels::s8::{Stage, is_code, is_stage, require, s8_mut};
+use crate::plan::{DType, Fault};
+use crate::records;
+
+records! {
+    /// Arguments, behind [`AttentionShape`].
+    pub struct AttentionS8Args {
+        pub zero_query: i32,
+        pub zero_value: i32,
+        /// From distances of scores to powers of two with eight fractional bits:
+        /// `((distance << left) * distance_multiplier) >> (32 + right)`, rounded half up.
+        pub distance_multiplier: u32,
+        /// From this distance on a probability is zero.
+        pub far: u32,
+        pub left: u8,
+        pub right: u8,
+        /// Bits of the largest probability.
+        pub bits: u8,
+        pub rounding: u8,
+        /// `s_value / s_out`.
+        pub multiplier: i32,
+        pub shift: i32,
+        pub zero_point: i32,
+        pub min: i8,
+        pub max: i8,
+        pub reserved: u16,
+    }
+}
+
+/// Computes the rows of a call.
+pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
+    let Call { given, mut output, scratch } = call;
+    let shape = AttentionShape::read(given.args(), 0).ok_or(Mismatch)?;
+    let args = AttentionS8Args::read(given.args(), AttentionShape::SIZE).ok_or(Mismatch)?;
+    let stage = Stage { zero_point: args.zero_point, min: args.min, max: args.max, rounding: args.rounding };
+    let (queries, keys, values) = (given.source(0)?, given.source(1)?, given.source(2)?);
+    let (query_heads, key_heads, value_heads) = (shape.queries(), shape.key_heads(), shape.values());
+    let (count, value_depth) = ((shape.keys as usize).max(1), (shape.value_depth as usize).max(1));
+    let length = (shape.output_length() as usize).max(1);
+    let (scores, rest) =
+        numbers_mut::<i32>(scratch)?.split_at_mut_checked(shape.scores() as usize).ok_or(Mismatch)?;
+    let sums = rest.get_mut(..length).ok_or(Mismatch)?;
+    let per_row = output.row_bytes() / length;
+    let bias: &[i32] = if given.blob(0).is_empty() { &[] } else { given.constants(0)? };
+    output.for_each(|slice, row, to| {
+        let mut outputs = s8_mut(to).chunks_exact_mut(length);
+        query_heads.each(queries.window(slice, row), |i, query: &[i8]| {
+            let to = outputs.next().ok_or(Mismatch)?;
+            key_heads.each(keys.window(slice, row), |j, key: &[i8]| {
+                let of_key = scores.get_mut(j..).ok_or(Mismatch)?.iter_mut().step_by(count);
+                for ((score, query), key) in of_key.zip(query_heads.of(query)).zip(key_heads.of(key)) {
+                    *score = centred_dot(query, args.zero_query, key);
+                }
+                Ok(())
+            })?;
+            let bias = bias.chunks_exact(scores.len().max(1)).nth(row * per_row + i).unwrap_or(&[]);
+            scores.iter_mut().zip(bias).for_each(|(score, bias)| *score = score.wrapping_add(*bias));
+            for (scores, sums) in scores.chunks_exact_mut(count).zip(sums.chunks_exact_mut(value_depth)) {
+                let sum = probabilities(scores, &args);
+                sums.fill(sum.wrapping_mul(args.zero_value).wrapping_neg());
+            }
+            value_heads.each(values.window(slice, row), |j, value: &[i8]| {
+                let of_value = scores.get(j..).ok_or(Mismatch)?.iter().step_by(count);
+                let heads = sums.chunks_exact_mut(value_depth).zip(value_heads.of(value));
+                for ((sums, value), &weight) in heads.zip(of_value) {
+                    for (sum, &x) in sums.iter_mut().zip(value) {
+                        *sum = sum.wrapping_add(weight.wrapping_mul(x.into()));
+                    }
+                }
+                Ok(())
+            })?;
+            let heads = to.chunks_exact_mut(value_depth).zip(sums.chunks_exact(value_depth));
+            for ((to, sums), scores) in heads.zip(scores.chunks_exact(count)) {
+                let sum = scores.iter().fold(0i32, |sum, p| sum.wrapping_add(*p));
+                let (multiplier, shift) = over(args.multiplier, args.shift, sum);
+                for (to, &sum) in to.iter_mut().zip(sums) {
+                    *to = stage.code(sum, multiplier, shift);
+                }
+            }
+            Ok(())
+        })
+    })
+}
+
+/// Accepts a step only if [`run`] can serve it.
+pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
+    require!(step.args().len() == AttentionShape::SIZE + AttentionS8Args::SIZE, Arguments);
+    let Some(shape) = AttentionShape::read(step.args(), 0) else { return Err(Fault::Arguments) };
+    let Some(args) = AttentionS8Args::read(step.args(), AttentionShape::SIZE) else {
+        return Err(Fault::Arguments);
+    };
+    require!(is_code(args.zero_query) && is_code(args.zero_value), Arguments);
+    require!(is_stage(args.zero_point, args.min, args.max, args.rounding), Arguments);
+    require!(args.bits > 0 && args.bits <= 15 && args.left < 32 && args.right < 32, Arguments);
+    // Sums of probabilities times differences of codes fit 32 bits.
+    require!((shape.keys as u64) << args.bits <= 1 << 23, Arguments);
+    require!(args.multiplier >= 0 && args.shift >= -31 && args.shift <= 30, Arguments);
+    require!(step.scratch_bytes() as u64 >= 4 * (shape.scores() + shape.output_length()), Range);
+    shape.check(step, DType::I8)
+}
+
+/// `sum_d (query[d] - zero) * key[d]`.
+#[inline(always)]
+fn centred_dot(query: &[i8], zero: i32, key: &[i8]) -> i32 {
+    query.iter().zip(key).fold(0, |sum: i32, (&q, &k)| {
+        sum.wrapping_add(i32::from(q).wrapping_sub(zero).wrapping_mul(k.into()))
+    })
+}

@@ -1,0 +1,178 @@
+//! `conv_s8_mve`: `conv2d_s8` without groups.
+//!
+//! Constants: 0 weights in blocks of four output channels (`mve::dot`), the inputs of a channel in the order of the
+//! definition; 1 per block the start of the sums and the scales. Scratch: the inputs of two positions, unless the kernel
+//! has one tap and its inputs are whole vectors: then positions are read where they are.
+
+#[cfg(feature = "pack")]
+mod pack;
+#[cfg(feature = "pack")]
+pub use pack::pack;
+
+use mote_runtime::engine::{Call, Mismatch};
+use mote_runtime::kernels::StepView;
+use mote_runtime::kernels::columns::Columns;
+use mote_runtime::kernels::s8::{Window, arguments, is_code, require, s8, s8_mut};
+use mote_runtime::plan::{DType, Fault};
+
+pub use super::conv_s8_dsp::ConvArgs;
+use super::mve::copy::two_runs;
+use super::mve::dot::{Layer, Loops, STEP, Weights, steps};
+use super::mve::stage::{Block, Stage};
+
+/// Bytes of scratch for a layer of this many inputs.
+const fn scratch(inputs: usize, taps: usize) -> usize {
+    if taps == 1 && inputs.is_multiple_of(STEP) { 0 } else { 2 * STEP * steps(inputs) }
+}
+
+/// Accepts a step only if [`run`] can serve it.
+pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
+    let args = arguments!(ConvArgs, step);
+    require!(step.inputs() == 1 && step.blobs() == 2 && !step.any_in_place(), Arguments);
+    require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
+    require!(Stage::is_sound(args.zero_point, args.min, args.max), Arguments);
+    require!(is_code(args.input_zero_point), Arguments);
+    let (inputs, outputs) = (args.in_channels as usize, args.out_channels as usize);
+    require!(inputs > 0 && outputs > 0 && inputs < 1 << 24 && outputs < 1 << 24, Arguments);
+    require!(step.row_len(0).is_multiple_of(inputs) && step.row_len(1).is_multiple_of(outputs), Shape);
+    let (width, columns) = (step.row_len(0) / inputs, step.row_len(1) / outputs);
+    require!(args.columns().fits(columns, width), Shape);
+    require!(args.kernel_rows > 0 && step.window(0) == args.kernel_rows as usize, Shape);
+    let taps = args.kernel_rows as u64 * args.kernel_width as u64;
+    let per_output = taps * inputs as u64;
+    require!(per_output < 1 << 24, Arguments);
+    let (per_output, blocks) = (per_output as usize, outputs.div_ceil(4));
+    let weights = steps(per_output) as u64 * blocks as u64 * size_of::<Weights>() as u64;
+    require!(weights < 1 << 28 && step.blob_is(0, weights as usize, 4), Shape);
+    require!(step.blob_is(1, blocks * size_of::<Block>(), 4), Shape);
+    // Positions that are read where they are must all be there.
+    let there = args.pad_left <= 0 && {
+        let last = (columns - 1) * args.stride as usize + args.pad_left.unsigned_abs() as usize;
+        last < width
+    };
+    let (given, copies) = (step.scratch_bytes(), 2 * STEP * steps(per_output));
+    require!(given >= copies || given == 0 && there && scratch(per_output, taps as usize) == 0, Shape);
+    Ok(())
+}
+
+/// Computes the rows of a call.
+pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch>
+where
+    for<'a> Layer<'a>: Loops<ROUNDING>,
+{
+    let Call { given, mut output, scratch } = call;
+    let args = ConvArgs::read(given.args(), 0).ok_or(Mismatch)?;
+    let source = given.source(0)?;
+    let in_channels = args.in_channels as usize;
+    let run = args.kernel_width as usize * in_channels;
+    let conv = Conv {
+        in_channels,
+        columns: args.columns(),
+        kernel_rows: args.kernel_rows.into(),
+        run,
+        input_zero_point: args.input_zero_point as i8,
+        layer: Layer {
+            weights: given.constants(0)?,
+            blocks: given.constants(1)?,
+            steps: steps(run * usize::from(args.kernel_rows)),
+            out_channels: args.out_channels as usize,
+            stage: Stage::new(args.zero_point, args.min, args.max),
+        },
+    };
+    let width = source.row_bytes().checked_div(in_channels).ok_or(Mismatch)?;
+    let x = s8_mut(scratch);
+    if x.is_empty() {
+        let first = args.pad_left.unsigned_abs() as usize * in_channels;
+        return output.for_each(|slice, row, to| {
+            let Some(row) = source.window(slice, row).get(0) else {
+                return conv.layer.padding::<ROUNDING>(conv.input_zero_point, s8_mut(to));
+            };
+            let x = s8(row).get(first..).ok_or(Mismatch)?;
+            conv.layer.positions(x, conv.columns.stride * in_channels, s8_mut(to))
+        });
+    }
+    output.for_each(|slice, row, to| conv.row(&Window::new(source.window(slice, row)), width, x, s8_mut(to)))
+}
+
+/// Everything of a convolution but its rows.
+struct Conv<'a> {
+    in_channels: usize,
+    columns: Columns,
+    kernel_rows: usize,
+    /// Bytes of a run: what a kernel row reads of an input row.
+    run: usize,
+    input_zero_point: i8,
+    layer: Layer<'a>,
+}
+
+impl Conv<'_> {
+    /// Computes one output row, two positions at a time, whose inputs are put together in `x`.
+    fn row<const ROUNDING: u8>(
+        &self,
+        window: &Window<'_>,
+        width: usize,
+        x: &mut [i8],
+        to: &mut [i8],
+    ) -> Result<(), Mismatch>
+    where
+        for<'a> Layer<'a>: Loops<ROUNDING>,
+    {
+        let out_channels = self.layer.out_channels;
+        let columns = to.len().checked_div(out_channels).ok_or(Mismatch)?;
+        let interior = self.columns.interior(columns, width);
+        let interior = if self.columns.dilation == 1 { interior } else { 0..0 };
+        let position = self.layer.steps * STEP;
+        let stride = self.columns.stride * self.in_channels;
+        let mut first = -self.columns.pad_left * self.in_channels as isize;
+        for (pair, to) in to.chunks_mut((2 * out_channels).max(1)).enumerate() {
+            let both = to.len() > out_channels;
+            let column = 2 * pair;
+            let whole = both && interior.contains(&column) && interior.contains(&(column + 1));
+            for k in 0..self.kernel_rows {
+                let x = x.get_mut(k * self.run..).ok_or(Mismatch)?;
+                match window.get(k) {
+                    Some(row) if whole => {
+                        let from = row.get(first as usize..).ok_or(Mismatch)?;
+                        two_runs(from, stride, self.run, x, position)?;
+                    }
+                    row => self.padded(row, column, both, width, x)?,
+                }
+            }
+            self.layer.positions(x, position, to)?;
+            first += 2 * stride as isize;
+        }
+        Ok(())
+    }
+
+    /// The runs of a kernel row of which not all taps, or none, lie inside the input, or that are apart.
+    #[inline(never)]
+    fn padded(
+        &self,
+        row: Option<&[i8]>,
+        column: usize,
+        both: bool,
+        width: usize,
+        x: &mut [i8],
+    ) -> Result<(), Mismatch> {
+        for p in 0..=usize::from(both) {
+            let x = x.get_mut(p * self.layer.steps * STEP..).and_then(|x| x.get_mut(..self.run));
+            let x = x.ok_or(Mismatch)?;
+            let Some(row) = row else {
+                x.fill(self.input_zero_point);
+                continue;
+            };
+            let mut from = ((column + p) * self.columns.stride) as isize - self.columns.pad_left;
+            for pixel in x.chunks_exact_mut(self.in_channels.max(1)) {
+                match usize::try_from(from) {
+                    Ok(from) if from < width => {
+                        let row = row.get(from * self.in_channels..).ok_or(Mismatch)?;
+                        pixel.iter_mut().zip(row).for_each(|(to, from)| *to = *from);
+                    }
+                    _ => pixel.fill(self.input_zero_point),
+                }
+                from += self.columns.dilation as isize;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,155 @@
+//! `depthwise_s8_mve`: `depthwise_s8` with one output channel for each input, any kernel.
+//!
+//! Constants: 0 weights in blocks of 16 channels, for each pair of taps 16 of the first and 16 of the second; 1 per block
+//! 16 starts, multipliers and shifts (`mve::stage`) in the order in which products of bytes widen: channels 0, 4, 8, 12,
+//! then those 2, 1 and 3 further. Scratch: the address of each tap of a position, then a pixel of padding.
+//!
+//! The lanes are channels. Two products fit 16 bits, unless both weights are -128: layers that have such a pair leave
+//! every second tap of a pair empty.
+
+mod channels;
+#[cfg(feature = "pack")]
+mod pack;
+#[cfg(feature = "pack")]
+pub use pack::pack;
+
+use mote_runtime::engine::{Call, Mismatch};
+use mote_runtime::kernels::StepView;
+use mote_runtime::kernels::columns::Columns;
+use mote_runtime::kernels::s8::{Window, arguments, is_code, require, s8_mut};
+use mote_runtime::plan::{DType, Fault};
+use mote_runtime::records;
+
+use self::channels::{Channels, Compute, LANES, Scales, Weights};
+use super::mve::stage::Stage;
+
+records! {
+    /// Arguments.
+    pub struct DepthwiseMveArgs {
+        pub channels: u32,
+        /// Rows of the kernel: time times height.
+        pub kernel_rows: u16,
+        pub kernel_width: u16,
+        pub stride: u16,
+        pub dilation: u16,
+        pub pad_left: i16,
+        /// Taps of a pair: 2, or 1 if its second one is empty.
+        pub pair: u16,
+        pub input_zero_point: i32,
+        pub zero_point: i32,
+        pub min: i8,
+        pub max: i8,
+        pub reserved: u16,
+    }
+}
+
+impl DepthwiseMveArgs {
+    const fn columns(&self) -> Columns {
+        Columns {
+            kernel_width: self.kernel_width as usize,
+            stride: self.stride as usize,
+            dilation: self.dilation as usize,
+            pad_left: self.pad_left as isize,
+        }
+    }
+
+    const fn taps(&self) -> usize {
+        self.kernel_rows as usize * self.kernel_width as usize
+    }
+
+    const fn pairs(&self) -> usize {
+        if self.pair == 2 { self.taps().div_ceil(2) } else { self.taps() }
+    }
+}
+
+/// Bytes of scratch.
+const fn scratch(pairs: usize, channels: usize) -> usize {
+    8 * pairs + channels
+}
+
+/// Accepts a step only if [`run`] can serve it.
+pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
+    let args = arguments!(DepthwiseMveArgs, step);
+    require!(step.inputs() == 1 && step.blobs() == 2 && !step.any_in_place(), Arguments);
+    require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
+    require!(Stage::is_sound(args.zero_point, args.min, args.max), Arguments);
+    require!(is_code(args.input_zero_point) && (args.pair == 1 || args.pair == 2), Arguments);
+    let channels = args.channels as usize;
+    require!(channels > 0 && channels < 1 << 20 && args.taps() > 0 && args.taps() < 1 << 12, Arguments);
+    require!(step.row_len(0).is_multiple_of(channels) && step.row_len(1).is_multiple_of(channels), Shape);
+    require!(args.columns().fits(step.row_len(1) / channels, step.row_len(0) / channels), Shape);
+    require!(step.window(0) == args.kernel_rows as usize, Shape);
+    let blocks = channels.div_ceil(LANES);
+    let weights = blocks as u64 * args.pairs() as u64 * size_of::<Weights>() as u64;
+    require!(weights < 1 << 28 && step.blob_is(0, weights as usize, 4), Shape);
+    require!(step.blob_is(1, blocks * size_of::<Scales>(), 4), Shape);
+    require!(step.scratch_bytes() >= scratch(args.pairs(), channels), Shape);
+    Ok(())
+}
+
+/// Computes the rows of a call.
+pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch>
+where
+    for<'a> Channels<'a>: Compute<ROUNDING>,
+{
+    let Call { given, mut output, scratch } = call;
+    let args = DepthwiseMveArgs::read(given.args(), 0).ok_or(Mismatch)?;
+    let source = given.source(0)?;
+    let channels = args.channels as usize;
+    let width = source.row_bytes().checked_div(channels).ok_or(Mismatch)?;
+    let (table, padding) = scratch.split_at_mut_checked(8 * args.pairs()).ok_or(Mismatch)?;
+    let padding = s8_mut(padding.get_mut(..channels).ok_or(Mismatch)?);
+    padding.fill(args.input_zero_point as i8);
+    let table: &mut [u32] = bytemuck::try_cast_slice_mut(table).map_err(|_| Mismatch)?;
+    let columns = args.columns();
+    let mut channels = Channels {
+        count: channels,
+        taps: args.taps(),
+        table,
+        weights: given.constants(0)?,
+        scales: given.constants(1)?,
+        stage: Stage::new(args.zero_point, args.min, args.max),
+    };
+    output.for_each(|slice, row, to| {
+        let window = Window::new(source.window(slice, row));
+        for (column, to) in s8_mut(to).chunks_exact_mut(channels.count.max(1)).enumerate() {
+            let position = Position { columns, window: &window, column, width, padding };
+            channels.compute(&position, to)?;
+        }
+        Ok(())
+    })
+}
+
+/// What one output column reads.
+pub struct Position<'a> {
+    columns: Columns,
+    window: &'a Window<'a>,
+    column: usize,
+    width: usize,
+    /// A pixel of padding.
+    padding: &'a [i8],
+}
+
+impl<'a> Position<'a> {
+    /// The pixel of each tap, in order.
+    #[inline(always)]
+    fn each(&self, mut f: impl FnMut(&'a [i8])) -> Result<(), Mismatch> {
+        let Columns { kernel_width, stride, dilation, pad_left } = self.columns;
+        let first = (self.column * stride) as isize - pad_left;
+        for k in 0..self.window.len() {
+            let row = self.window.get(k);
+            let mut at = first;
+            for _ in 0..kernel_width {
+                f(match (row, usize::try_from(at)) {
+                    (Some(row), Ok(at)) if at < self.width => {
+                        let start = at * self.padding.len();
+                        row.get(start..).and_then(|row| row.get(..self.padding.len())).ok_or(Mismatch)?
+                    }
+                    _ => self.padding,
+                });
+                at += dilation as isize;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,260 @@
+//! The loops of [`dot`](super::dot) for Helium.
+//!
+//! The eight accumulators of [`Loops::pairs`] are the registers that `VMLADAVA` can add to: the even ones. The first
+//! step starts them (`VMLADAV`). The other steps run in a loop of four, which is entered in its middle, so that any
+//! number of steps costs two instructions for each four. Everything that the loop does not need lies on the stack.
+
+use core::arch::asm;
+
+use super::dot::{Layer, Loops, STEP};
+use super::stage::{DOUBLE, DOUBLE_CLAMPED, SINGLE};
+
+/// What `pairs` keeps on the stack.
+#[repr(C)]
+struct Pairs {
+    x: [*const i8; 2],
+    /// Times that the loop is entered again.
+    again: usize,
+    /// Bytes of code from the loop's entry to its end.
+    entry: usize,
+    to: [*mut i8; 2],
+    blocks_end: *const [[i32; 4]; 3],
+    blocks: *const [[i32; 4]; 3],
+    weights: *const [[i8; STEP]; 4],
+    pairs: usize,
+    x_advance: usize,
+    to_advance: usize,
+}
+
+/// What `single` keeps on the stack.
+#[repr(C)]
+struct Single {
+    x: *const i8,
+    /// Times that the loop's end is reached.
+    passes: usize,
+    entry: usize,
+    to: *mut i8,
+    blocks_end: *const [[i32; 4]; 3],
+}
+
+/// Instructions of a step, each four bytes long.
+const PAIRS_STEP: usize = 14;
+const SINGLE_STEP: usize = 9;
+
+macro_rules! loops {
+    ($rounding:ident, $high:literal, $away0:literal, $away1:literal) => {
+        impl Loops<$rounding> for Layer<'_> {
+            #[inline(never)]
+            fn pairs(&self, blocks: usize, x: &[i8], stride: usize, to: &mut [i8], pairs: usize) {
+                let more = self.steps - 1;
+                let (x, to) = (x.as_ptr(), to.as_mut_ptr());
+                let frame = Pairs {
+                    x: [x, x.wrapping_add(stride)],
+                    again: more / 4,
+                    entry: more % 4 * 4 * PAIRS_STEP,
+                    to: [to, to.wrapping_add(self.out_channels)],
+                    blocks_end: self.blocks.as_ptr().wrapping_add(blocks),
+                    blocks: self.blocks.as_ptr(),
+                    weights: self.weights.as_ptr(),
+                    pairs,
+                    x_advance: 2 * stride,
+                    to_advance: 2 * self.out_channels - 4 * blocks,
+                };
+                // SAFETY: the condition of the trait: every address read lies in `x`, the weights or the blocks, every
+                // one written in `to`. R6 and R7 are given back, and so is the stack pointer.
+                unsafe {
+                    asm!(
+                        ".macro mote_step mla",
+                        "vldrb.u8 q0, [r3], #16",
+                        "vldrb.u8 q2, [r1], #16",
+                        r"\mla r0, q0, q2",
+                        "vldrb.u8 q1, [r5], #16",
+                        r"\mla r8, q1, q2",
+                        "vldrb.u8 q3, [r1], #16",
+                        r"\mla r2, q0, q3",
+                        r"\mla r10, q1, q3",
+                        "vldrb.u8 q2, [r1], #16",
+                        r"\mla r4, q0, q2",
+                        r"\mla r12, q1, q2",
+                        "vldrb.u8 q3, [r1], #16",
+                        r"\mla r6, q0, q3",
+                        r"\mla lr, q1, q3",
+                        ".endm",
+                        "push {{r6, r7}}",
+                        "vdup.32 q5, r1",
+                        "vdup.32 q6, r2",
+                        "vdup.32 q7, r3",
+                        // 0 x, 8 again, 12 entry, 16 to, 24 blocks' end, 28 blocks, 32 weights, 36 pairs, 40 advances.
+                        "ldm r0, {{r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11, r12}}",
+                        "push {{r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11, r12}}",
+                        "adr.w r0, 4f",
+                        "sub r0, r0, r4",
+                        "add r0, r0, #1",
+                        "str r0, [sp, #12]",
+                        "1:",
+                        "ldrd r9, r1, [sp, #28]",
+                        "2:",
+                        "ldrd r3, r5, [sp]",
+                        "ldrd r7, r11, [sp, #8]",
+                        "mote_step vmladav.s8",
+                        "bx r11",
+                        ".p2align 2",
+                        "3:",
+                        ".rept 4",
+                        "mote_step vmladava.s8",
+                        ".endr",
+                        "4:",
+                        "subs r7, #1",
+                        "bpl.w 3b",
+                        "vldrw.u32 q2, [r9], #16",
+                        "vmov d0, r0, r2",
+                        "vmov d1, r4, r6",
+                        "vmov d2, r8, r10",
+                        "vmov d3, r12, lr",
+                        "vadd.i32 q0, q0, q2",
+                        "vldrw.u32 q3, [r9], #16",
+                        "vadd.i32 q1, q1, q2",
+                        concat!($high, " q0, q0, q3"),
+                        "vldrw.u32 q4, [r9], #16",
+                        concat!($high, " q1, q1, q3"),
+                        $away0,
+                        $away1,
+                        "vrshl.s32 q0, q0, q4",
+                        "vrshl.s32 q1, q1, q4",
+                        "vadd.i32 q0, q0, q5",
+                        "vadd.i32 q1, q1, q5",
+                        "vmax.s32 q0, q0, q6",
+                        "vmax.s32 q1, q1, q6",
+                        "vmin.s32 q0, q0, q7",
+                        "ldrd r0, r2, [sp, #16]",
+                        "vmin.s32 q1, q1, q7",
+                        "ldr r4, [sp, #24]",
+                        "vstrb.32 q0, [r0], #4",
+                        "vstrb.32 q1, [r2], #4",
+                        "strd r0, r2, [sp, #16]",
+                        "cmp r9, r4",
+                        "bne.w 2b",
+                        "ldr r3, [sp, #36]",
+                        "subs r3, #1",
+                        "beq 5f",
+                        "str r3, [sp, #36]",
+                        "ldrd r3, r4, [sp, #40]",
+                        "add r0, r4",
+                        "add r2, r4",
+                        "strd r0, r2, [sp, #16]",
+                        "ldrd r0, r2, [sp]",
+                        "add r0, r3",
+                        "add r2, r3",
+                        "strd r0, r2, [sp]",
+                        "b.w 1b",
+                        "5:",
+                        "add sp, #48",
+                        "pop {{r6, r7}}",
+                        ".purgem mote_step",
+                        inlateout("r0") &raw const frame => _,
+                        inlateout("r1") self.stage.zero_point => _,
+                        inlateout("r2") self.stage.min => _,
+                        inlateout("r3") self.stage.max => _,
+                        out("r4") _, out("r5") _, out("r8") _, out("r9") _, out("r10") _, out("r11") _, out("r12") _,
+                        out("lr") _,
+                        out("d0") _, out("d1") _, out("d2") _, out("d3") _, out("d4") _, out("d5") _, out("d6") _,
+                        out("d7") _, out("d8") _, out("d9") _, out("d10") _, out("d11") _, out("d12") _, out("d13") _,
+                        out("d14") _, out("d15") _,
+                    );
+                }
+            }
+
+            #[inline(never)]
+            fn single(&self, first: usize, blocks: usize, x: &[i8], to: &mut [i8]) {
+                let more = self.steps - 1;
+                let start = self.blocks.as_ptr().wrapping_add(first);
+                let frame = Single {
+                    x: x.as_ptr(),
+                    passes: more / 4 + 1,
+                    entry: more % 4 * 4 * SINGLE_STEP,
+                    to: to.as_mut_ptr(),
+                    blocks_end: start.wrapping_add(blocks),
+                };
+                // SAFETY: as above.
+                unsafe {
+                    asm!(
+                        ".macro mote_step mla",
+                        "vldrb.u8 q0, [r3], #16",
+                        "vldrb.u8 q1, [r1], #16",
+                        r"\mla r0, q0, q1",
+                        "vldrb.u8 q2, [r1], #16",
+                        r"\mla r2, q0, q2",
+                        "vldrb.u8 q1, [r1], #16",
+                        r"\mla r4, q0, q1",
+                        "vldrb.u8 q2, [r1], #16",
+                        r"\mla r6, q0, q2",
+                        ".endm",
+                        "push {{r6, r7}}",
+                        "vdup.32 q5, r2",
+                        "vdup.32 q6, r3",
+                        "vdup.32 q7, r4",
+                        // 0 x, 4 passes, 8 entry, 12 to, 16 blocks' end.
+                        "ldm r0, {{r2, r3, r4, r5, r6}}",
+                        "push {{r2, r3, r4, r5, r6}}",
+                        "adr.w r0, 4f",
+                        "sub r0, r0, r4",
+                        "add r0, r0, #1",
+                        "str r0, [sp, #8]",
+                        "2:",
+                        "ldr r3, [sp]",
+                        "ldrd r5, r11, [sp, #4]",
+                        "dls lr, r5",
+                        "mote_step vmladav.s8",
+                        "bx r11",
+                        ".p2align 2",
+                        "3:",
+                        ".rept 4",
+                        "mote_step vmladava.s8",
+                        ".endr",
+                        "4:",
+                        "le lr, 3b",
+                        "vldrw.u32 q2, [r9], #16",
+                        "vmov d0, r0, r2",
+                        "vmov d1, r4, r6",
+                        "vadd.i32 q0, q0, q2",
+                        "vldrw.u32 q3, [r9], #16",
+                        concat!($high, " q0, q0, q3"),
+                        "vldrw.u32 q4, [r9], #16",
+                        $away0,
+                        "vrshl.s32 q0, q0, q4",
+                        "vadd.i32 q0, q0, q5",
+                        "vmax.s32 q0, q0, q6",
+                        "ldrd r0, r2, [sp, #12]",
+                        "vmin.s32 q0, q0, q7",
+                        "vstrb.32 q0, [r0], #4",
+                        "str r0, [sp, #12]",
+                        "cmp r9, r2",
+                        "bne.w 2b",
+                        "add sp, #20",
+                        "pop {{r6, r7}}",
+                        ".purgem mote_step",
+                        inlateout("r0") &raw const frame => _,
+                        inlateout("r1") self.weights.as_ptr().wrapping_add(first * self.steps) => _,
+                        inlateout("r2") self.stage.zero_point => _,
+                        inlateout("r3") self.stage.min => _,
+                        inlateout("r4") self.stage.max => _,
+                        inlateout("r9") start => _,
+                        out("r5") _, out("r11") _, out("lr") _,
+                        out("d0") _, out("d1") _, out("d2") _, out("d3") _, out("d4") _, out("d5") _, out("d6") _,
+                        out("d7") _, out("d8") _, out("d9") _, out("d10") _, out("d11") _, out("d12") _, out("d13") _,
+                        out("d14") _, out("d15") _,
+                    );
+                }
+            }
+        }
+    };
+}
+
+loops!(SINGLE, "vmulh.s32", "", "");
+loops!(
+    DOUBLE,
+    "vqrdmulh.s32",
+    "vshr.s32 q2, q0, #31\nvadd.i32 q0, q0, q2",
+    "vshr.s32 q3, q1, #31\nvadd.i32 q1, q1, q3"
+);
+loops!(DOUBLE_CLAMPED, "vqrdmulh.s32", "", "");

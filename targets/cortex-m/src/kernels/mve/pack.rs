@@ -1,0 +1,35 @@
+//! Which layers go to which kernel (host only).
+
+use mote_runtime::kernels::binary_s8::SumS8;
+use mote_runtime::kernels::conv2d_s8::ConvS8;
+use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
+use mote_runtime::kernels::fully_connected_s8::FullyConnectedS8;
+use mote_runtime::kernels::pack::{Geometry, Packed, Packer};
+
+use crate::kernels::{
+    add_s8_mve, conv_s8_mve, depthwise_s8_mve, depthwise3x3_s8_mve, fully_connected_s8_mve,
+};
+
+/// Chooses kernels for cores with Helium.
+pub struct Helium;
+
+impl Packer for Helium {
+    fn conv_s8(&self, layer: &ConvS8<'_>, geometry: Geometry) -> Packed {
+        conv_s8_mve::pack(layer, geometry).unwrap_or_else(|| layer.pack())
+    }
+
+    fn depthwise_s8(&self, layer: &DepthwiseS8<'_>, geometry: Geometry) -> Packed {
+        depthwise3x3_s8_mve::pack(layer, geometry)
+            .or_else(|| depthwise_s8_mve::pack(layer))
+            .unwrap_or_else(|| layer.pack())
+    }
+
+    fn fully_connected_s8(&self, layer: &FullyConnectedS8<'_>) -> Packed {
+        fully_connected_s8_mve::pack(layer).unwrap_or_else(|| layer.pack())
+    }
+
+    fn add_s8(&self, layer: &SumS8, alike: bool) -> Packed {
+        let own = if alike { add_s8_mve::pack(layer) } else { None };
+        own.unwrap_or_else(|| layer.pack_add())
+    }
+}
