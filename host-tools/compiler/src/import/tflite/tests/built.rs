@@ -423,7 +423,7 @@ fn all_refusals_come_at_once() {
     w.node(B::RELU, &[out[2]], &[wide], None);
     w.node(B::MIRROR_PAD, &[out[2]], &[out[3]], None);
     w.node(B::RELU, &[77], &[out[4]], None);
-    w.node(B::VAR_HANDLE, &[], &[out[5]], None);
+    w.node(B::READ_VARIABLE, &[x], &[out[5]], None);
     (w.inputs, w.outputs) = (vec![x], vec![out[4]]);
     let list = refusals(&w);
     let found: Vec<(&str, &str)> = list.iter().map(|r| (&r.node[..], &r.operator[..])).collect();
@@ -435,7 +435,7 @@ fn all_refusals_come_at_once() {
             ("wide", "RELU"),
             ("y3", "MIRROR_PAD"),
             ("y4", "RELU"),
-            ("y5", "VAR_HANDLE"),
+            ("y5", "READ_VARIABLE"),
         ]
     );
     assert!(list[1].reason.contains("variable") && list[2].reason.contains("float64"), "{list:?}");
