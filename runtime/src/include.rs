@@ -12,6 +12,7 @@ pub struct Aligned<T: ?Sized>(pub T);
 /// * `kws::PLAN`: the [`Plan`](crate::Plan),
 /// * `kws::KERNELS`: the kernels that it calls, and no others,
 /// * `kws::ARENA_BYTES` and `kws::STATE_BYTES`,
+/// * `kws::ENDLESS`: whether the plan runs frame by frame ([`Engine::step`](crate::Engine::step)),
 /// * `kws::INPUT_IS_RING` and `kws::INPUT_SLICE_BYTES`: whether the input is pushed row by row, and how long a row is.
 ///
 /// Kernels come from the portable library, or from another: `include_plan!(mod kws = "kws.mote", from
@@ -66,6 +67,11 @@ macro_rules! include_plan {
             pub const INPUT_SLICE_BYTES: usize = match CHECKED.port_view(0, 0) {
                 Some(view) => view.slice_bytes(),
                 None => 0,
+            };
+            /// Whether the plan runs frame by frame, without end.
+            pub const ENDLESS: bool = match CHECKED.region(0) {
+                Some(region) => region.kind == $crate::plan::RegionKind::Endless as u8,
+                None => false,
             };
             /// Whether input 0 is pushed row by row (or stepped frame by frame) and has no place as a whole.
             pub const INPUT_IS_RING: bool = match CHECKED.port_view(0, 0) {

@@ -3,7 +3,7 @@
 use mote_compiler::executor::AlignedBytes;
 use mote_compiler::targets;
 use mote_runtime::Plan;
-use mote_runtime::plan::{DType, OperandRecord, Space, TensorRecord};
+use mote_runtime::plan::{DType, OperandRecord, RegionKind, Space, TensorRecord};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -39,6 +39,16 @@ pub struct Figures {
     pub inputs: Vec<String>,
     pub outputs: Vec<String>,
     pub spans: Vec<Span>,
+    /// Of a plan that runs frame by frame.
+    pub stream: Option<StreamFigures>,
+}
+
+/// When a plan over a stream has results.
+pub struct StreamFigures {
+    /// Index of the frame with which the first result comes: the receptive field less one.
+    pub first_ready: usize,
+    /// Frames from result to result.
+    pub every: usize,
 }
 
 impl Figures {
@@ -70,8 +80,16 @@ impl Figures {
             inputs: ports(0),
             outputs: ports(1),
             spans: spans(&plan),
+            stream: stream(&plan),
         })
     }
+}
+
+fn stream(plan: &Plan<'_>) -> Option<StreamFigures> {
+    plan.region(0).filter(|region| region.kind == RegionKind::Endless as u8)?;
+    let port = plan.port(plan.port_of(1, 0)?)?;
+    let step = plan.step(port.step.into())?;
+    Some(StreamFigures { first_ready: step.phase as usize, every: step.every.into() })
 }
 
 fn step(plan: &Plan<'_>, index: usize) -> Option<StepFigures> {
@@ -169,6 +187,7 @@ pub fn summary(bytes: &[u8]) -> Value {
         "target": figures.target, "plan_bytes": figures.plan_bytes, "arena_bytes": figures.arena_bytes,
         "state_bytes": figures.state_bytes, "weight_bytes": figures.weight_bytes, "macs": figures.macs,
         "inputs": figures.inputs, "outputs": figures.outputs, "steps": steps,
+        "stream": figures.stream.map(|s| json!({"first_ready": s.first_ready, "every": s.every})),
     })
 }
 
@@ -188,6 +207,13 @@ pub fn headline(bytes: &[u8]) -> String {
         grouped(f.macs),
         f.target
     );
+    if let Some(stream) = &f.stream {
+        let _ = writeln!(
+            text,
+            "  stream  multiplications are those of a frame; first result with frame {}, then every {} frame(s)",
+            stream.first_ready, stream.every
+        );
+    }
     let _ = writeln!(
         text,
         "  flash   {} bytes of plan, of them {} of weights and constants",

@@ -118,7 +118,7 @@ impl Format {
 
 /// Reads a model file into a graph.
 pub fn import(bytes: &[u8], options: &Options) -> Result<Imported, ImportError> {
-    match Format::of(bytes) {
+    let imported = match Format::of(bytes) {
         Format::Tflite => import::tflite::import(bytes),
         Format::Onnx => {
             let onnx =
@@ -126,6 +126,12 @@ pub fn import(bytes: &[u8], options: &Options) -> Result<Imported, ImportError> 
             let onnx = import::onnx::OnnxOptions { states: options.states.clone(), ..onnx };
             import::onnx::import(bytes, &onnx)
         }
+    };
+    match imported {
+        Err(ImportError::Unsupported(refusals)) if options.stream.is_some() => {
+            Err(ImportError::Unsupported(stream::time::explain(refusals)))
+        }
+        imported => imported,
     }
 }
 

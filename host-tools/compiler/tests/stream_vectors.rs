@@ -46,7 +46,7 @@ const TOLERANCE: f32 = 1e-5;
 fn vectors() {
     let folder = golden::workspace().join("tests/golden/continual");
     let mut worst: (f32, String) = (0.0, String::new());
-    let streams = load("vectors.json");
+    let streams: Vec<Stream> = load("vectors.json");
     let count = streams.len();
     for stream in streams {
         let error = check(&stream, folder.join(&stream.file)).unwrap();
@@ -60,7 +60,7 @@ fn vectors() {
 
 #[test]
 fn trained_networks() {
-    let streams = load("networks.json");
+    let streams: Vec<Stream> = load("networks.json");
     assert_eq!(streams.len(), 4);
     for stream in streams {
         let error = check(&stream, golden::workspace().join(&stream.file)).unwrap();
@@ -72,7 +72,8 @@ fn trained_networks() {
 /// the windows.
 #[test]
 fn transformer_in_int8() {
-    let stream = load("networks.json").into_iter().find(|s| s.name == "digits_transformer").unwrap();
+    let stream =
+        load::<Stream>("networks.json").into_iter().find(|s| s.name == "digits_transformer").unwrap();
     let model = std::fs::read(golden::workspace().join(&stream.file)).unwrap();
     let windows: Vec<_> = stream.windows().iter().map(|&(start, _)| (start, stream.window(start))).collect();
     assert!(windows.len() > 1, "the positions come back once at least");
@@ -120,7 +121,7 @@ fn transformer_in_int8() {
 #[test]
 fn vectors_frame_by_frame() {
     let folder = golden::workspace().join("tests/golden/continual");
-    let streams = load("vectors.json");
+    let streams = load::<Stream>("vectors.json");
     for stream in &streams {
         check_steps(stream, folder.join(&stream.file)).unwrap_or_else(|e| panic!("{}: {e}", stream.name));
     }
@@ -130,11 +131,40 @@ fn vectors_frame_by_frame() {
 
 #[test]
 fn trained_networks_frame_by_frame() {
-    for stream in load("networks.json") {
+    for stream in load::<Stream>("networks.json") {
         let error = check_steps(&stream, golden::workspace().join(&stream.file));
         println!("{}: {error:?}", stream.name);
         error.unwrap();
     }
+}
+
+/// An entry of `refusals.json`.
+#[derive(Deserialize)]
+struct Refusal {
+    name: String,
+    file: String,
+    time_axis: usize,
+    hop: usize,
+    rule: u8,
+}
+
+/// Every network that breaks a rule is refused with the node and the rule's number.
+#[test]
+fn refusals() {
+    let folder = golden::workspace().join("tests/golden/continual");
+    let refusals: Vec<Refusal> = load("refusals.json");
+    let mut wrong = Vec::new();
+    for refusal in &refusals {
+        let model = std::fs::read(folder.join(&refusal.file)).unwrap();
+        let transform = time::Stream { axis: Some(refusal.time_axis), hop: Some(refusal.hop), whole: false };
+        let options = Options { keep_layout: true, stream: Some(transform), ..Options::default() };
+        let error = convert(&model, &options).map(|_| ()).map_err(|error| error.to_string());
+        println!("{}: {error:?}", refusal.name);
+        if !error.is_err_and(|text| text.contains(&format!("breaks rule {}:", refusal.rule))) {
+            wrong.push(&refusal.name);
+        }
+    }
+    assert!(refusals.len() >= 12 && wrong.is_empty(), "not refused by the right rule: {wrong:?}");
 }
 
 /// Converts to a step-wise plan and pushes the stream through it; gives the largest difference.
@@ -265,7 +295,7 @@ fn normal(seed: u64, index: usize) -> f32 {
     (sum as i32 - 131_070) as f32 * f32::from_bits(0x37dd_b3d7)
 }
 
-fn load(file: &str) -> Vec<Stream> {
+fn load<T: serde::de::DeserializeOwned>(file: &str) -> Vec<T> {
     let path = golden::workspace().join("tests/golden/continual").join(file);
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }

@@ -53,6 +53,21 @@ pub struct Facts {
     pub weight_bytes: u64,
     pub macs: u64,
     pub steps: Vec<Step>,
+    /// Only of a plan over a stream.
+    pub stream: Option<Stream>,
+}
+
+#[derive(Deserialize)]
+pub struct Stream {
+    pub first_ready: usize,
+}
+
+impl Facts {
+    /// Inferences to run, of which the last one is measured: the second; of a stream the frame behind the first result,
+    /// when everything that is due runs.
+    pub fn inferences(&self) -> usize {
+        self.stream.as_ref().map_or(0, |stream| stream.first_ready) + 2
+    }
 }
 
 #[derive(Deserialize)]

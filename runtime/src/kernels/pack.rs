@@ -89,7 +89,9 @@ pub trait Packer: Sync {
         layer.pack()
     }
 
-    fn add_s8(&self, layer: &SumS8) -> Packed {
+    /// `alike`: both operands have rows as long as the output's.
+    fn add_s8(&self, layer: &SumS8, alike: bool) -> Packed {
+        let _ = alike;
         layer.pack_add()
     }
 

@@ -1,6 +1,7 @@
 //! The app proper. It knows the embedded-hal and embedded-io traits, and nothing of any board.
 
 use embedded_io::Write;
+use mote_runtime::Progress;
 
 use crate::{
     log,
@@ -38,8 +39,14 @@ pub fn run(console: &mut impl Write, cycles: impl Fn() -> u32) -> Result<Laps, E
     for index in 0..samples::COUNT {
         laps.clear();
         let begin = cycles();
-        model.run(&mut laps, |format, first, bytes| samples::write(index, format, first, bytes))?;
+        let fill = |format: &_, first, bytes: &mut _| samples::write(index, format, first, bytes);
+        let progress = model.run(&mut laps, fill)?;
         let taken = cycles().wrapping_sub(begin);
+        if let Progress::Pending { frames_left } = progress {
+            log::info!("sample {=usize}: {=u32} frames left, {=u32} cycles", index, frames_left, taken);
+            let _ = frames_left;
+            continue;
+        }
         let output = model.output()?;
         log::info!("sample {=usize}: class {=usize}, {=u32} cycles", index, model::best(output), taken);
         let _ = taken; // without a log nobody asks

@@ -42,17 +42,25 @@ impl Model {
     }
 
     /// Runs the network on what `fill` writes: it gets the first element's index and the bytes of the whole input or,
-    /// for a network that takes its input row by row, of one row after the other.
+    /// for a network that takes its input row by row, of one row after the other. A network over a stream takes one
+    /// frame, and may need more of them before there is a result.
     pub fn run(
         &mut self,
         laps: &mut Laps,
         mut fill: impl FnMut(&Format, usize, &mut [u8]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    ) -> Result<Progress, Error> {
         let format = self.engine.input_format(0)?;
         if !plan::INPUT_IS_RING {
             fill(&format, 0, self.engine.input(0)?.bytes_mut())?;
             mark::begin_inference();
             let result = self.engine.run_observed(laps);
+            mark::end_inference();
+            return Ok(result.map(|()| Progress::Ready)?);
+        }
+        if plan::ENDLESS {
+            fill(&format, 0, self.row)?;
+            mark::begin_inference();
+            let result = self.engine.step_observed(self.row, laps);
             mark::end_inference();
             return Ok(result?);
         }
@@ -69,7 +77,7 @@ impl Model {
             first += elements;
         }
         mark::end_inference();
-        Ok(())
+        Ok(Progress::Ready)
     }
 
     pub fn output(&self) -> Result<TensorView<'_>, Error> {
@@ -84,9 +92,10 @@ fn bind(arena: &'static mut [u8], state: &'static mut [u8]) -> Result<Engine<'st
 }
 
 /// As for a plan that came over the air, whose CRC was looked at when it was stored: the same bytes are parsed,
-/// checked against all portable kernels, and bound.
+/// checked against all kernels of the target, and bound.
 #[cfg(feature = "loaded")]
 fn bind(arena: &'static mut [u8], state: &'static mut [u8]) -> Result<Engine<'static>, Error> {
+    use mote_cortex_m::kernels::CORTEX_M;
     use mote_runtime::{Plan, kernels};
     use static_cell::StaticCell;
 
@@ -94,8 +103,8 @@ fn bind(arena: &'static mut [u8], state: &'static mut [u8]) -> Result<Engine<'st
     static TABLE: StaticCell<kernels::KernelTable<MAX_KERNELS>> = StaticCell::new();
     let loaded = Plan::parse_unverified(black_box(plan::PLAN.bytes())).map_err(mote_runtime::Error::from)?;
     let loaded: &_ = LOADED.try_init(loaded).ok_or(Error::Taken)?;
-    kernels::PORTABLE.check_plan(loaded)?;
-    let table = kernels::KernelTable::link(loaded, kernels::PORTABLE.entries);
+    CORTEX_M.check_plan(loaded)?;
+    let table = kernels::KernelTable::link(loaded, CORTEX_M.entries);
     let table = table.map_err(|id| mote_runtime::Error::MissingKernel { id })?;
     let table: &_ = TABLE.try_init(table).ok_or(Error::Taken)?;
     Ok(Engine::new(loaded, table.as_slice(), arena, state)?)

@@ -126,7 +126,11 @@ pub(super) fn binary(cx: &mut Context<'_>) -> Result<(), Refused> {
             };
             BinaryF32 { function, repeat_a: repeat[0], repeat_b: repeat[1], min, max }.pack()
         }
-        DType::I8 => binary_s8(cx, function, [a, b, output], repeat)?,
+        DType::I8 => {
+            // Whether both operands have an element for each of the output's.
+            let alike = operands.iter().all(|operand| operand.view.row_bytes == to.view.row_bytes);
+            binary_s8(cx, function, [a, b, output], repeat, alike)?
+        }
         other => return Err(format!("no {} on {other:?}", function.name())),
     };
     let whole = operands.map(|operand| operand.same_view(&to));
@@ -140,6 +144,7 @@ fn binary_s8(
     function: BinaryFn,
     [a, b, output]: [TensorId; 3],
     repeat: [usize; 2],
+    alike: bool,
 ) -> Result<Packed, Refused> {
     let affine = |id| cx.quant(id).map(|(scale, zero_point)| Affine { scale: scale.into(), zero_point });
     let (min, max) = activation_codes(cx, output)?;
@@ -149,7 +154,7 @@ fn binary_s8(
             let (a, b, output) = (affine(a)?, affine(b)?, affine(output)?);
             let sum = SumS8 { a, b, output, repeat, min, max, rounding };
             if function == BinaryFn::Add {
-                cx.choices.packer.add_s8(&sum)
+                cx.choices.packer.add_s8(&sum, alike)
             } else {
                 cx.choices.packer.sub_s8(&sum)
             }

@@ -10,3 +10,4 @@ mod lite0;
 mod network;
 mod passes;
 mod qdq;
+mod rows;

@@ -124,7 +124,7 @@ fn measure(options: &Options, board: &'static Board, model: &Model, peers: &Peer
     let app = App {
         board,
         plan: &plan,
-        samples: Samples { seed: 1, count: 2 },
+        samples: Samples { seed: 1, count: facts.inferences() },
         log: false,
         laps: false,
         loaded: false,
@@ -136,10 +136,10 @@ fn measure(options: &Options, board: &'static Board, model: &Model, peers: &Peer
     for site in &panics {
         eprintln!("  can panic: {site}");
     }
-    let run = count(board, &image)?;
+    let run = count(board, &image, &facts)?;
     let counts = &run.inference.counts;
     let instructions = counts.total()?;
-    let loaded = count(board, &App { loaded: true, ..app }.build()?)?;
+    let loaded = count(board, &App { loaded: true, ..app }.build()?, &facts)?;
     let steps = if options.steps { steps(App { laps: true, ..app }, &facts)? } else { Vec::new() };
     Ok(Row {
         model: model.name.clone(),
@@ -170,7 +170,7 @@ struct Run {
     tail: Tail,
 }
 
-fn count(board: &Board, image: &Path) -> Result<Run> {
+fn count(board: &Board, image: &Path, facts: &Facts) -> Result<Run> {
     let settings = Settings { count: true, echo: true, patience: Duration::from_secs(600) };
     let outcome = qemu::emulate(board, image, settings)?;
     if outcome.exit != 0 {
@@ -179,7 +179,7 @@ fn count(board: &Board, image: &Path) -> Result<Run> {
     let mut log = outcome.counts.context("no instruction counts")?;
     Ok(Run {
         start_up: log.take("start-up", 0)?,
-        inference: log.take("inference", 1)?,
+        inference: log.take("inference", facts.inferences() - 1)?,
         tail: Tail::parse(&outcome.console)?,
     })
 }
@@ -205,7 +205,7 @@ impl Tail {
 }
 
 fn steps(app: App, facts: &Facts) -> Result<Vec<StepRow>> {
-    let run = count(app.board, &app.build()?)?;
+    let run = count(app.board, &app.build()?, facts)?;
     if run.tail.laps.len() != run.inference.laps.len() {
         bail!("{} laps were counted, but {} steps ran", run.inference.laps.len(), run.tail.laps.len());
     }

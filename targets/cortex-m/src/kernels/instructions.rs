@@ -47,6 +47,12 @@ instructions! {
     fn smmlar(a: i32, b: i32, acc: i32) -> i32 = "smmlar {result}, {a}, {b}, {acc}", (pure, nomem, nostack, preserves_flags),
         acc.wrapping_add(((i64::from(a) * i64::from(b) + (1 << 31)) >> 32) as i32);
 
+    /// `acc` plus the products of both halves.
+    fn smlad(x: u32, y: u32, acc: i32) -> i32 = "smlad {result}, {x}, {y}, {acc}", (pure, nomem, nostack), {
+        let low = i32::from(x as i16) * i32::from(y as i16);
+        acc.wrapping_add(low).wrapping_add((x as i32 >> 16) * (y as i32 >> 16))
+    };
+
     /// `acc` plus the product of both lower halves.
     fn smlabb(x: u32, y: u32, acc: i32) -> i32 = "smlabb {result}, {x}, {y}, {acc}", (pure, nomem, nostack),
         acc.wrapping_add(i32::from(x as i16) * i32::from(y as i16));
@@ -58,15 +64,6 @@ instructions! {
     /// Saturates to 8 bits.
     fn ssat8(value: i32) -> i32 = "ssat {result}, #8, {value}", (pure, nomem, nostack),
         value.clamp(-128, 127);
-}
-
-/// `acc` plus the products of both halves.
-#[cfg(not(mote_dsp))]
-#[inline(always)]
-pub fn smlad(x: u32, y: u32, acc: i32) -> i32 {
-    let low = i32::from(x as i16) * i32::from(y as i16);
-    let high = i32::from((x >> 16) as i16) * i32::from((y >> 16) as i16);
-    acc.wrapping_add(low).wrapping_add(high)
 }
 
 /// Two numbers of 16 bits, the first one in the lower half.

@@ -6,6 +6,7 @@
 //!
 //! [`CORTEX_M`] holds these kernels and the portable ones; firmware names this module in `include_plan!`.
 
+pub mod add_s8_dsp;
 mod block;
 pub mod conv_s8_dsp;
 pub mod depthwise3x3_s8_dsp;
@@ -13,11 +14,13 @@ pub mod depthwise_s8_dsp;
 mod expand;
 pub mod fully_connected_s8_dsp;
 mod instructions;
-mod memory;
 #[cfg(feature = "pack")]
 pub mod pack;
 mod stage;
+mod unpack;
+mod window;
 
+use self::stage::{DOUBLE, DOUBLE_CLAMPED, SINGLE};
 use mote_runtime::kernels::library::joined;
 use mote_runtime::kernels::{Entry, Library, StepView, portable};
 use mote_runtime::plan::Fault;
@@ -42,11 +45,23 @@ macro_rules! kernels {
     };
 }
 
+// Each kernel has three roundings (`stage`): the identifier is its name's plus the rounding.
 kernels! {
-    CONV_S8_DSP = 1000, "conv_s8_dsp", conv_s8_dsp::run, conv_s8_dsp::check;
-    DEPTHWISE3X3_S8_DSP = 1001, "depthwise3x3_s8_dsp", depthwise3x3_s8_dsp::run, depthwise3x3_s8_dsp::check;
-    FULLY_CONNECTED_S8_DSP = 1002, "fully_connected_s8_dsp", fully_connected_s8_dsp::run, fully_connected_s8_dsp::check;
-    DEPTHWISE_S8_DSP = 1003, "depthwise_s8_dsp", depthwise_s8_dsp::run, depthwise_s8_dsp::check;
+    CONV_S8_DSP = 1000, "conv_s8_dsp", conv_s8_dsp::run::<SINGLE>, conv_s8_dsp::check;
+    CONV_S8_DSP_DOUBLE = 1001, "conv_s8_dsp_double", conv_s8_dsp::run::<DOUBLE>, conv_s8_dsp::check;
+    CONV_S8_DSP_RELU = 1002, "conv_s8_dsp_relu", conv_s8_dsp::run::<DOUBLE_CLAMPED>, conv_s8_dsp::check;
+    DEPTHWISE3X3_S8_DSP = 1004, "depthwise3x3_s8_dsp", depthwise3x3_s8_dsp::run::<SINGLE>, depthwise3x3_s8_dsp::check;
+    DEPTHWISE3X3_S8_DSP_DOUBLE = 1005, "depthwise3x3_s8_dsp_double", depthwise3x3_s8_dsp::run::<DOUBLE>, depthwise3x3_s8_dsp::check;
+    DEPTHWISE3X3_S8_DSP_RELU = 1006, "depthwise3x3_s8_dsp_relu", depthwise3x3_s8_dsp::run::<DOUBLE_CLAMPED>, depthwise3x3_s8_dsp::check;
+    DEPTHWISE_S8_DSP = 1008, "depthwise_s8_dsp", depthwise_s8_dsp::run::<SINGLE>, depthwise_s8_dsp::check;
+    DEPTHWISE_S8_DSP_DOUBLE = 1009, "depthwise_s8_dsp_double", depthwise_s8_dsp::run::<DOUBLE>, depthwise_s8_dsp::check;
+    DEPTHWISE_S8_DSP_RELU = 1010, "depthwise_s8_dsp_relu", depthwise_s8_dsp::run::<DOUBLE_CLAMPED>, depthwise_s8_dsp::check;
+    FULLY_CONNECTED_S8_DSP = 1012, "fully_connected_s8_dsp", fully_connected_s8_dsp::run::<SINGLE>, fully_connected_s8_dsp::check;
+    FULLY_CONNECTED_S8_DSP_DOUBLE = 1013, "fully_connected_s8_dsp_double", fully_connected_s8_dsp::run::<DOUBLE>, fully_connected_s8_dsp::check;
+    FULLY_CONNECTED_S8_DSP_RELU = 1014, "fully_connected_s8_dsp_relu", fully_connected_s8_dsp::run::<DOUBLE_CLAMPED>, fully_connected_s8_dsp::check;
+    ADD_S8_DSP = 1016, "add_s8_dsp", add_s8_dsp::run::<SINGLE>, add_s8_dsp::check;
+    ADD_S8_DSP_DOUBLE = 1017, "add_s8_dsp_double", add_s8_dsp::run::<DOUBLE>, add_s8_dsp::check;
+    ADD_S8_DSP_RELU = 1018, "add_s8_dsp_relu", add_s8_dsp::run::<DOUBLE_CLAMPED>, add_s8_dsp::check;
 }
 
 /// These kernels and the portable ones.

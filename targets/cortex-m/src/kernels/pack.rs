@@ -1,11 +1,12 @@
 //! Which layers go to which kernel (host only).
 
+use mote_runtime::kernels::binary_s8::SumS8;
 use mote_runtime::kernels::conv2d_s8::ConvS8;
 use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
 use mote_runtime::kernels::fully_connected_s8::FullyConnectedS8;
 use mote_runtime::kernels::pack::{Geometry, Packed, Packer};
 
-use super::{conv_s8_dsp, depthwise_s8_dsp, depthwise3x3_s8_dsp, fully_connected_s8_dsp};
+use super::{add_s8_dsp, conv_s8_dsp, depthwise_s8_dsp, depthwise3x3_s8_dsp, fully_connected_s8_dsp};
 
 /// Chooses kernels for cores with the DSP extension.
 pub struct Dsp;
@@ -23,5 +24,10 @@ impl Packer for Dsp {
 
     fn fully_connected_s8(&self, layer: &FullyConnectedS8<'_>) -> Packed {
         fully_connected_s8_dsp::pack(layer).unwrap_or_else(|| layer.pack())
+    }
+
+    fn add_s8(&self, layer: &SumS8, alike: bool) -> Packed {
+        let own = if alike { add_s8_dsp::pack(layer) } else { None };
+        own.unwrap_or_else(|| layer.pack_add())
     }
 }

@@ -7,10 +7,11 @@
 //! ```
 //! where the second rounding of the double one goes away from zero at ties, so one is taken from a negative `high`
 //! first. That is left out where negative results are clamped anyway.
+//!
+//! The rounding is a const parameter of each kernel, which comes with three identifiers.
 
 use mote_runtime::kernels::s8::is_code;
 
-use super::block::Sums;
 use super::instructions::{smmlar, smmul, smmulr, ssat8};
 
 /// One rounding.
@@ -20,75 +21,51 @@ pub const DOUBLE: u8 = 1;
 /// Two; negative results are clamped.
 pub const DOUBLE_CLAMPED: u8 = 2;
 
-/// What all channels of a layer share.
+/// A channel's factor: multiplier, and `2^(32 + shift)`.
+pub type Scale = [i32; 2];
+
+/// The code of an accumulator, given twice its value, saturated to 8 bits.
+#[inline(always)]
+pub fn code<const ROUNDING: u8>(twice: i32, [multiplier, scale]: Scale, zero_point: i32) -> i8 {
+    let high = match ROUNDING {
+        SINGLE => smmul(twice, multiplier),
+        DOUBLE => {
+            let high = smmulr(twice, multiplier);
+            high.wrapping_add(high >> 31)
+        }
+        _ => smmulr(twice, multiplier),
+    };
+    ssat8(smmlar(high, scale, zero_point)) as i8
+}
+
+/// The zero point and the clamp of a layer. Codes are saturated to the range of their type where they are made, so most
+/// layers need no more.
 #[derive(Clone, Copy)]
 pub struct Stage {
     pub zero_point: i32,
     pub min: i8,
     pub max: i8,
-    pub rounding: u8,
 }
 
-/// A channel's factor: multiplier, and `2^(32 + shift)`.
-pub type Scale = [i32; 2];
-
 impl Stage {
-    /// Whether [`Stage::code`] makes sense with these.
-    pub const fn is_sound(zero_point: i32, min: i8, max: i8, rounding: u8) -> bool {
-        is_code(zero_point) && min <= max && rounding <= DOUBLE_CLAMPED
+    /// Whether these make sense.
+    pub const fn is_sound(zero_point: i32, min: i8, max: i8) -> bool {
+        is_code(zero_point) && min <= max
     }
 
-    /// Whether the clamp is that of the type.
+    /// Clamps the codes of a row.
     #[inline(always)]
-    pub fn is_full(&self) -> bool {
-        self.min == i8::MIN && self.max == i8::MAX
-    }
-
-    /// The code of an accumulator, given twice its value. `ROUNDING` is the stage's, `FULL` tells
-    /// [`is_full`](Self::is_full).
-    #[inline(always)]
-    pub fn code<const ROUNDING: u8, const FULL: bool>(&self, twice: i32, [multiplier, scale]: Scale) -> i8 {
-        let high = match ROUNDING {
-            SINGLE => smmul(twice, multiplier),
-            DOUBLE => {
-                let high = smmulr(twice, multiplier);
-                high.wrapping_add(high >> 31)
-            }
-            _ => smmulr(twice, multiplier),
-        };
-        let code = smmlar(high, scale, self.zero_point);
-        if FULL { ssat8(code) as i8 } else { code.max(self.min.into()).min(self.max.into()) as i8 }
-    }
-}
-
-/// The codes of a block of four channels.
-impl Stage {
-    #[inline(always)]
-    pub fn codes<const P: usize>(&self, sums: [Sums; P], scales: &[i32; 8]) -> [[i8; 4]; P] {
-        match (self.rounding, self.is_full()) {
-            (SINGLE, true) => self.codes_as::<P, SINGLE, true>(sums, scales),
-            (SINGLE, false) => self.codes_as::<P, SINGLE, false>(sums, scales),
-            (DOUBLE_CLAMPED, true) => self.codes_as::<P, DOUBLE_CLAMPED, true>(sums, scales),
-            (_, true) => self.codes_as::<P, DOUBLE, true>(sums, scales),
-            (_, false) => self.codes_as::<P, DOUBLE, false>(sums, scales),
+    pub fn clamp(&self, codes: &mut [i8]) {
+        if self.min != i8::MIN || self.max != i8::MAX {
+            clamp(codes, self.min, self.max);
         }
     }
+}
 
-    #[inline(always)]
-    fn codes_as<const P: usize, const ROUNDING: u8, const FULL: bool>(
-        &self,
-        sums: [Sums; P],
-        &[m0, p0, m1, p1, m2, p2, m3, p3]: &[i32; 8],
-    ) -> [[i8; 4]; P] {
-        let code = |twice, scale| self.code::<ROUNDING, FULL>(twice, scale);
-        sums.map(|[a, b, c, d]| {
-            [
-                code(a.wrapping_sub(b) >> 7, [m0, p0]),
-                code(b << 1, [m1, p1]),
-                code(c.wrapping_sub(d) >> 7, [m2, p2]),
-                code(d << 1, [m3, p3]),
-            ]
-        })
+#[inline(never)]
+fn clamp(codes: &mut [i8], min: i8, max: i8) {
+    for code in codes {
+        *code = (*code).max(min).min(max);
     }
 }
 
@@ -101,40 +78,50 @@ mod host {
     use mote_runtime::kernels::s8::multipliers;
 
     impl Stage {
-        /// The stage that does the same; `None` if there is none.
-        pub fn of(requant: &Requant) -> Option<Self> {
+        /// The stage that does the same, and its rounding.
+        pub fn of(requant: &Requant) -> Option<(Self, u8)> {
             let rounding = match requant.rounding {
                 requantize::SINGLE => SINGLE,
                 _ if requant.zero_point <= requant.min => DOUBLE_CLAMPED,
                 _ => DOUBLE,
             };
             let (min, max) = (i8::try_from(requant.min).ok()?, i8::try_from(requant.max).ok()?);
-            Some(Self { zero_point: requant.zero_point, min, max, rounding })
+            Some((Self { zero_point: requant.zero_point, min, max }, rounding))
         }
     }
 
-    /// Whether no input can bring the accumulator of a channel with these weights to `limit` or beyond `-limit`. What is
-    /// padding has the zero point as its value, so it is a code like others.
-    pub fn fits(start: i32, weights: &[i8], limit: i64) -> bool {
+    /// The least and the largest accumulator of a channel with these weights. What is padding has the zero point as its
+    /// value, so it is a code like others.
+    pub fn range(start: i32, weights: &[i8]) -> (i64, i64) {
         let sum = |low: i64, high: i64| -> i64 {
             let products = weights.iter().map(|&w| i64::from(w) * if w < 0 { low } else { high });
             i64::from(start) + products.sum::<i64>()
         };
-        sum(-128, 127) < limit && sum(127, -128) >= -limit
+        (sum(127, -128), sum(-128, 127))
+    }
+
+    /// Whether accumulators of a channel lie in `-limit .. limit`.
+    pub fn fits(start: i32, weights: &[i8], limit: i64) -> bool {
+        let (low, high) = range(start, weights);
+        low >= -limit && high < limit
+    }
+
+    /// The factor of a channel; `None` if it is 1/4 or more.
+    pub fn scale(multiplier: i32, shift: i32) -> Option<Scale> {
+        match (multiplier, shift) {
+            (0, _) => Some([0, 0]),
+            (_, -31..=-2) => Some([multiplier, 1 << (32 + shift)]),
+            _ => None,
+        }
     }
 
     /// The factors of all channels; `None` if one is 1/4 or more.
     pub fn scales(requant: &Requant, channels: usize) -> Option<Vec<Scale>> {
-        let scale = |(multiplier, shift): (i32, i32)| match (multiplier, shift) {
-            (0, _) => Some([0, 0]),
-            (_, -31..=-2) => Some([multiplier, 1 << (32 + shift)]),
-            _ => None,
-        };
-        multipliers(&requant.factors, channels).into_iter().map(scale).collect()
+        multipliers(&requant.factors, channels).into_iter().map(|(m, shift)| scale(m, shift)).collect()
     }
 }
 #[cfg(feature = "pack")]
-pub use host::{fits, scales};
+pub use host::{fits, range, scale, scales};
 
 #[cfg(test)]
 mod tests {
@@ -159,31 +146,13 @@ mod tests {
                         |rounding| requantize(acc, multiplier, shift, rounding).wrapping_add(zero_point);
                     let tell = (acc, multiplier, shift, zero_point);
 
-                    let stage = Stage { zero_point, min: -100, max: 90, rounding: SINGLE };
-                    let single = want(requantize::SINGLE);
-                    assert_eq!(
-                        stage.code::<SINGLE, false>(2 * acc, scale),
-                        clamp(single, -100, 90),
-                        "{tell:?}"
-                    );
-                    assert_eq!(
-                        stage.code::<SINGLE, true>(2 * acc, scale),
-                        clamp(single, -128, 127),
-                        "{tell:?}"
-                    );
-                    let double = want(requantize::DOUBLE);
-                    assert_eq!(
-                        stage.code::<DOUBLE, false>(2 * acc, scale),
-                        clamp(double, -100, 90),
-                        "{tell:?}"
-                    );
-                    let relu =
-                        Stage { zero_point, min: zero_point as i8, max: 127, rounding: DOUBLE_CLAMPED };
-                    let clamped = clamp(double, relu.min, 127);
-                    assert_eq!(relu.code::<DOUBLE_CLAMPED, false>(2 * acc, scale), clamped, "{tell:?}");
-                    if zero_point == -128 {
-                        assert_eq!(relu.code::<DOUBLE_CLAMPED, true>(2 * acc, scale), clamped, "{tell:?}");
-                    }
+                    let single = clamp(want(requantize::SINGLE), -128, 127);
+                    assert_eq!(code::<SINGLE>(2 * acc, scale, zero_point), single, "{tell:?}");
+                    let double = clamp(want(requantize::DOUBLE), -128, 127);
+                    assert_eq!(code::<DOUBLE>(2 * acc, scale, zero_point), double, "{tell:?}");
+                    let clamped = code::<DOUBLE_CLAMPED>(2 * acc, scale, zero_point);
+                    let min = zero_point as i8;
+                    assert_eq!(clamped.max(min), double.max(min), "{tell:?}");
                 }
             }
         }

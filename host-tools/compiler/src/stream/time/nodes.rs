@@ -122,7 +122,12 @@ fn node_by_frames(cx: &mut Rewriter<'_>, node: &Node, first: TensorId) -> Result
             Ok(())
         }
         Op::Gather { axis } if time == Time::Axis(*axis) => {
-            Err((Rule::WholeClip, "it picks or reverses frames of the clip".into()))
+            let indices = node.inputs.get(1).and_then(|&id| cx.graph.tensor(id).data.as_ref()?.to_i64());
+            let backwards = indices.is_some_and(|list| list.windows(2).all(|pair| pair[1] < pair[0]));
+            Err(match backwards {
+                true => (Rule::WholeClip, "it runs the clip backwards".into()),
+                false => (Rule::Crop, "it picks frames by a list: no constant offset".into()),
+            })
         }
         Op::Gather { axis } if cx.time(x).is_some() => {
             let axis = index_of(time, *axis, rank)?;

@@ -1,5 +1,7 @@
 //! The conditions under which a step-wise network equals a sliding window, and how they are broken.
 
+use crate::import::Refusal;
+
 /// A condition; the numbers are those of the documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
@@ -57,6 +59,31 @@ impl Rule {
             Rule::Quantization => "quantize it statically, with one scale per tensor",
             Rule::Unsupported => "convert it without --stream and run it once for each window",
         }
+    }
+}
+
+/// Adds to what the importer refuses the rule that it would break in a stream, where there is one.
+pub fn explain(refusals: Vec<Refusal>) -> Vec<Refusal> {
+    let explained = |refusal: Refusal| match of_operator(&refusal) {
+        Some(rule) => Refusal {
+            reason: format!("breaks rule {}: {}", rule.number(), refusal.reason),
+            instead: Some(rule.instead().into()),
+            ..refusal
+        },
+        None => refusal,
+    };
+    refusals.into_iter().map(explained).collect()
+}
+
+fn of_operator(refusal: &Refusal) -> Option<Rule> {
+    match refusal.operator.as_str() {
+        "CumSum" => Some(Rule::Window),
+        "DynamicQuantizeLinear" | "MatMulInteger" | "ConvInteger" => Some(Rule::Quantization),
+        "ReverseSequence" => Some(Rule::WholeClip),
+        "Slice" if refusal.reason.contains("negative step") => Some(Rule::WholeClip),
+        "GRU" | "LSTM" | "RNN" if refusal.reason.contains("direction") => Some(Rule::WholeClip),
+        "GRU" | "LSTM" | "RNN" => Some(Rule::Recurrence),
+        _ => None,
     }
 }
 

@@ -12,18 +12,20 @@ mod pack;
 #[cfg(feature = "pack")]
 pub use pack::pack;
 #[cfg(feature = "pack")]
-pub(super) use pack::{blocks, weights};
+pub(super) use pack::{blocks, settle, weights};
 
-use mote_runtime::engine::{Call, Mismatch};
+use mote_runtime::engine::{Call, Mismatch, Rows};
 use mote_runtime::kernels::StepView;
 use mote_runtime::kernels::columns::Columns;
-use mote_runtime::kernels::s8::{Window, arguments, is_code, require, s8_mut};
+use mote_runtime::kernels::s8::{arguments, is_code, require, s8_mut};
 use mote_runtime::plan::{DType, Fault};
 use mote_runtime::records;
 
-use super::block::{Block, Sums, Weights, one, three, two};
-use super::expand::{expand, steps};
+use super::block::{Block, Divided, Layer, Run, positions};
+use super::expand::{Words, expand, expand_at, steps};
+use super::instructions::sxtb16;
 use super::stage::Stage;
+use super::window::{ROWS, Window};
 
 records! {
     /// Arguments.
@@ -36,9 +38,7 @@ records! {
         pub stride: u16,
         pub dilation: u16,
         pub pad_left: i16,
-        /// As in `stage`.
-        pub rounding: u8,
-        pub reserved: u8,
+        pub reserved: u16,
         pub input_zero_point: i32,
         pub zero_point: i32,
         pub min: i8,
@@ -58,11 +58,11 @@ impl ConvArgs {
     }
 
     const fn stage(&self) -> Stage {
-        Stage { zero_point: self.zero_point, min: self.min, max: self.max, rounding: self.rounding }
+        Stage { zero_point: self.zero_point, min: self.min, max: self.max }
     }
 }
 
-/// Bytes of scratch for this many positions and one run.
+/// Bytes of scratch for this many positions.
 const fn scratch(positions: usize, kernel_rows: usize, run: usize) -> usize {
     positions * kernel_rows * steps(run) * 4 + run
 }
@@ -72,13 +72,14 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     let args = arguments!(ConvArgs, step);
     require!(step.inputs() == 1 && step.blobs() == 2 && !step.any_in_place(), Arguments);
     require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
-    require!(Stage::is_sound(args.zero_point, args.min, args.max, args.rounding), Arguments);
+    require!(Stage::is_sound(args.zero_point, args.min, args.max), Arguments);
     require!(is_code(args.input_zero_point), Arguments);
     let (inputs, outputs) = (args.in_channels as usize, args.out_channels as usize);
     require!(inputs > 0 && outputs > 0 && inputs < 1 << 24 && outputs < 1 << 24, Arguments);
     require!(step.row_len(0).is_multiple_of(inputs) && step.row_len(1).is_multiple_of(outputs), Shape);
     require!(args.columns().fits(step.row_len(1) / outputs, step.row_len(0) / inputs), Shape);
-    require!(args.kernel_rows > 0 && step.window(0) == args.kernel_rows as usize, Shape);
+    let kernel_rows = args.kernel_rows as usize;
+    require!(kernel_rows > 0 && kernel_rows <= ROWS && step.window(0) == kernel_rows, Shape);
     let run = inputs as u64 * args.kernel_width as u64;
     let weights = run.div_ceil(4) * 2 * args.kernel_rows as u64 * (outputs as u64).div_ceil(4) * 8;
     require!(run < 1 << 24 && weights < 1 << 28, Arguments);
@@ -90,75 +91,98 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
 }
 
 /// Computes the rows of a call.
-pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
+pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch>
+where
+    [(); 1]: Run<1, ROUNDING>,
+    [(); 2]: Run<2, ROUNDING>,
+    [(); 3]: Run<3, ROUNDING>,
+{
     let Call { given, mut output, scratch } = call;
     let args = ConvArgs::read(given.args(), 0).ok_or(Mismatch)?;
     let source = given.source(0)?;
     let in_channels = args.in_channels as usize;
     let run = args.kernel_width as usize * in_channels;
-    let steps = args.kernel_rows as usize * steps(run);
-    let (whole, triple) = (self::scratch(2, args.kernel_rows.into(), run), steps * 4);
-    let by_three = scratch.len() >= whole + triple;
-    let x_bytes = steps * if by_three { 12 } else { 8 };
-    let (x, run_bytes) = scratch.split_at_mut_checked(x_bytes).ok_or(Mismatch)?;
-    let conv = Conv {
+    let run_steps = steps(run);
+    let steps = args.kernel_rows as usize * run_steps;
+    let by_three = scratch.len() >= self::scratch(3, args.kernel_rows.into(), run);
+    let positions = if by_three { 3 } else { 2 };
+    let (x, run_bytes) = scratch.split_at_mut_checked(positions * steps * 4).ok_or(Mismatch)?;
+    let layer =
+        Layer { weights: given.constants(0)?, blocks: given.constants(1)?, zero_point: args.zero_point };
+    let conv = Conv::<ROUNDING> {
         in_channels,
         out_channels: args.out_channels as usize,
         columns: args.columns(),
         run,
+        run_steps,
         steps,
         by_three,
-        input_zero_point: args.input_zero_point as i8,
+        input_zero_point: args.input_zero_point as u8,
         stage: args.stage(),
-        weights: given.constants(0)?,
-        blocks: given.constants(1)?,
+        layer: Divided::new(&layer, steps, args.out_channels as usize).ok_or(Mismatch)?,
     };
     let width = source.row_bytes().checked_div(in_channels).ok_or(Mismatch)?;
     let mut room = Room {
         x: bytemuck::try_cast_slice_mut(x).map_err(|_| Mismatch)?,
-        run: s8_mut(run_bytes.get_mut(..run).ok_or(Mismatch)?),
+        run: run_bytes.get_mut(..run).ok_or(Mismatch)?,
     };
     output.for_each(|slice, row, to| {
-        conv.row(&Window::new(source.window(slice, row)), width, &mut room, s8_mut(to))
+        conv.row(source.window(slice, row), width, &mut room, s8_mut(to))?;
+        conv.stage.clamp(s8_mut(to));
+        Ok(())
     })
 }
 
 /// Everything of a convolution but its rows.
-struct Conv<'a> {
+struct Conv<'a, const ROUNDING: u8> {
     in_channels: usize,
     out_channels: usize,
     columns: Columns,
     /// Bytes of a run.
     run: usize,
+    /// Steps of a run.
+    run_steps: usize,
     /// Steps of a position.
     steps: usize,
     /// Whether there is room for three positions.
     by_three: bool,
-    input_zero_point: i8,
+    input_zero_point: u8,
     stage: Stage,
-    weights: &'a [Weights],
-    blocks: &'a [Block],
+    layer: Divided<'a>,
 }
 
 struct Room<'a> {
     /// Expanded inputs.
     x: &'a mut [u32],
     /// A run that meets padding.
-    run: &'a mut [i8],
+    run: &'a mut [u8],
 }
 
-impl Conv<'_> {
+impl<const ROUNDING: u8> Conv<'_, ROUNDING>
+where
+    [(); 1]: Run<1, ROUNDING>,
+    [(); 2]: Run<2, ROUNDING>,
+    [(); 3]: Run<3, ROUNDING>,
+{
     /// Computes one output row.
     fn row(
         &self,
-        window: &Window<'_>,
+        window: Rows<'_>,
         width: usize,
         room: &mut Room<'_>,
         to: &mut [i8],
     ) -> Result<(), Mismatch> {
+        let mut kept = [&[][..]; ROWS];
+        let rows = kept.get_mut(..window.len()).ok_or(Mismatch)?;
+        let mut complete = self.columns.dilation == 1;
+        for (kept, row) in rows.iter_mut().zip(window.iter()) {
+            complete &= row.is_some();
+            *kept = row.unwrap_or_default();
+        }
+        let rows = &*rows;
+        let window = Window::new(rows).ok_or(Mismatch)?;
         let mut left = to.len().checked_div(self.out_channels).ok_or(Mismatch)?;
-        let interior = self.columns.interior(left, width);
-        let interior = if self.columns.dilation == 1 { interior } else { 0..0 };
+        let interior = if complete { self.columns.interior(left, width) } else { 0..0 };
         let (mut column, mut to) = (0, to);
         while left > 0 {
             let positions = match left {
@@ -167,130 +191,90 @@ impl Conv<'_> {
                 _ => 2,
             };
             let (now, rest) = to.split_at_mut_checked(positions * self.out_channels).ok_or(Mismatch)?;
-            let whole = interior.contains(&column) && interior.contains(&(column + positions - 1));
+            let whole = column >= interior.start && column + positions <= interior.end;
             match positions {
-                1 => self.positions::<1>(window, column, width, whole, room, now)?,
-                2 => self.positions::<2>(window, column, width, whole, room, now)?,
-                _ => self.positions::<3>(window, column, width, whole, room, now)?,
+                1 => self.positions::<1>(&window, rows, column, whole, room, now)?,
+                2 => self.positions::<2>(&window, rows, column, whole, room, now)?,
+                _ => self.positions::<3>(&window, rows, column, whole, room, now)?,
             }
             (column, left, to) = (column + positions, left - positions, rest);
         }
         Ok(())
     }
 
-    /// Computes `P` neighbouring positions.
+    /// Computes `P` neighbouring positions; `whole` if they meet no padding and their runs lie in the rows as they are.
     #[inline(always)]
     fn positions<const P: usize>(
         &self,
         window: &Window<'_>,
+        rows: &[&[u8]],
         column: usize,
-        width: usize,
         whole: bool,
         room: &mut Room<'_>,
         to: &mut [i8],
     ) -> Result<(), Mismatch>
     where
-        [(); P]: Multiply<P>,
+        [(); P]: Run<P, ROUNDING> + Words<P>,
     {
         let (x, _) = room.x.as_chunks_mut::<P>();
         let x = x.get_mut(..self.steps).ok_or(Mismatch)?;
         let first = (column * self.columns.stride) as isize - self.columns.pad_left;
-        let stride = self.columns.stride * self.in_channels;
-        for (k, x) in x.chunks_exact_mut(steps(self.run).max(1)).enumerate() {
-            match window.get(k) {
-                Some(row) if whole => {
-                    let mut at = first as usize * self.in_channels;
+        if whole {
+            let (at, stride) = (first as usize * self.in_channels, self.columns.stride * self.in_channels);
+            if P == 2 {
+                window
+                    .expand_two(x.as_flattened_mut().as_chunks_mut().0, at, stride, self.run)
+                    .ok_or(Mismatch)?;
+            } else {
+                for (x, row) in x.chunks_exact_mut(self.run_steps.max(1)).zip(rows) {
+                    let mut rest = row.get(at..).ok_or(Mismatch)?;
                     let mut runs = [&[][..]; P];
                     for run in &mut runs {
-                        *run = row.get(at..).and_then(|row| row.get(..self.run)).ok_or(Mismatch)?;
-                        at += stride;
+                        *run = rest.get(..self.run).ok_or(Mismatch)?;
+                        rest = rest.get(stride..).unwrap_or_default();
                     }
-                    expand(x, runs.map(bytemuck::cast_slice));
+                    expand(x, runs);
                 }
-                row => self.padded(row, first, width, room.run, x)?,
+            }
+        } else {
+            for (x, row) in x.chunks_exact_mut(self.run_steps.max(1)).zip(rows) {
+                self.expand_padded(x.as_flattened_mut(), P, row, first, room.run);
             }
         }
-        let x = &*x;
         let mut pixels = to.chunks_exact_mut(self.out_channels.max(1));
-        let mut tails: [&mut [i8]; P] = core::array::from_fn(|_| pixels.next().unwrap_or_default());
-        for (weights, block) in self.weights.chunks_exact(self.steps.max(1)).zip(self.blocks) {
-            let &[a, b, c, d, ref scales @ ..] = block;
-            let sums = <[(); P]>::multiply(x, weights, [a, b, c, d]);
-            let codes = self.stage.codes(sums, scales);
-            for (codes, tail) in codes.iter().zip(&mut tails) {
-                let pixel = core::mem::take(tail);
-                let (now, rest) = pixel.split_at_mut(pixel.len().min(4));
-                match now.as_mut_array() {
-                    Some(now) => *now = *codes,
-                    None => now.iter_mut().zip(codes).for_each(|(to, code)| *to = *code),
-                }
-                *tail = rest;
-            }
-        }
-        Ok(())
+        let pixels = core::array::from_fn(|_| pixels.next().unwrap_or_default());
+        positions(x, &self.layer, pixels).ok_or(Mismatch)
     }
 
-    /// Expands a run of a kernel row of which not all taps, or none, lie inside the input, or that are apart.
+    /// Expands runs of which not all taps, or none, lie inside the input, or that are apart. A row of padding is empty.
     #[inline(never)]
-    fn padded<const P: usize>(
-        &self,
-        row: Option<&[i8]>,
-        first: isize,
-        width: usize,
-        run: &mut [i8],
-        to: &mut [[u32; P]],
-    ) -> Result<(), Mismatch> {
-        for p in 0..P {
+    fn expand_padded(&self, x: &mut [u32], positions: usize, row: &[u8], first: isize, run: &mut [u8]) {
+        if row.is_empty() {
+            x.fill(sxtb16(u32::from_le_bytes([self.input_zero_point; 4])));
+            return;
+        }
+        for p in 0..positions {
+            // What lies left of the row wraps to where it has no bytes.
             let first = first + (p * self.columns.stride) as isize;
-            run.fill(self.input_zero_point);
-            for (tap, pixel) in run.chunks_exact_mut(self.in_channels.max(1)).enumerate() {
-                let column = first + (tap * self.columns.dilation) as isize;
-                if let (Some(row), 0..) = (row, column)
-                    && (column as usize) < width
-                {
-                    let at = column as usize * self.in_channels;
-                    let from = row.get(at..).and_then(|row| row.get(..self.in_channels)).ok_or(Mismatch)?;
-                    pixel.copy_from_slice(from);
-                }
-            }
-            let mut word = [[0u32; 1]; 2];
-            let bytes: &[u8] = bytemuck::cast_slice(run);
-            for (bytes, to) in bytes.chunks(4).zip(to.chunks_mut(2)) {
-                let word = word.get_mut(..to.len()).ok_or(Mismatch)?;
-                expand(word, [bytes]);
-                for (to, &mut [word]) in to.iter_mut().zip(word) {
-                    if let Some(to) = to.get_mut(p) {
-                        *to = word;
-                    }
-                }
+            let at = (first as usize).wrapping_mul(self.in_channels);
+            if self.columns.dilation == 1 {
+                expand_at(x, positions, p, row, at, self.run, self.input_zero_point);
+            } else {
+                self.put_together(row, at, run);
+                expand_at(x, positions, p, run, 0, self.run, 0);
             }
         }
-        Ok(())
     }
-}
 
-/// The inner loop for `P` positions.
-trait Multiply<const P: usize> {
-    fn multiply(x: &[[u32; P]], weights: &[Weights], start: Sums) -> [Sums; P];
-}
-
-impl Multiply<1> for [(); 1] {
-    #[inline(always)]
-    fn multiply(x: &[[u32; 1]], weights: &[Weights], start: Sums) -> [Sums; 1] {
-        one(x, weights, start)
-    }
-}
-
-impl Multiply<2> for [(); 2] {
-    #[inline(always)]
-    fn multiply(x: &[[u32; 2]], weights: &[Weights], start: Sums) -> [Sums; 2] {
-        two(x, weights, start)
-    }
-}
-
-impl Multiply<3> for [(); 3] {
-    #[inline(always)]
-    fn multiply(x: &[[u32; 3]], weights: &[Weights], start: Sums) -> [Sums; 3] {
-        three(x, weights, start)
+    /// A run whose taps are apart.
+    #[inline(never)]
+    fn put_together(&self, row: &[u8], mut at: usize, run: &mut [u8]) {
+        for pixel in run.chunks_exact_mut(self.in_channels.max(1)) {
+            match row.get(at..).and_then(|row| row.get(..pixel.len())) {
+                Some(from) => pixel.iter_mut().zip(from).for_each(|(to, from)| *to = *from),
+                None => pixel.fill(self.input_zero_point),
+            }
+            at = at.wrapping_add(self.columns.dilation * self.in_channels);
+        }
     }
 }

@@ -4,22 +4,25 @@ use alloc::vec::Vec;
 
 use mote_runtime::kernels::conv2d_s8::{ConvS8, channels};
 use mote_runtime::kernels::pack::{Geometry, Packed, Requant};
+use mote_runtime::kernels::requantize::requantize;
 
 use super::{ConvArgs, scratch};
 use crate::kernels::expand::order;
 use crate::kernels::id;
-use crate::kernels::stage::{Stage, fits, scales};
+use crate::kernels::stage::{Stage, range, scale};
+use crate::kernels::window::ROWS;
 
 /// The kernel, fed; `None` if it does not compute this layer exactly.
 pub fn pack(layer: &ConvS8<'_>, geometry: Geometry) -> Option<Packed> {
-    let stage = Stage::of(&layer.requant)?;
-    if layer.groups != 1 {
+    let (stage, rounding) = Stage::of(&layer.requant)?;
+    if layer.groups != 1 || layer.kernel_rows > ROWS {
         return None;
     }
     let run = layer.kernel_width * layer.in_channels;
-    let weights = weights(layer.weights, layer.out_channels, layer.kernel_rows, run)?;
-    let ConvS8 { weights: plain, bias, out_channels, input_zero_point, requant, .. } = layer;
-    let blocks = blocks(plain, bias, *out_channels, *input_zero_point, requant)?;
+    let ConvS8 { out_channels, input_zero_point, requant, .. } = layer;
+    let settled = settle(layer.weights, layer.bias, *out_channels, *input_zero_point, requant)?;
+    let weights = weights(&settled.weights, *out_channels, layer.kernel_rows, run)?;
+    let blocks = blocks(&settled.channels);
     let args = ConvArgs {
         in_channels: layer.in_channels as u32,
         out_channels: layer.out_channels as u32,
@@ -28,7 +31,6 @@ pub fn pack(layer: &ConvS8<'_>, geometry: Geometry) -> Option<Packed> {
         stride: layer.stride as u16,
         dilation: layer.dilation as u16,
         pad_left: layer.pad_left as i16,
-        rounding: stage.rounding,
         reserved: 0,
         input_zero_point: layer.input_zero_point,
         zero_point: stage.zero_point,
@@ -37,8 +39,59 @@ pub fn pack(layer: &ConvS8<'_>, geometry: Geometry) -> Option<Packed> {
         reserved2: 0,
     };
     let positions = if geometry.columns >= 3 && geometry.columns % 2 == 1 { 3 } else { 2 };
-    let packed = Packed::new(id::CONV_S8_DSP, args.to_bytes()).with_blob(&weights).with_blob(&blocks);
+    let packed = Packed::new(id::CONV_S8_DSP + u16::from(rounding), args.to_bytes())
+        .with_blob(&weights)
+        .with_blob(&blocks);
     Some(Packed { scratch: scratch(positions, layer.kernel_rows, run), ..packed })
+}
+
+/// A layer whose channels that need more bits than the kernel has, but always give the same code, are given that code
+/// by a start of their own and no weights. (Batch normalisation leaves such channels where a filter has died.)
+pub(in crate::kernels) struct Settled {
+    pub weights: Vec<i8>,
+    /// `[start, multiplier, 2^(32 + shift)]`
+    pub channels: Vec<[i32; 3]>,
+}
+
+/// `None` if a channel does not fit. `weights` has the output channel as its first axis.
+pub(in crate::kernels) fn settle(
+    weights: &[i8],
+    bias: &[i32],
+    outputs: usize,
+    input_zero_point: i32,
+    requant: &Requant,
+) -> Option<Settled> {
+    let per_output = weights.len() / outputs;
+    let mut weights = weights.to_vec();
+    let channels = channels(&weights, bias, outputs, input_zero_point, requant);
+    let settled = channels.into_iter().zip(weights.chunks_mut(per_output)).enumerate().map(
+        |(output, (channel, weights))| {
+            let [start, multiplier, shift] = channel;
+            let (low, high) = range(start, weights);
+            let limit = if output % 2 == 0 { 1 << 23 } else { 1 << 30 };
+            if low >= -limit
+                && high < limit
+                && let Some([multiplier, scale]) = scale(multiplier, shift)
+            {
+                return Some([start, multiplier, scale]);
+            }
+            let (low, high) = (i32::try_from(low).ok()?, i32::try_from(high).ok()?);
+            let code = |acc: i32| {
+                let code =
+                    requantize(acc, multiplier, shift, requant.rounding).wrapping_add(requant.zero_point);
+                code.max(requant.min).min(requant.max)
+            };
+            // A larger accumulator never gives a smaller code.
+            if code(low) != code(high) || shift > 0 {
+                return None;
+            }
+            weights.fill(0);
+            // A factor of 2^-4.
+            Some([(code(low) - requant.zero_point) << 4, 1 << 30, 1 << 29])
+        },
+    );
+    let channels = settled.collect::<Option<_>>()?;
+    Some(Settled { weights, channels })
 }
 
 /// `[out][rows][run]` weights in blocks of four output channels; `None` if a pair does not fit 16 bits.
@@ -68,30 +121,15 @@ pub(in crate::kernels) fn weights(
     Some(packed)
 }
 
-/// Start and scales of each four output channels; `None` if an accumulator may not fit.
-pub(in crate::kernels) fn blocks(
-    weights: &[i8],
-    bias: &[i32],
-    outputs: usize,
-    input_zero_point: i32,
-    requant: &Requant,
-) -> Option<Vec<i32>> {
-    let scales = scales(requant, outputs)?;
-    let channels = channels(weights, bias, outputs, input_zero_point, requant);
-    let per_output = weights.len() / outputs;
-    for (output, (weights, [start, ..])) in weights.chunks(per_output).zip(&channels).enumerate() {
-        if !fits(*start, weights, if output % 2 == 0 { 1 << 23 } else { 1 << 30 }) {
-            return None;
-        }
-    }
+/// Start and scales of each four output channels.
+pub(in crate::kernels) fn blocks(channels: &[[i32; 3]]) -> Vec<i32> {
     let mut packed = Vec::new();
-    for block in (0..outputs).step_by(4) {
-        let start = |output: usize| channels.get(output).map_or(0, |[start, ..]| *start);
-        for pair in [block, block + 2] {
-            let (first, second) = (start(pair), start(pair + 1));
-            packed.extend([first.wrapping_mul(256).wrapping_add(second), second]);
+    for block in channels.chunks(4) {
+        let channel = |c: usize| block.get(c).copied().unwrap_or_default();
+        for pair in [0, 2] {
+            let ([first, m0, p0], [second, m1, p1]) = (channel(pair), channel(pair + 1));
+            packed.extend([first.wrapping_mul(256).wrapping_add(second), second, m0, p0, m1, p1]);
         }
-        packed.extend((block..block + 4).flat_map(|output| scales.get(output).copied().unwrap_or([0, 0])));
     }
-    Some(packed)
+    packed
 }

@@ -12,31 +12,30 @@
 /// Four channels of two input columns.
 pub type Record = [u32; 12];
 
-/// The weights of a channel.
-pub type Weights = [u32; 5];
+/// What a channel needs: its weights, its start, and its scale, which is not used here. All but the scale doubled.
+pub type Channel = [i32; 8];
 
-/// The sums of two neighbouring outputs for each record but the last, the number of records being odd. Part
-/// `channel` (of four) of each record is read and written.
+/// The sums of four channels: two neighbouring outputs for each record but the last, whose number is odd.
 #[inline(always)]
-pub fn stride_1(records: &mut [Record], channel: usize, weights: &Weights, start: i32) {
+pub fn stride_1(records: &mut [Record], channels: &[Channel; 4]) {
     #[cfg(mote_dsp)]
-    return arm::stride_1(records, channel, weights, start);
+    return arm::stride_1(records, channels);
     #[cfg(not(mote_dsp))]
-    plain::stride_1(records, channel, weights, start)
+    plain::stride_1(records, channels)
 }
 
-/// The sum of one output for each record but the last.
+/// The same with one output for each record but the last.
 #[inline(always)]
-pub fn stride_2(records: &mut [Record], channel: usize, weights: &Weights, start: i32) {
+pub fn stride_2(records: &mut [Record], channels: &[Channel; 4]) {
     #[cfg(mote_dsp)]
-    return arm::stride_2(records, channel, weights, start);
+    return arm::stride_2(records, channels);
     #[cfg(not(mote_dsp))]
-    plain::stride_2(records, channel, weights, start)
+    plain::stride_2(records, channels)
 }
 
 #[cfg(not(mote_dsp))]
 mod plain {
-    use super::{Record, Weights};
+    use super::{Channel, Record};
     use crate::kernels::instructions::smlad;
 
     fn upper(word: u32) -> u32 {
@@ -47,23 +46,26 @@ mod plain {
         record.as_chunks::<3>().0.get(channel).copied().unwrap_or_default()
     }
 
-    /// Calls `f` with each record's part and the next one's; the sums that it gives go into the record.
+    /// Calls `f` with weights, start, each record's part and the next one's; the sums that it gives go into the record.
     fn each<const N: usize>(
         records: &mut [Record],
-        channel: usize,
-        f: impl Fn([u32; 3], [u32; 3]) -> [i32; N],
+        channels: &[Channel; 4],
+        f: impl Fn([u32; 5], i32, [u32; 3], [u32; 3]) -> [i32; N],
     ) {
-        let mut rest = records;
-        while let [now, next, ..] = rest {
-            let sums = f(part(now, channel), part(next, channel));
-            let words = now.as_chunks_mut::<3>().0.get_mut(channel);
-            words.into_iter().flatten().zip(sums).for_each(|(to, sum)| *to = sum as u32);
-            rest = rest.get_mut(1..).unwrap_or_default();
+        for (channel, &[w0, w1, w2, w01, w12, start, ..]) in channels.iter().enumerate() {
+            let weights = [w0, w1, w2, w01, w12].map(|w| w as u32);
+            let mut rest = &mut *records;
+            while let [now, next, ..] = rest {
+                let sums = f(weights, start, part(now, channel), part(next, channel));
+                let words = now.as_chunks_mut::<3>().0.get_mut(channel);
+                words.into_iter().flatten().zip(sums).for_each(|(to, sum)| *to = sum as u32);
+                rest = rest.get_mut(1..).unwrap_or_default();
+            }
         }
     }
 
-    pub fn stride_1(records: &mut [Record], channel: usize, &[w0, w1, w2, w01, w12]: &Weights, start: i32) {
-        each(records, channel, |[a, b, r], [c, d, s]| {
+    pub fn stride_1(records: &mut [Record], channels: &[Channel; 4]) {
+        each(records, channels, |[w0, w1, w2, w01, w12], start, [a, b, r], [c, d, s]| {
             let first = smlad(c, w2, smlad(b, w1, smlad(a, w0, start)));
             let second = smlad(d, w2, smlad(c, w1, smlad(b, w0, start)));
             [
@@ -73,8 +75,8 @@ mod plain {
         })
     }
 
-    pub fn stride_2(records: &mut [Record], channel: usize, &[w0, w1, w2, w01, w12]: &Weights, start: i32) {
-        each(records, channel, |[a, b, r], [c, _, s]| {
+    pub fn stride_2(records: &mut [Record], channels: &[Channel; 4]) {
+        each(records, channels, |[w0, w1, w2, w01, w12], start, [a, b, r], [c, _, s]| {
             let sum = smlad(c, w2, smlad(b, w1, smlad(a, w0, start)));
             [smlad(s & 0xffff, upper(w12), smlad(r, w01, sum))]
         })
@@ -85,28 +87,32 @@ mod plain {
 /// not lend, are saved here.
 #[cfg(mote_dsp)]
 mod arm {
-    use super::{Record, Weights};
+    use super::{Channel, Record};
     use core::arch::asm;
 
-    /// The first word that is read, and that of the last record that is only read; `None` if there is nothing to do.
+    /// The first record, and the last one, which is only read; `None` if there is nothing to do.
     #[inline(always)]
-    fn bounds(records: &mut [Record], channel: usize) -> Option<(*mut u32, *mut u32)> {
+    fn bounds(records: &mut [Record]) -> Option<(*mut Record, *mut Record)> {
         let turns = records.len().saturating_sub(1) & !1;
-        if turns == 0 || channel >= 4 {
-            return None;
-        }
-        let first = records.as_mut_ptr().cast::<u32>().wrapping_add(3 * channel);
-        Some((first, first.wrapping_add(12 * turns)))
+        let first = records.as_mut_ptr();
+        (turns > 0).then_some((first, first.wrapping_add(turns)))
     }
 
     #[inline(always)]
-    pub fn stride_1(records: &mut [Record], channel: usize, &[w0, w1, w2, w01, w12]: &Weights, start: i32) {
-        let Some((first, last)) = bounds(records, channel) else { return };
-        // SAFETY: `first ..= last` are the channel's parts of records of the slice, of which three words are read and
-        // two written; saves and restores r6 and r7, and leaves the stack as it was.
+    pub fn stride_1(records: &mut [Record], channels: &[Channel; 4]) {
+        let Some((first, last)) = bounds(records) else { return };
+        // SAFETY: `first ..= last` are records of the slice, of whose four parts three words are read and two
+        // written; saves and restores r6 and r7, and leaves the stack as it was.
         unsafe {
             asm!(
-                "push {{r6, r7, r12, lr}}",
+                // 0 constants, 4 first record, 8 last record, 12 end of the constants, 16 r6, 20 r7.
+                "push {{r0, r1, r2, r3, r6, r7}}",
+                "1:",
+                "ldrd r12, lr, [sp]",
+                "ldm r12, {{r0, r1, r2, r3, r4, r5}}",
+                "add r12, r12, #32",
+                "add r6, lr, #12",
+                "strd r12, r6, [sp]",
                 "ldrd r6, r7, [lr]",
                 "ldr r8, [lr, #8]",
                 "2:",
@@ -138,22 +144,35 @@ mod arm {
                 "strd r12, r9, [lr, #-48]",
                 "ldr r12, [sp, #8]",
                 "cmp lr, r12",
-                "bne 2b",
-                "pop {{r6, r7, r12, lr}}",
-                in("r0") w0, in("r1") w1, in("r2") w2, in("r3") w01, in("r4") w12, in("r5") start,
-                out("r8") _, out("r9") _, out("r10") _, out("r11") _,
-                inlateout("r12") last => _, inlateout("lr") first => _,
+                "blo 2b",
+                "ldrd r6, r7, [sp, #8]",
+                "ldr r12, [sp]",
+                "add r6, r6, #12",
+                "str r6, [sp, #8]",
+                "cmp r12, r7",
+                "bne 1b",
+                "pop {{r0, r1, r2, r3, r6, r7}}",
+                inlateout("r0") channels.as_ptr() => _, inlateout("r1") first => _, inlateout("r2") last => _,
+                inlateout("r3") channels.as_ptr_range().end => _, out("r4") _, out("r5") _,
+                out("r8") _, out("r9") _, out("r10") _, out("r11") _, out("r12") _, out("lr") _,
             );
         }
     }
 
     #[inline(always)]
-    pub fn stride_2(records: &mut [Record], channel: usize, &[w0, w1, w2, w01, w12]: &Weights, start: i32) {
-        let Some((first, last)) = bounds(records, channel) else { return };
+    pub fn stride_2(records: &mut [Record], channels: &[Channel; 4]) {
+        let Some((first, last)) = bounds(records) else { return };
         // SAFETY: as above, with one word written.
         unsafe {
             asm!(
-                "push {{r6, r7, r12, lr}}",
+                // 0 constants, 4 first record, 8 last record, 12 end of the constants, 16 r6, 20 r7.
+                "push {{r0, r1, r2, r3, r6, r7}}",
+                "1:",
+                "ldrd r12, lr, [sp]",
+                "ldm r12, {{r0, r1, r2, r3, r4, r5}}",
+                "add r12, r12, #32",
+                "add r6, lr, #12",
+                "strd r12, r6, [sp]",
                 "ldrd r6, r7, [lr]",
                 "ldr r8, [lr, #8]",
                 "2:",
@@ -175,11 +194,17 @@ mod arm {
                 "str r12, [lr, #-48]",
                 "ldr r12, [sp, #8]",
                 "cmp lr, r12",
-                "bne 2b",
-                "pop {{r6, r7, r12, lr}}",
-                in("r0") w0, in("r1") w1, in("r2") w2, in("r3") w01, in("r4") w12, in("r5") start,
-                out("r8") _, out("r9") _, out("r10") _, out("r11") _,
-                inlateout("r12") last => _, inlateout("lr") first => _,
+                "blo 2b",
+                "ldrd r6, r7, [sp, #8]",
+                "ldr r12, [sp]",
+                "add r6, r6, #12",
+                "str r6, [sp, #8]",
+                "cmp r12, r7",
+                "bne 1b",
+                "pop {{r0, r1, r2, r3, r6, r7}}",
+                inlateout("r0") channels.as_ptr() => _, inlateout("r1") first => _, inlateout("r2") last => _,
+                inlateout("r3") channels.as_ptr_range().end => _, out("r4") _, out("r5") _,
+                out("r8") _, out("r9") _, out("r10") _, out("r11") _, out("r12") _, out("lr") _,
             );
         }
     }

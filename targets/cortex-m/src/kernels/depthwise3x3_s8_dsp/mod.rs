@@ -1,7 +1,7 @@
 //! `depthwise3x3_s8_dsp`: `depthwise_s8` with three rows and three columns, stride 1 or 2 along a row, one output
 //! channel per input channel, channels in fours.
 //!
-//! Constants: 0 per channel [`Channel`]. Scratch: [`Record`]s, as many as a row needs or as many as there is room for;
+//! Constants: 0 per channel [`columns::Channel`]. Scratch: [`Record`]s, as many as a row needs or as many as there is room for;
 //! a row is done in pieces then.
 //!
 //! Four channels at a time, a row is unpacked to 16-bit pairs that lie channel by channel, so that one instruction
@@ -9,6 +9,8 @@
 //! weights set to zero, and what they would have given added to the start.
 
 mod columns;
+#[cfg(mote_dsp)]
+mod finish;
 #[cfg(feature = "pack")]
 mod pack;
 #[cfg(feature = "pack")]
@@ -21,10 +23,10 @@ use mote_runtime::kernels::s8::{arguments, is_code, require, s8_mut};
 use mote_runtime::plan::{DType, Fault};
 use mote_runtime::records;
 
-use self::columns::{Record, stride_1, stride_2};
-use super::instructions::{sxtb16, sxtb16_ror8};
-use super::memory::{FourChannels, ThreeRows};
-use super::stage::{DOUBLE, DOUBLE_CLAMPED, SINGLE, Stage};
+pub use self::columns::Record;
+use self::columns::{Channel, stride_1, stride_2};
+use super::stage::{Stage, code};
+use super::unpack::{self, FourChannels, ThreeRows};
 
 records! {
     /// Arguments.
@@ -36,14 +38,9 @@ records! {
         pub zero_point: i32,
         pub min: i8,
         pub max: i8,
-        /// As in `stage`.
-        pub rounding: u8,
-        pub reserved: u8,
+        pub reserved: u16,
     }
 }
-
-/// Twice the weights of a channel (see `columns`), twice its start, its scale.
-pub type Channel = [i32; 8];
 
 /// Records of the shortest piece.
 const SHORTEST: usize = 3;
@@ -60,7 +57,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     let args = arguments!(Depthwise3x3Args, step);
     require!(step.inputs() == 1 && step.blobs() == 1 && !step.any_in_place(), Arguments);
     require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
-    require!(Stage::is_sound(args.zero_point, args.min, args.max, args.rounding), Arguments);
+    require!(Stage::is_sound(args.zero_point, args.min, args.max), Arguments);
     require!(is_code(args.input_zero_point) && (args.stride == 1 || args.stride == 2), Arguments);
     let channels = args.channels as usize;
     require!(channels > 0 && channels < 1 << 24 && channels.is_multiple_of(4), Arguments);
@@ -73,26 +70,30 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
 }
 
 /// Computes the rows of a call.
-pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
+pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch> {
     let Call { given, mut output, scratch } = call;
     let args = Depthwise3x3Args::read(given.args(), 0).ok_or(Mismatch)?;
     let source = given.source(0)?;
     let channels = args.channels as usize;
     let words: &mut [u32] = bytemuck::try_cast_slice_mut(scratch).map_err(|_| Mismatch)?;
     let (records, _) = words.as_chunks_mut();
-    let depthwise = Depthwise {
+    let depthwise = Depthwise::<ROUNDING> {
         channels,
         width: source.row_bytes().checked_div(channels).ok_or(Mismatch)?,
         stride: args.stride.into(),
         pad_left: args.pad_left.into(),
         input_zero_point: args.input_zero_point,
-        stage: Stage { zero_point: args.zero_point, min: args.min, max: args.max, rounding: args.rounding },
+        stage: Stage { zero_point: args.zero_point, min: args.min, max: args.max },
         constants: given.constants(0)?,
     };
-    output.for_each(|slice, row, to| depthwise.row(source.window(slice, row), records, s8_mut(to)))
+    output.for_each(|slice, row, to| {
+        depthwise.row(source.window(slice, row), records, s8_mut(to))?;
+        depthwise.stage.clamp(s8_mut(to));
+        Ok(())
+    })
 }
 
-struct Depthwise<'a> {
+struct Depthwise<'a, const ROUNDING: u8> {
     channels: usize,
     width: usize,
     stride: usize,
@@ -102,7 +103,7 @@ struct Depthwise<'a> {
     constants: &'a [Channel],
 }
 
-impl Depthwise<'_> {
+impl<const ROUNDING: u8> Depthwise<'_, ROUNDING> {
     /// Computes one output row.
     fn row(&self, window: Rows<'_>, records: &mut [Record], to: &mut [i8]) -> Result<(), Mismatch> {
         let rows = [window.get(0), window.get(1), window.get(2)];
@@ -113,7 +114,8 @@ impl Depthwise<'_> {
         let width = if some.is_empty() { 0 } else { self.width };
         let rows =
             ThreeRows::new(rows.map(|row| row.unwrap_or(some)), width, self.channels).ok_or(Mismatch)?;
-        let (step, room) = (3 - self.stride, records.len().saturating_sub(1) & !1);
+        let step = if self.stride == 1 { 2 } else { 1 };
+        let room = records.len().saturating_sub(1) & !1;
         let piece = (step * room * self.channels).max(1);
         let mut first = -self.pad_left;
         for to in to.chunks_mut(piece) {
@@ -121,12 +123,14 @@ impl Depthwise<'_> {
             let turns = outputs.div_ceil(step).next_multiple_of(2);
             let records = records.get_mut(..turns + 1).ok_or(Mismatch)?;
             let filled = ((outputs - 1) * self.stride + 3).div_ceil(2);
+            // Pairs of columns that meet the left border, and those inside.
+            let left = usize::try_from(-first).unwrap_or(0).div_ceil(2).min(filled);
+            let column = first + 2 * left as isize;
+            let inside = (self.width.saturating_sub(column as usize) / 2).min(filled - left);
             for (group, constants) in self.constants.as_chunks::<4>().0.iter().enumerate() {
                 let columns = rows.channels(4 * group).ok_or(Mismatch)?;
-                self.unpack(&columns, first, records.get_mut(..filled).ok_or(Mismatch)?);
-                for (channel, constants) in constants.iter().enumerate() {
-                    self.multiply(records, channel, constants, absent);
-                }
+                self.unpack(&columns, first, records.get_mut(..filled).ok_or(Mismatch)?, left, inside);
+                self.multiply(records, constants, absent);
                 self.finish(records, 4 * group, constants, to);
             }
             first += (outputs * self.stride) as isize;
@@ -134,97 +138,98 @@ impl Depthwise<'_> {
         Ok(())
     }
 
-    /// Fills records from input column `first` on.
+    /// Fills records from input column `first` on; records `left .. left + inside` have both their columns inside.
     #[inline(always)]
-    fn unpack(&self, columns: &FourChannels<'_>, first: isize, records: &mut [Record]) {
+    fn unpack(
+        &self,
+        columns: &FourChannels<'_>,
+        first: isize,
+        records: &mut [Record],
+        left: usize,
+        inside: usize,
+    ) {
+        let (before, rest) = records.split_at_mut(left.min(records.len()));
+        let (inside, after) = rest.split_at_mut(inside.min(rest.len()));
+        self.unpack_padded(columns, first, before);
+        let column = first + 2 * before.len() as isize;
+        if columns.unpack(column as usize, inside).is_none() {
+            self.unpack_padded(columns, column, inside);
+        }
+        self.unpack_padded(columns, column + 2 * inside.len() as isize, after);
+    }
+
+    /// Fills records whose columns may lie beside the rows.
+    #[inline(always)]
+    fn unpack_padded(&self, columns: &FourChannels<'_>, mut column: isize, records: &mut [Record]) {
         let padding = [u32::from_le_bytes([self.input_zero_point as u8; 4]); 3];
-        let low = |a: u32, b: u32| a & 0xffff | b << 16;
-        let high = |a: u32, b: u32| a >> 16 | b & 0xffff_0000;
-        let mut column = first;
         for record in records {
-            let [a0, a1, a2] = columns.words(column).unwrap_or(padding);
-            let [b0, b1, b2] = columns.words(column + 1).unwrap_or(padding);
+            let a = columns.words(column).unwrap_or(padding);
+            let b = columns.words(column + 1).unwrap_or(padding);
+            unpack::pair(&[a, b], record);
             column += 2;
-            let [e0, e1, e2, f0, f1, f2] = [a0, a1, a2, b0, b1, b2].map(sxtb16);
-            let [o0, o1, o2, p0, p1, p2] = [a0, a1, a2, b0, b1, b2].map(sxtb16_ror8);
-            *record = [
-                low(e0, e1),
-                low(f0, f1),
-                low(e2, f2),
-                low(o0, o1),
-                low(p0, p1),
-                low(o2, p2),
-                high(e0, e1),
-                high(f0, f1),
-                high(e2, f2),
-                high(o0, o1),
-                high(p0, p1),
-                high(o2, p2),
-            ];
         }
     }
 
-    /// The sums of a channel.
+    /// The sums of four channels.
     #[inline(always)]
-    fn multiply(&self, records: &mut [Record], channel: usize, constants: &Channel, absent: [bool; 3]) {
-        let &[w0, w1, w2, w01, w12, mut start, _, _] = constants;
-        let mut weights = [w0, w1, w2, w01, w12].map(|w| w as u32);
+    fn multiply(&self, records: &mut [Record], constants: &[Channel; 4], absent: [bool; 3]) {
+        let mut without;
+        let mut constants = constants;
         if absent != [false; 3] {
-            start = start.wrapping_add(self.take_absent(&mut weights, absent));
+            without = *constants;
+            self.take_absent(&mut without, absent);
+            constants = &without;
         }
-        match self.stride {
-            1 => stride_1(records, channel, &weights, start),
-            _ => stride_2(records, channel, &weights, start),
-        }
+        if self.stride == 1 { stride_1(records, constants) } else { stride_2(records, constants) }
     }
 
-    /// Sets the weights of absent rows to zero; gives what they add.
+    /// Sets the weights of absent rows to zero, and adds what they would have given to the start.
     #[cold]
     #[inline(never)]
-    fn take_absent(&self, weights: &mut [u32; 5], [first, second, third]: [bool; 3]) -> i32 {
-        let (low, high) = (|w: u32| i32::from(w as i16), |w: u32| w as i32 >> 16);
-        let [w0, w1, w2, w01, w12] = *weights;
-        let (mut keep, mut sum) = (u32::MAX, 0i32);
-        if first {
-            keep &= 0xffff_0000;
-            sum += low(w0) + low(w1) + low(w2);
+    fn take_absent(&self, channels: &mut [Channel; 4], [first, second, third]: [bool; 3]) {
+        let (low, high) = (|w: i32| i32::from(w as i16), |w: i32| w >> 16);
+        for [w0, w1, w2, w01, w12, start, ..] in channels {
+            let mut sum = 0i32;
+            if first {
+                sum += low(*w0) + low(*w1) + low(*w2);
+                [&mut *w0, w1, w2].into_iter().for_each(|w| *w &= -0x1_0000);
+            }
+            if second {
+                sum += high(*w0) + high(*w1) + high(*w2);
+                [&mut *w0, w1, w2].into_iter().for_each(|w| *w &= 0xffff);
+            }
+            if third {
+                sum += low(*w01) + high(*w01) + high(*w12);
+                (*w01, *w12) = (0, 0);
+            }
+            *start = start.wrapping_add(sum.wrapping_mul(self.input_zero_point));
         }
-        if second {
-            keep &= 0xffff;
-            sum += high(w0) + high(w1) + high(w2);
-        }
-        let mut last = [w01, w12];
-        if third {
-            last = [0, 0];
-            sum += low(w01) + high(w01) + high(w12);
-        }
-        let [w01, w12] = last;
-        *weights = [w0 & keep, w1 & keep, w2 & keep, w01, w12];
-        sum.wrapping_mul(self.input_zero_point)
     }
 
     /// From sums to codes.
     #[inline(always)]
     fn finish(&self, records: &[Record], channel: usize, constants: &[Channel; 4], to: &mut [i8]) {
-        match (self.stage.rounding, self.stage.is_full()) {
-            (SINGLE, true) => self.finish_as::<SINGLE, true>(records, channel, constants, to),
-            (SINGLE, false) => self.finish_as::<SINGLE, false>(records, channel, constants, to),
-            (DOUBLE_CLAMPED, true) => self.finish_as::<DOUBLE_CLAMPED, true>(records, channel, constants, to),
-            (_, true) => self.finish_as::<DOUBLE, true>(records, channel, constants, to),
-            (_, false) => self.finish_as::<DOUBLE, false>(records, channel, constants, to),
+        #[cfg(mote_dsp)]
+        let (records, to) = {
+            let finish = if self.stride == 1 {
+                finish::finish_two::<ROUNDING>
+            } else {
+                finish::finish_one::<ROUNDING>
+            };
+            let done = finish(records, channel, self.channels, constants, self.stage.zero_point, to);
+            let per_record = if self.stride == 1 { 2 } else { 1 };
+            let records = records.get(done / per_record..).unwrap_or_default();
+            (records, to.get_mut(done * self.channels..).unwrap_or_default())
+        };
+        if !to.is_empty() {
+            self.finish_rest(records, channel, constants, to);
         }
     }
 
-    #[inline(always)]
-    fn finish_as<const ROUNDING: u8, const FULL: bool>(
-        &self,
-        records: &[Record],
-        channel: usize,
-        constants: &[Channel; 4],
-        to: &mut [i8],
-    ) {
+    #[inline(never)]
+    fn finish_rest(&self, records: &[Record], channel: usize, constants: &[Channel; 4], to: &mut [i8]) {
         let scales = constants.each_ref().map(|&[.., multiplier, scale]| [multiplier, scale]);
-        let code = |sum: u32, scale| self.stage.code::<ROUNDING, FULL>(sum as i32, scale);
+        let code = |sum: u32, scale| code::<ROUNDING>(sum as i32, scale, self.stage.zero_point);
         let mut pixels = to.chunks_exact_mut(self.channels.max(1));
         let mut put = |sums: [u32; 4]| {
             let pixel = pixels.next().and_then(|pixel| pixel.get_mut(channel..)?.first_chunk_mut::<4>());

@@ -6,7 +6,8 @@ use mote_runtime::kernels::conv2d_s8::channels;
 use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
 use mote_runtime::kernels::pack::{Geometry, Packed};
 
-use super::{Channel, Depthwise3x3Args, Record, SHORTEST};
+use super::columns::{Channel, Record};
+use super::{Depthwise3x3Args, SHORTEST};
 use crate::kernels::id;
 use crate::kernels::stage::{Stage, fits, scales};
 
@@ -20,7 +21,7 @@ pub fn pack(layer: &DepthwiseS8<'_>, geometry: Geometry) -> Option<Packed> {
     if shape != (3, 3, 1, 1) || !in_channels.is_multiple_of(4) || !(1..=2).contains(&layer.stride) {
         return None;
     }
-    let stage = Stage::of(requant)?;
+    let (stage, rounding) = Stage::of(requant)?;
     let scales = scales(requant, *in_channels)?;
     let channels = channels(weights, bias, *in_channels, *input_zero_point, requant);
     let mut constants: Vec<i32> = Vec::new();
@@ -44,11 +45,11 @@ pub fn pack(layer: &DepthwiseS8<'_>, geometry: Geometry) -> Option<Packed> {
         zero_point: stage.zero_point,
         min: stage.min,
         max: stage.max,
-        rounding: stage.rounding,
         reserved: 0,
     };
     let turns = geometry.columns.div_ceil(3 - layer.stride).next_multiple_of(2);
     let records = (turns + 1).clamp(SHORTEST, LONGEST);
-    let packed = Packed::new(id::DEPTHWISE3X3_S8_DSP, args.to_bytes()).with_blob(&constants);
+    let packed =
+        Packed::new(id::DEPTHWISE3X3_S8_DSP + u16::from(rounding), args.to_bytes()).with_blob(&constants);
     Some(Packed { scratch: records * size_of::<Record>(), ..packed })
 }

@@ -17,9 +17,8 @@ use mote_runtime::kernels::s8::{arguments, is_code, require, s8_mut};
 use mote_runtime::plan::{DType, Fault};
 use mote_runtime::records;
 
-use super::block::Block;
 use super::instructions::{smlabb, smlatt, sxtb16, sxtb16_ror8};
-use super::stage::{DOUBLE, DOUBLE_CLAMPED, SINGLE, Stage};
+use super::stage::{Stage, code};
 
 records! {
     /// Arguments.
@@ -31,9 +30,7 @@ records! {
         pub stride: u16,
         pub dilation: u16,
         pub pad_left: i16,
-        /// As in `stage`.
-        pub rounding: u8,
-        pub reserved: u8,
+        pub reserved: u16,
         pub input_zero_point: i32,
         pub zero_point: i32,
         pub min: i8,
@@ -41,6 +38,9 @@ records! {
         pub reserved2: u16,
     }
 }
+
+/// Twice the starts of four channels, then their scales.
+pub type Block = [i32; 12];
 
 /// Most rows of a kernel.
 const ROWS: usize = 16;
@@ -61,7 +61,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     let args = arguments!(DepthwiseArgs, step);
     require!(step.inputs() == 1 && step.blobs() == 2 && !step.any_in_place(), Arguments);
     require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
-    require!(Stage::is_sound(args.zero_point, args.min, args.max, args.rounding), Arguments);
+    require!(Stage::is_sound(args.zero_point, args.min, args.max), Arguments);
     require!(is_code(args.input_zero_point), Arguments);
     let channels = args.channels as usize;
     require!(channels > 0 && channels < 1 << 24 && channels.is_multiple_of(4), Arguments);
@@ -76,7 +76,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
 }
 
 /// Computes the rows of a call.
-pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
+pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch> {
     let Call { given, mut output, .. } = call;
     let args = DepthwiseArgs::read(given.args(), 0).ok_or(Mismatch)?;
     let source = given.source(0)?;
@@ -85,11 +85,11 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
         kernel_rows: args.kernel_rows.into(),
         columns: args.columns(),
         padding: u32::from_le_bytes([args.input_zero_point as u8; 4]),
-        stage: Stage { zero_point: args.zero_point, min: args.min, max: args.max, rounding: args.rounding },
+        stage: Stage { zero_point: args.zero_point, min: args.min, max: args.max },
         weights: given.constants(0)?,
         blocks: given.constants(1)?,
     };
-    output.for_each(|slice, row, to| depthwise.row(source.window(slice, row), s8_mut(to)))
+    output.for_each(|slice, row, to| depthwise.row::<ROUNDING>(source.window(slice, row), s8_mut(to)))
 }
 
 struct Depthwise<'a> {
@@ -104,24 +104,13 @@ struct Depthwise<'a> {
 }
 
 impl Depthwise<'_> {
-    fn row(&self, window: Rows<'_>, to: &mut [i8]) -> Result<(), Mismatch> {
+    fn row<const ROUNDING: u8>(&self, window: Rows<'_>, to: &mut [i8]) -> Result<(), Mismatch> {
         // A row of padding is empty: whatever is read from it is padding.
         let mut rows = [&[][..]; ROWS];
         let rows = rows.get_mut(..self.kernel_rows).ok_or(Mismatch)?;
         for (kept, row) in rows.iter_mut().zip(window.iter()) {
             *kept = row.unwrap_or(&[]);
         }
-        match (self.stage.rounding, self.stage.is_full()) {
-            (SINGLE, true) => self.row_as::<SINGLE, true>(rows, to),
-            (SINGLE, false) => self.row_as::<SINGLE, false>(rows, to),
-            (DOUBLE_CLAMPED, true) => self.row_as::<DOUBLE_CLAMPED, true>(rows, to),
-            (_, true) => self.row_as::<DOUBLE, true>(rows, to),
-            (_, false) => self.row_as::<DOUBLE, false>(rows, to),
-        }
-        Ok(())
-    }
-
-    fn row_as<const ROUNDING: u8, const FULL: bool>(&self, rows: &[&[u8]], to: &mut [i8]) {
         let taps = self.kernel_rows * self.columns.kernel_width;
         // Columns left of the input wrap to where no row has bytes.
         let mut first = (-self.columns.pad_left as usize).wrapping_mul(self.channels);
@@ -132,12 +121,14 @@ impl Depthwise<'_> {
             {
                 let &[a, b, c, d, m0, p0, m1, p1, m2, p2, m3, p3] = block;
                 let sums = self.multiply(rows, first.wrapping_add(4 * group), weights, [a, b, c, d]);
-                let code = |sum, scale| self.stage.code::<ROUNDING, FULL>(sum, scale);
+                let code = |sum, scale| code::<ROUNDING>(sum, scale, self.stage.zero_point);
                 let [a, b, c, d] = sums;
                 *to = [code(a, [m0, p0]), code(b, [m1, p1]), code(c, [m2, p2]), code(d, [m3, p3])];
             }
             first = first.wrapping_add(self.columns.stride * self.channels);
         }
+        self.stage.clamp(to);
+        Ok(())
     }
 
     /// The sums of four channels of an output, whose first tap is at byte `first` of the rows.

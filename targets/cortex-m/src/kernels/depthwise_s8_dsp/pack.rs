@@ -16,7 +16,7 @@ pub fn pack(layer: &DepthwiseS8<'_>) -> Option<Packed> {
     if layer.multiplier != 1 || !in_channels.is_multiple_of(4) || layer.kernel_rows > ROWS {
         return None;
     }
-    let stage = Stage::of(requant)?;
+    let (stage, rounding) = Stage::of(requant)?;
     let scales = scales(requant, *in_channels)?;
     let channels = channels(weights, bias, *in_channels, *input_zero_point, requant);
     let taps = layer.kernel_rows * layer.kernel_width;
@@ -38,7 +38,6 @@ pub fn pack(layer: &DepthwiseS8<'_>) -> Option<Packed> {
         stride: layer.stride as u16,
         dilation: layer.dilation as u16,
         pad_left: layer.pad_left as i16,
-        rounding: stage.rounding,
         reserved: 0,
         input_zero_point: *input_zero_point,
         zero_point: stage.zero_point,
@@ -46,5 +45,9 @@ pub fn pack(layer: &DepthwiseS8<'_>) -> Option<Packed> {
         max: stage.max,
         reserved2: 0,
     };
-    Some(Packed::new(id::DEPTHWISE_S8_DSP, args.to_bytes()).with_blob(&packed).with_blob(&blocks))
+    Some(
+        Packed::new(id::DEPTHWISE_S8_DSP + u16::from(rounding), args.to_bytes())
+            .with_blob(&packed)
+            .with_blob(&blocks),
+    )
 }

@@ -15,8 +15,9 @@ use mote_runtime::kernels::s8::{arguments, is_code, require, s8_mut};
 use mote_runtime::plan::{DType, Fault};
 use mote_runtime::records;
 
-use super::block::{Block, Weights, dense, one};
+use super::block::{Block, Dense, Layer, Weights, codes, dense};
 use super::expand::{expand, steps};
+use super::instructions::{smlad, sxtb16};
 use super::stage::Stage;
 
 records! {
@@ -28,9 +29,7 @@ records! {
         pub zero_point: i32,
         pub min: i8,
         pub max: i8,
-        /// As in `stage`.
-        pub rounding: u8,
-        pub reserved: u8,
+        pub reserved: u16,
     }
 }
 
@@ -39,7 +38,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     let args = arguments!(DenseArgs, step);
     require!(step.inputs() == 1 && step.blobs() == 2 && !step.any_in_place(), Arguments);
     require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
-    require!(Stage::is_sound(args.zero_point, args.min, args.max, args.rounding), Arguments);
+    require!(Stage::is_sound(args.zero_point, args.min, args.max), Arguments);
     require!(is_code(args.input_zero_point), Arguments);
     let (inputs, outputs) = (args.inputs as usize, args.outputs as usize);
     require!(inputs > 0 && outputs > 0 && inputs < 1 << 24 && outputs < 1 << 24, Arguments);
@@ -54,48 +53,73 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
 }
 
 /// Computes the rows of a call.
-pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
+pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch>
+where
+    (): Dense<ROUNDING>,
+{
     let Call { given, mut output, .. } = call;
     let args = DenseArgs::read(given.args(), 0).ok_or(Mismatch)?;
     let source = given.source(0)?;
-    let layer = Dense {
-        steps: steps(args.inputs as usize),
-        stage: Stage { zero_point: args.zero_point, min: args.min, max: args.max, rounding: args.rounding },
-        weights: given.constants(0)?,
-        blocks: given.constants(1)?,
-    };
-    output.for_each(|slice, row, to| layer.vector(source.window(slice, row), s8_mut(to)))
-}
-
-struct Dense<'a> {
-    /// Steps of a vector.
-    steps: usize,
-    stage: Stage,
-    weights: &'a [Weights],
-    blocks: &'a [Block],
-}
-
-impl Dense<'_> {
-    fn vector(&self, rows: Rows<'_>, to: &mut [i8]) -> Result<(), Mismatch> {
-        let blocks = self.weights.chunks_exact(self.steps.max(1)).zip(self.blocks);
-        for (to, (mut weights, &[a, b, c, d, ref scales @ ..])) in to.chunks_mut(4).zip(blocks) {
-            let mut sums = [a, b, c, d];
-            for k in 0..rows.len() {
-                let row = rows.get(k).ok_or(Mismatch)?;
-                let (whole, rest) = row.as_chunks::<4>();
-                let (now, next) = weights.split_at_checked(2 * whole.len()).ok_or(Mismatch)?;
-                sums = dense(whole, now.as_chunks::<2>().0, sums);
-                weights = next;
-                if !rest.is_empty() {
-                    let mut x = [[0u32; 1]; 2];
-                    let x = x.get_mut(..steps(rest.len())).ok_or(Mismatch)?;
-                    expand(x, [rest]);
-                    [sums] = one(x, weights, sums);
-                }
-            }
-            let [codes] = self.stage.codes([sums], scales);
-            to.iter_mut().zip(codes).for_each(|(to, code)| *to = code);
-        }
+    let stage = Stage { zero_point: args.zero_point, min: args.min, max: args.max };
+    let layer =
+        Layer { weights: given.constants(0)?, blocks: given.constants(1)?, zero_point: args.zero_point };
+    output.for_each(|slice, row, to| {
+        vector::<ROUNDING>(&layer, source.window(slice, row), args.inputs as usize, s8_mut(to))?;
+        stage.clamp(s8_mut(to));
         Ok(())
+    })
+}
+
+fn vector<const ROUNDING: u8>(
+    layer: &Layer<'_>,
+    rows: Rows<'_>,
+    inputs: usize,
+    to: &mut [i8],
+) -> Result<(), Mismatch>
+where
+    (): Dense<ROUNDING>,
+{
+    let mut done = 0;
+    if rows.len() == 1
+        && let (words, []) = rows.get(0).ok_or(Mismatch)?.as_chunks()
+    {
+        done = dense::<ROUNDING>(words, layer, to);
     }
+    let steps = steps(inputs);
+    let rest = layer.weights.get(done * steps..).ok_or(Mismatch)?.chunks_exact(steps.max(1));
+    let blocks = layer.blocks.get(done..).unwrap_or_default();
+    for ((to, weights), block) in to.chunks_mut(4).skip(done).zip(rest).zip(blocks) {
+        block_by_step::<ROUNDING>(rows, weights, block, layer.zero_point, to)?;
+    }
+    Ok(())
+}
+
+/// A block of less than four outputs, or of inputs that do not lie in one row of whole words.
+#[inline(never)]
+fn block_by_step<const ROUNDING: u8>(
+    rows: Rows<'_>,
+    weights: &[Weights],
+    block: &Block,
+    zero_point: i32,
+    to: &mut [i8],
+) -> Result<(), Mismatch> {
+    let &[[mut a, mut b, m0, p0, m1, p1], [mut c, mut d, m2, p2, m3, p3]] = block;
+    let mut weights = weights.iter();
+    for k in 0..rows.len() {
+        for bytes in rows.get(k).ok_or(Mismatch)?.chunks(4) {
+            let mut x = [[0; 1]; 2];
+            let x = x.get_mut(..steps(bytes.len())).ok_or(Mismatch)?;
+            expand(x, [bytes]);
+            for (&mut [x], &[low, high]) in x.iter_mut().zip(&mut weights) {
+                a = smlad(x, low, a);
+                b = smlad(x, sxtb16(low), b);
+                c = smlad(x, high, c);
+                d = smlad(x, sxtb16(high), d);
+            }
+        }
+    }
+    let [first, second] = codes::<ROUNDING>([a, b], [[m0, p0], [m1, p1]], zero_point);
+    let [third, fourth] = codes::<ROUNDING>([c, d], [[m2, p2], [m3, p3]], zero_point);
+    to.iter_mut().zip([first, second, third, fourth]).for_each(|(to, code)| *to = code);
+    Ok(())
 }

@@ -4,16 +4,17 @@ use mote_runtime::kernels::fully_connected_s8::FullyConnectedS8;
 use mote_runtime::kernels::pack::Packed;
 
 use super::DenseArgs;
-use crate::kernels::conv_s8_dsp::{blocks, weights};
+use crate::kernels::conv_s8_dsp::{blocks, settle, weights};
 use crate::kernels::id;
 use crate::kernels::stage::Stage;
 
 /// The kernel, fed; `None` if it does not compute this layer exactly.
 pub fn pack(layer: &FullyConnectedS8<'_>) -> Option<Packed> {
     let FullyConnectedS8 { weights: plain, bias, inputs, outputs, input_zero_point, requant } = layer;
-    let stage = Stage::of(requant)?;
-    let weights = weights(plain, *outputs, 1, *inputs)?;
-    let blocks = blocks(plain, bias, *outputs, *input_zero_point, requant)?;
+    let (stage, rounding) = Stage::of(requant)?;
+    let settled = settle(plain, bias, *outputs, *input_zero_point, requant)?;
+    let weights = weights(&settled.weights, *outputs, 1, *inputs)?;
+    let blocks = blocks(&settled.channels);
     let args = DenseArgs {
         inputs: *inputs as u32,
         outputs: *outputs as u32,
@@ -21,8 +22,11 @@ pub fn pack(layer: &FullyConnectedS8<'_>) -> Option<Packed> {
         zero_point: stage.zero_point,
         min: stage.min,
         max: stage.max,
-        rounding: stage.rounding,
         reserved: 0,
     };
-    Some(Packed::new(id::FULLY_CONNECTED_S8_DSP, args.to_bytes()).with_blob(&weights).with_blob(&blocks))
+    Some(
+        Packed::new(id::FULLY_CONNECTED_S8_DSP + u16::from(rounding), args.to_bytes())
+            .with_blob(&weights)
+            .with_blob(&blocks),
+    )
 }

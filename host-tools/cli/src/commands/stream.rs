@@ -1,0 +1,208 @@
+//! `mote stream`: a plan that runs frame by frame, on frames or on sound.
+
+use crate::failure::{Failure, Outcome, read};
+use crate::npy::{self, Numbers};
+use crate::sound::{self, FrontEnd};
+use clap::Args;
+use indicatif::ProgressBar;
+use mote_compiler::executor::{Executor, encode};
+use mote_runtime::engine::{Format, Progress};
+use mote_runtime::plan::DType;
+use serde_json::json;
+use std::path::PathBuf;
+
+#[derive(Args)]
+pub struct Arguments {
+    /// Plan made by `mote convert --stream`
+    plan: PathBuf,
+    /// Frames (.npy, [T, ...]), or sound (.wav) for a plan whose frames the front end makes
+    #[arg(short, long)]
+    input: PathBuf,
+    /// Where to write the results that were ready (.npy)
+    #[arg(short, long)]
+    output: Option<PathBuf>,
+    /// Front end for sound; without it the one that fits the recording's rate and the plan's frames
+    #[arg(long, value_enum)]
+    features: Option<FrontEnd>,
+    /// How sure a result must be to count as a detection
+    #[arg(long, default_value_t = 0.5)]
+    threshold: f32,
+    /// A class (name or number) that is no detection, such as background; repeat for more
+    #[arg(long, value_name = "CLASS")]
+    ignore: Vec<String>,
+    /// Report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Consecutive results that name the same class.
+struct Detection {
+    class: usize,
+    /// Frames of the first and the last of them.
+    frames: (usize, usize),
+    /// The surest of them.
+    probability: f32,
+}
+
+pub fn run(arguments: &Arguments) -> Outcome {
+    let bytes = read(&arguments.plan)?;
+    let failure = |source| Failure::Plan { path: arguments.plan.clone(), source };
+    let mut executor = Executor::new(&bytes).map_err(failure)?;
+    let (format, labels) = executor
+        .with(|engine| Ok((engine.input_format(0)?, engine.plan().labels().map(str::to_owned).collect())))
+        .map_err(failure)?;
+    let labels: Vec<String> = labels;
+    let (frames, seconds) = frames(arguments, &format)?;
+    let bar = if arguments.json { ProgressBar::hidden() } else { ProgressBar::new(frames.len() as u64) };
+    let (mut results, mut bytes, mut shape) = (Vec::new(), Vec::new(), (DType::I8, Vec::new()));
+    let streamed = executor.with(|engine| {
+        for (index, frame) in frames.iter().enumerate() {
+            if engine.step(frame)? == Progress::Ready {
+                let output = engine.output(0)?;
+                bytes.extend_from_slice(output.bytes());
+                let per_result = output.shape().iter().map(|&n| u64::from(n)).filter(|&n| n != 1);
+                shape = (output.dtype(), per_result.collect());
+                results.push((index, output.reals().collect::<Vec<f32>>()));
+            }
+            bar.inc(1);
+        }
+        Ok(())
+    });
+    bar.finish_and_clear();
+    streamed.map_err(failure)?;
+    if let Some(path) = &arguments.output {
+        let (dtype, per_result) = &shape;
+        npy::save(path, *dtype, &[&[results.len() as u64][..], per_result].concat(), &bytes)?;
+    }
+    let name = |class: usize| labels.get(class).cloned().unwrap_or_else(|| format!("class {class}"));
+    let ignored =
+        |class: usize| arguments.ignore.iter().any(|own| *own == name(class) || *own == class.to_string());
+    let detections: Vec<Detection> = detections(&results, arguments.threshold)
+        .into_iter()
+        .filter(|detection| !ignored(detection.class))
+        .collect();
+    let first_ready = results.first().map(|(frame, _)| *frame);
+    if arguments.json {
+        let rows: Vec<_> = detections
+            .iter()
+            .map(|d| {
+                json!({"class": d.class, "label": name(d.class), "probability": d.probability,
+                    "first_frame": d.frames.0, "last_frame": d.frames.1,
+                    "from_s": seconds.map(|s| s.at(d.frames.0)), "to_s": seconds.map(|s| s.at(d.frames.1))})
+            })
+            .collect();
+        let summary = json!({"frames": frames.len(), "results": results.len(), "first_ready": first_ready,
+            "detections": rows});
+        println!("{summary:#}");
+        return Ok(());
+    }
+    println!("{} frames, {} results", frames.len(), results.len());
+    match first_ready {
+        Some(frame) => println!("the first with frame {frame}"),
+        None => println!("the stream is shorter than the network's receptive field"),
+    }
+    for d in &detections {
+        let span = match seconds {
+            Some(seconds) => format!("{:8.2} s - {:.2} s", seconds.at(d.frames.0), seconds.at(d.frames.1)),
+            None => format!("frame {:>6} - {}", d.frames.0, d.frames.1),
+        };
+        println!("{span}  {:>5.1} %  {}", 100.0 * d.probability, name(d.class));
+    }
+    Ok(())
+}
+
+/// The frames' bytes, and when each is complete if they come from sound.
+fn frames(arguments: &Arguments, format: &Format) -> Result<(Vec<Vec<u8>>, Option<sound::Seconds>), Failure> {
+    let path = &arguments.input;
+    let encoded = |values: &[f32]| {
+        encode(format, values).map_err(|source| Failure::Plan { path: arguments.plan.clone(), source })
+    };
+    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("wav")) {
+        let sound = sound::load(path, arguments.features, format.len())?;
+        let frames = match (format.dtype(), format.quant()) {
+            (DType::I8, Some((scale, zero_point))) => sound.codes(scale, zero_point as i8),
+            _ => sound.frames.iter().map(|frame| encoded(frame)).collect::<Result<_, _>>()?,
+        };
+        return Ok((frames, Some(sound.seconds)));
+    }
+    let frames: Vec<Vec<u8>> = match npy::load(path)?.numbers {
+        Numbers::I8(codes) if format.dtype() == DType::I8 && codes.len().is_multiple_of(format.len()) => {
+            codes
+                .chunks_exact(format.len())
+                .map(|frame| frame.iter().map(|&code| code as u8).collect())
+                .collect()
+        }
+        numbers => {
+            let values: Vec<f32> = match numbers {
+                Numbers::I8(values) => values.iter().map(|&value| value.into()).collect(),
+                Numbers::F32(values) => values,
+            };
+            if values.is_empty() || !values.len().is_multiple_of(format.len()) {
+                let reason =
+                    format!("{} numbers are not a whole number of frames of {}", values.len(), format.len());
+                return Err(Failure::Npy { path: path.clone(), reason });
+            }
+            values.chunks_exact(format.len()).map(encoded).collect::<Result<_, _>>()?
+        }
+    };
+    Ok((frames, None))
+}
+
+/// Runs of results whose best class is the same and sure enough.
+fn detections(results: &[(usize, Vec<f32>)], threshold: f32) -> Vec<Detection> {
+    let mut found: Vec<Detection> = Vec::new();
+    let mut before = None;
+    for (frame, scores) in results {
+        let probabilities = probabilities(scores);
+        let best =
+            (0..scores.len()).max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]).then(b.cmp(&a)));
+        let Some(class) = best.filter(|&class| probabilities[class] >= threshold) else {
+            before = None;
+            continue;
+        };
+        match found.last_mut() {
+            Some(last) if before == Some(class) => {
+                last.frames.1 = *frame;
+                last.probability = last.probability.max(probabilities[class]);
+            }
+            _ => found.push(Detection { class, frames: (*frame, *frame), probability: probabilities[class] }),
+        }
+        before = Some(class);
+    }
+    found
+}
+
+/// The scores themselves if they are probabilities, else their softmax.
+fn probabilities(scores: &[f32]) -> Vec<f32> {
+    let sum: f32 = scores.iter().sum();
+    if scores.iter().all(|score| (0.0..=1.0).contains(score)) && (sum - 1.0).abs() < 0.05 {
+        return scores.to_vec();
+    }
+    let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let raised: Vec<f32> = scores.iter().map(|score| (score - largest).exp()).collect();
+    let sum: f32 = raised.iter().sum();
+    raised.iter().map(|value| value / sum).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_the_same_class_are_one_detection() {
+        let results: Vec<(usize, Vec<f32>)> = [[0.9, 0.1], [0.8, 0.2], [0.5, 0.5], [0.1, 0.9], [0.95, 0.05]]
+            .iter()
+            .enumerate()
+            .map(|(i, scores)| (i + 3, scores.to_vec()))
+            .collect();
+        let found: Vec<_> = detections(&results, 0.6).iter().map(|d| (d.class, d.frames)).collect();
+        assert_eq!(found, [(0, (3, 4)), (1, (6, 6)), (0, (7, 7))]);
+    }
+
+    #[test]
+    fn logits_become_probabilities() {
+        let p = probabilities(&[10.0, 0.0, -5.0]);
+        assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-6 && p[0] > 0.99);
+        assert_eq!(probabilities(&[0.25, 0.75]), [0.25, 0.75]);
+    }
+}

@@ -1,0 +1,91 @@
+//! The conformance suite: a table of layers, and for each a plan of one step for a target, its input, and what the
+//! portable kernel makes of it. Every kernel must give the same bytes: on the host (`tests/kernels.rs` here), and on the
+//! target (`tests/on-target`, whose build script takes the cases from here).
+//!
+//! Shapes try tails, odd numbers of channels, strides, dilations, padding on all sides and beyond; requantizations
+//! try all roundings, clamps, and extreme zero points and factors.
+
+mod elements;
+mod windows;
+
+// The builder of plans of one step is that of the runtime's own tests.
+#[path = "../../../runtime/tests/support/mod.rs"]
+mod support;
+
+use mote_runtime::kernels::Library;
+use mote_runtime::kernels::pack::{Packed, Packer, Requant};
+use mote_runtime::kernels::requantize::{DOUBLE, SINGLE};
+use support::{Input, Random, Shape};
+
+/// A layer and its input.
+pub struct Case {
+    pub name: String,
+    /// Whether a target with a kernel for such layers must have chosen it.
+    pub own: bool,
+    packed: Packed,
+    portable: Packed,
+    inputs: Vec<Input>,
+    output: Shape,
+}
+
+impl Case {
+    /// Identifier of the kernel that the target chose.
+    pub fn kernel(&self) -> u16 {
+        self.packed.kernel
+    }
+
+    /// The plan of one step.
+    pub fn plan(&self) -> Vec<u8> {
+        support::build(&self.packed, &self.inputs, self.output)
+    }
+
+    /// Bytes of the inputs.
+    pub fn inputs(&self) -> impl Iterator<Item = &[u8]> {
+        self.inputs.iter().map(|input| &input.bytes[..])
+    }
+
+    /// What the portable kernel gives.
+    pub fn expected(&self) -> Vec<u8> {
+        let Self { name, portable, inputs, output, .. } = self;
+        support::run(portable, inputs, *output).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// What the target's kernel gives, here on the host.
+    pub fn found(&self, library: &Library) -> Vec<u8> {
+        let Self { name, packed, inputs, output, .. } = self;
+        support::run_with(library, packed, inputs, *output).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+}
+
+/// All cases, packed by the target.
+pub fn cases(packer: &dyn Packer) -> Vec<Case> {
+    let mut cases = windows::convolutions(packer);
+    cases.extend(windows::depthwise(packer));
+    cases.extend(elements::fully_connected(packer));
+    cases.extend(elements::sums(packer));
+    cases
+}
+
+/// Roundings, clamps and zero points that take every path, for accumulators of `taps` products.
+fn requants(random: &mut Random, outputs: usize, taps: usize) -> Vec<(Requant, i32)> {
+    let size = 40.0 / (5000.0 * (taps as f64).sqrt());
+    let mut each = |factor: f64| -> Vec<f64> {
+        (0..outputs).map(|_| random.factor(factor * 0.3, factor * 3.0)).collect()
+    };
+    let requant =
+        |factors, zero_point, min, max, rounding| Requant { factors, zero_point, min, max, rounding };
+    vec![
+        (requant(each(size), -128, -128, 127, DOUBLE), -128),
+        (requant(each(size), -7, -128, 127, DOUBLE), 3),
+        (requant(each(size), -20, -20, 90, DOUBLE), 127),
+        (requant(each(size), 11, -100, 90, DOUBLE), 0),
+        (requant(each(size), 127, -128, 127, SINGLE), -9),
+        (requant(vec![size], 0, -90, 127, SINGLE), -128),
+        (requant(vec![1e-9], 5, -128, 127, DOUBLE), 1),
+        (requant(vec![0.0], -3, -128, 127, SINGLE), 1),
+    ]
+}
+
+fn bias(random: &mut Random, outputs: usize) -> Vec<i32> {
+    (0..outputs).map(|_| random.int(-20000, 20000) as i32).collect()
+}

@@ -1,0 +1,185 @@
+//! Convolutions and depthwise layers.
+
+use mote_runtime::kernels::conv2d_s8::ConvS8;
+use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
+use mote_runtime::kernels::pack::{Geometry, Packer};
+
+use crate::support::{Input, Random, Shape};
+use crate::{Case, bias, requants};
+
+const CONVOLUTIONS: &[Window] = &[
+    Window::new((1, 36), (128, 128), (1, 1)),
+    Window::new((1, 7), (8, 16), (1, 1)),
+    Window::new((2, 3), (5, 7), (1, 1)),
+    Window::new((1, 1), (640, 9), (1, 1)),
+    Window::new((1, 2), (1, 1), (1, 1)),
+    Window::new((3, 9), (6, 4), (1, 1)).stride(2),
+    Window::new((5, 5), (16, 16), (1, 1)).stride(2),
+    Window::new((8, 9), (3, 8), (3, 3)).stride(2).pad(0, 0, 1, 1),
+    Window::new((12, 6), (1, 9), (10, 4)).stride(2).pad(4, 1, 5, 1),
+    Window::new((6, 7), (16, 16), (3, 3)).pad(1, 1, 1, 1),
+    Window::new((6, 8), (16, 32), (3, 3)).stride(2).pad(0, 0, 1, 1),
+    Window::new((5, 11), (7, 5), (2, 5)).pad(1, 4, 0, 4),
+    Window::new((9, 9), (4, 4), (3, 3)).dilation(2).pad(2, 2, 2, 2),
+    Window::new((7, 5), (2, 3), (2, 2)).pad(-1, -2, 0, 0),
+    Window::new((5, 1), (2, 3), (3, 3)).pad(1, 3, 1, 3),
+    Window::new((4, 4), (9, 6), (1, 3)).pad(0, 1, 0, 1),
+    Window::new((15, 4), (3, 4), (15, 2)).pad(7, 0, 7, 1),
+];
+
+const DEPTHWISE: &[Window] = &[
+    Window::new((6, 6), (8, 8), (3, 3)).pad(1, 1, 1, 1),
+    Window::new((3, 3), (4, 4), (3, 3)).pad(1, 1, 1, 1),
+    Window::new((4, 48), (4, 4), (3, 3)).pad(1, 1, 1, 1),
+    Window::new((4, 131), (8, 8), (3, 3)).pad(1, 1, 1, 1),
+    Window::new((7, 101), (4, 4), (3, 3)).stride(2).pad(1, 1, 1, 1),
+    Window::new((9, 10), (12, 12), (3, 3)).stride(2).pad(0, 0, 1, 1),
+    Window::new((5, 7), (4, 4), (3, 3)),
+    Window::new((5, 5), (4, 4), (3, 3)).stride(2),
+    Window::new((1, 1), (4, 4), (3, 3)).pad(1, 1, 1, 1),
+    Window::new((2, 2), (16, 16), (3, 3)).pad(2, 2, 2, 2),
+    Window::new((6, 2), (4, 4), (3, 3)).pad(1, 3, 1, 4),
+    Window::new((8, 9), (4, 4), (3, 3)).pad(-1, -2, 0, 0),
+    Window::new((30, 1), (40, 40), (3, 1)),
+    Window::new((20, 1), (8, 8), (15, 1)).pad(4, 0, 3, 0),
+    Window::new((8, 7), (8, 8), (5, 5)).pad(2, 2, 2, 2),
+    Window::new((9, 8), (4, 4), (5, 5)).stride(2).pad(1, 1, 2, 2),
+    Window::new((8, 8), (4, 4), (3, 3)).dilation(2).pad(2, 2, 2, 2),
+    Window::new((10, 9), (12, 12), (3, 3)).stride(3).pad(1, 1, 1, 1),
+    Window::new((1, 12), (4, 4), (1, 7)).pad(0, 6, 0, 0),
+    Window::new((4, 5), (4, 4), (2, 2)).pad(-1, -1, 0, 0),
+    Window::new((6, 6), (6, 6), (3, 3)).pad(1, 1, 1, 1),
+    Window::new((6, 6), (4, 8), (3, 3)).pad(1, 1, 1, 1),
+];
+
+pub fn convolutions(packer: &dyn Packer) -> Vec<Case> {
+    let mut random = Random(1);
+    let mut cases = Vec::new();
+    for w in CONVOLUTIONS {
+        let taps = w.kernel.0 * w.kernel.1 * w.inputs;
+        for (i, (requant, input_zero_point)) in requants(&mut random, w.outputs, taps).into_iter().enumerate()
+        {
+            // A weight of -128 beside a negative one does not fit a pair: such layers are tried, too.
+            let least = if i == 3 { -128 } else { -127 };
+            let weights: Vec<i8> = random.codes(taps * w.outputs).iter().map(|&w| w.max(least)).collect();
+            let layer = ConvS8 {
+                weights: &weights,
+                bias: &bias(&mut random, w.outputs),
+                in_channels: w.inputs,
+                out_channels: w.outputs,
+                kernel_rows: w.kernel.0,
+                kernel_width: w.kernel.1,
+                stride: w.stride,
+                dilation: w.dilation,
+                pad_left: w.pad.1,
+                groups: 1,
+                input_zero_point,
+                requant,
+            };
+            let own = layer.requant.factors.iter().all(|&factor| factor < 0.25) && least == -127;
+            cases.push(Case {
+                name: format!("convolution {w:?} {:?}", layer.requant),
+                own,
+                packed: packer.conv_s8(&layer, w.geometry()),
+                portable: layer.pack(),
+                inputs: vec![w.input(&mut random)],
+                output: w.output(w.outputs),
+            });
+        }
+    }
+    cases
+}
+
+pub fn depthwise(packer: &dyn Packer) -> Vec<Case> {
+    let mut random = Random(2);
+    let mut cases = Vec::new();
+    for w in DEPTHWISE {
+        let taps = w.kernel.0 * w.kernel.1;
+        for (requant, input_zero_point) in requants(&mut random, w.outputs, taps) {
+            let layer = DepthwiseS8 {
+                weights: &random.codes(taps * w.outputs),
+                bias: &bias(&mut random, w.outputs),
+                in_channels: w.inputs,
+                multiplier: w.outputs / w.inputs,
+                kernel_rows: w.kernel.0,
+                kernel_width: w.kernel.1,
+                stride: w.stride,
+                dilation: w.dilation,
+                pad_left: w.pad.1,
+                input_zero_point,
+                requant,
+            };
+            let own = layer.requant.factors.iter().all(|&factor| factor < 0.25);
+            cases.push(Case {
+                name: format!("depthwise {w:?} {:?}", layer.requant),
+                own: own && w.inputs == w.outputs && w.inputs % 4 == 0,
+                packed: packer.depthwise_s8(&layer, w.geometry()),
+                portable: layer.pack(),
+                inputs: vec![w.input(&mut random)],
+                output: w.output(w.outputs),
+            });
+        }
+    }
+    cases
+}
+
+/// A layer with windows.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    height: usize,
+    width: usize,
+    inputs: usize,
+    outputs: usize,
+    kernel: (usize, usize),
+    stride: usize,
+    dilation: usize,
+    /// At the top, the left, the bottom and the right.
+    pad: (isize, isize, isize, isize),
+}
+
+impl Window {
+    const fn new(size: (usize, usize), channels: (usize, usize), kernel: (usize, usize)) -> Self {
+        let (height, width) = size;
+        let (inputs, outputs) = channels;
+        let pad = (0, 0, 0, 0);
+        Self { height, width, inputs, outputs, kernel, stride: 1, dilation: 1, pad }
+    }
+
+    const fn stride(self, stride: usize) -> Self {
+        Self { stride, ..self }
+    }
+
+    const fn dilation(self, dilation: usize) -> Self {
+        Self { dilation, ..self }
+    }
+
+    const fn pad(self, top: isize, left: isize, bottom: isize, right: isize) -> Self {
+        Self { pad: (top, left, bottom, right), ..self }
+    }
+
+    fn out(&self, size: usize, kernel: usize, before: isize, after: isize) -> usize {
+        let room = size as isize + before + after - ((kernel - 1) * self.dilation + 1) as isize;
+        room as usize / self.stride + 1
+    }
+
+    fn rows(&self) -> usize {
+        self.out(self.height, self.kernel.0, self.pad.0, self.pad.2)
+    }
+
+    fn columns(&self) -> usize {
+        self.out(self.width, self.kernel.1, self.pad.1, self.pad.3)
+    }
+
+    fn geometry(&self) -> Geometry {
+        Geometry { width: self.width, columns: self.columns() }
+    }
+
+    fn input(&self, random: &mut Random) -> Input {
+        let x = random.codes(self.height * self.width * self.inputs);
+        Input::s8(self.height, &x).inner((self.kernel.0, self.stride, self.dilation, self.pad.0))
+    }
+
+    fn output(&self, channels: usize) -> Shape {
+        Shape::s8(self.rows(), self.columns() * channels)
+    }
+}
