@@ -47,6 +47,8 @@ pub struct Options {
     pub rows: Rows,
     /// Turn the network over clips into one over frames.
     pub stream: Option<Stream>,
+    /// Inputs and outputs of an ONNX file that are the state of a network which takes one step at a time, by name.
+    pub states: Vec<(String, String)>,
 }
 
 /// A plan and how it came to be.
@@ -82,6 +84,11 @@ pub enum ConvertError {
          file (`--calibrate`), or name random ones (`--calibrate random`) to only try things out"
     )]
     NoCalibration,
+    #[error(
+        "a float network that keeps its own state cannot be calibrated step by step; quantize the network over \
+         whole windows, and convert that with --stream"
+    )]
+    States,
     #[error("the network cannot run frame by frame:\n{}", lines(.0))]
     Stream(Vec<Violation>),
     #[error("the network is int8 already; a float one was asked for")]
@@ -116,6 +123,7 @@ pub fn import(bytes: &[u8], options: &Options) -> Result<Imported, ImportError> 
         Format::Onnx => {
             let onnx =
                 import::onnx::OnnxOptions { channels_last_io: !options.keep_layout, ..Default::default() };
+            let onnx = import::onnx::OnnxOptions { states: options.states.clone(), ..onnx };
             import::onnx::import(bytes, &onnx)
         }
     };
@@ -140,6 +148,7 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
     let mut quantization = None;
     match options.precision {
         Precision::F32 | Precision::F16 if quantized => return Err(ConvertError::AlreadyQuantized),
+        Precision::Int8 if !quantized && !graph.states.is_empty() => return Err(ConvertError::States),
         Precision::Int8 if !quantized => {
             let calibration = options.calibration.as_ref().ok_or(ConvertError::NoCalibration)?;
             let (int8, report) = quantize::quantize(&graph, calibration)?;
@@ -153,13 +162,15 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
     }
     let half = options.precision == Precision::F16;
     let packer = targets::profile(options.target).packer;
+    let by_steps = !graph.states.is_empty();
     if let Some(stream) = &options.stream {
         graph = stream::time::by_frames(&graph, stream).map_err(ConvertError::Stream)?;
     }
-    let choices = Choices { half_weights: half, running_sums: options.stream.is_none(), packer };
+    let choices = Choices { half_weights: half, running_sums: options.stream.is_none() && !by_steps, packer };
     let lowered = lower(&mut graph, &choices).map_err(ConvertError::NoKernel)?;
     let Planned { lowered, regions, schedule } = match &options.stream {
         Some(stream) => plan_stream(&mut graph, lowered, stream)?,
+        None if by_steps => plan_steps(&mut graph, lowered)?,
         None => plan_memory(&graph, lowered, options.rows),
     };
     let extras =
@@ -189,6 +200,14 @@ fn plan_stream(graph: &mut Graph, mut lowered: Lowered, stream: &Stream) -> Resu
     let region = stream::endless(&Network::new(graph, &lowered), stream.hop).map_err(ConvertError::Stream)?;
     let regions = vec![region];
     stream::apply(graph, &mut lowered, &regions);
+    let schedule = schedule(graph, &lowered, &regions);
+    Ok(Planned { lowered, regions, schedule })
+}
+
+/// One region without end, all of which runs at every tick.
+fn plan_steps(graph: &mut Graph, mut lowered: Lowered) -> Result<Planned, ConvertError> {
+    let region = stream::stepwise(graph, &mut lowered).map_err(ConvertError::Stream)?;
+    let regions = vec![region];
     let schedule = schedule(graph, &lowered, &regions);
     Ok(Planned { lowered, regions, schedule })
 }

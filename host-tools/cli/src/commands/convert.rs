@@ -48,6 +48,10 @@ pub struct Arguments {
     /// Run frame by frame instead of clip by clip; refused with the reason where that is not exactly equal
     #[arg(long)]
     stream: bool,
+    /// An input and the output that is this input of the next step, for networks that take one step at a time (ONNX;
+    /// pairs named s0 and ns0, s1 and ns1, .. are found without it); may be given several times
+    #[arg(long = "state", value_name = "IN:OUT", value_parser = state)]
+    states: Vec<(String, String)>,
     /// Time axis of the input (after conversion to channels last), with --stream
     #[arg(long, requires = "stream", value_name = "N")]
     time_axis: Option<usize>,
@@ -109,6 +113,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
             Some(Dtype::F16) => Precision::F16,
         },
         stream: stream(arguments),
+        states: arguments.states.clone(),
         target: target.code,
         strip: arguments.strip,
         keep_layout: arguments.keep_layout,
@@ -145,6 +150,13 @@ pub fn run(arguments: &Arguments) -> Outcome {
     write(&arguments.output, &converted.plan)?;
     tell(&converted, arguments);
     Ok(())
+}
+
+fn state(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((input, output)) if !input.is_empty() && !output.is_empty() => Ok((input.into(), output.into())),
+        _ => Err("give the names of an input and an output, as in `--state h:h_next`".into()),
+    }
 }
 
 fn stream(arguments: &Arguments) -> Option<Stream> {
