@@ -1,84 +1,69 @@
 //! Rounding of weights and bias correction, layer by layer.
 //!
-//! The float and the int8 network run side by side on the samples, the latter with the layers before already treated.
-//! What a layer reads decides about its weights ([`round`]); what then remains in the mean goes into its
-//! bias: `sum(W_q * mean(x_q)) - sum(W * mean(x))` per output, caused by its own rounded weights and by what all layers
-//! before have clipped and rounded (Nagel, van Baalen, Blankevoort, Welling: Data-Free Quantization Through
-//! Weight Equalization and Bias Correction, 2019, section 4.2 and appendix D). Padding is counted: a tap that lies
-//! outside at some positions weighs less.
+//! The int8 network runs on the samples with the layers before already treated. What a layer reads there decides how
+//! its weights are rounded ([`round`]); what then remains in the mean goes into its bias:
+//! `sum(W_q * mean(x_q)) - sum(W * mean(x))` per output, caused by its own rounded weights and by what all layers
+//! before have clipped and rounded (Nagel, van Baalen, Blankevoort, Welling: Data-Free Quantization Through Weight
+//! Equalization and Bias Correction, 2019, section 4.2). Padding is counted: a tap that lies outside at some positions
+//! weighs less.
 
 use super::activations::network;
 use super::measure::Energy;
+use super::observe::Observed;
 use super::rewrite::Layer;
-use super::round::round;
+use super::round::{LONGEST, round};
 use super::weights::Weights;
 use super::windows::{Batch, Windows};
 use super::{Calibration, QuantizeError};
 use crate::graph::{Data, Graph, Tensor, TensorId};
 use std::collections::HashMap;
 
-/// Samples that the networks run on; all of them at once, layer by layer.
-const SAMPLES: usize = 32;
+/// Samples that the int8 network runs on; all of them at once, layer by layer.
+pub(super) const SAMPLES: usize = 32;
 
 /// Corrects the layers of `int8`, the quantized form of `float`, whose tensors keep their indices. `layers` are the
-/// quantized layers, by index of the float node; what is done with them is noted there.
+/// quantized layers, by index of the float node; what is done with them is noted there. `observed` is what the float
+/// network showed on the first [`SAMPLES`].
 pub(super) fn correct(
     float: &Graph,
     int8: &mut Graph,
+    observed: &Observed,
     calibration: &Calibration,
     layers: &mut HashMap<usize, Layer>,
 ) -> Result<(), QuantizeError> {
-    let samples = &calibration.samples[..calibration.samples.len().min(SAMPLES)];
-    let producers: HashMap<TensorId, usize> = float
-        .nodes
-        .iter()
-        .enumerate()
-        .flat_map(|(i, node)| node.outputs.iter().map(move |&id| (id, i)))
-        .collect();
-    let (mut reference, mut network) = (Side::new(float, samples), Side::new(int8, samples));
+    let nodes = float.nodes.iter().enumerate();
+    let producers: HashMap<TensorId, usize> =
+        nodes.flat_map(|(index, node)| node.outputs.iter().map(move |&id| (id, index))).collect();
+    let mut network = Stepwise::new(int8, &calibration.samples[..calibration.samples.len().min(SAMPLES)]);
     for index in 0..int8.nodes.len() {
-        let node = int8.nodes[index].clone();
+        let node = &int8.nodes[index];
         let origin = node.outputs.first().and_then(|id| producers.get(id)).copied();
-        if let Some((origin, layer)) = origin.and_then(|i| Some((i, layers.get_mut(&i)?))) {
-            reference.run_before(float, origin)?;
-            let x = float.nodes[origin].inputs[0];
-            if let (Some(real), Some(quantized)) = (reference.live.get(&x), network.live.get(&node.inputs[0]))
-            {
-                treat(float, origin, int8, index, real, quantized, calibration, layer);
-            }
+        if let Some((origin, layer)) = origin.and_then(|origin| Some((origin, layers.get_mut(&origin)?)))
+            && let Some(seen) = observed.get(&float.nodes[origin].inputs[0])
+            && let Some(batch) = network.live.get(&node.inputs[0])
+        {
+            treat((float, origin), (int8, index), &seen.means(), batch, calibration, layer);
         }
-        network.run_before(int8, index + 1)?;
+        network.run(int8, index)?;
     }
     Ok(())
 }
 
 /// A network that runs node by node, all samples at once.
-struct Side {
+struct Stepwise {
     samples: usize,
-    next: usize,
     live: HashMap<TensorId, Batch>,
     /// Last node that reads a tensor.
     last: HashMap<TensorId, usize>,
 }
 
-impl Side {
+impl Stepwise {
     fn new(graph: &Graph, samples: &[Vec<Vec<f32>>]) -> Self {
         let values = |k: usize| samples.iter().map(|inputs| inputs[k].clone()).collect();
         let live = graph.inputs.iter().enumerate().map(|(k, &id)| (id, values(k))).collect();
-        let reads =
-            graph.nodes.iter().enumerate().flat_map(|(i, node)| node.inputs.iter().map(move |&id| (id, i)));
-        Self { samples: samples.len(), next: 0, live, last: reads.collect() }
-    }
-
-    /// Runs the nodes before `end` that have not run yet.
-    fn run_before(&mut self, graph: &Graph, end: usize) -> Result<(), QuantizeError> {
-        while self.next < end {
-            self.run(graph, self.next)?;
-            let (index, last) = (self.next, &self.last);
-            self.live.retain(|id, _| last.get(id).is_some_and(|&last| last > index));
-            self.next += 1;
-        }
-        Ok(())
+        let nodes = graph.nodes.iter().enumerate();
+        let reads = nodes.flat_map(|(index, node)| node.inputs.iter().map(move |&id| (id, index)));
+        Self { samples: samples.len(), live, last: reads.collect() }
     }
 
     fn run(&mut self, graph: &Graph, index: usize) -> Result<(), QuantizeError> {
@@ -108,19 +93,19 @@ impl Side {
                 self.live.entry(id).or_default().push(values);
             }
         }
+        let last = &self.last;
+        self.live.retain(|id, _| last.get(id).is_some_and(|&last| last > index));
         Ok(())
     }
 }
 
-/// Rounds one layer's weights and corrects its bias.
-#[allow(clippy::too_many_arguments)]
+/// Rounds one layer's weights and corrects its bias. `means` are those of the float layer's input, `batch` is what the
+/// int8 layer reads.
 fn treat(
-    float: &Graph,
-    origin: usize,
-    int8: &mut Graph,
-    index: usize,
-    real: &Batch,
-    quantized: &Batch,
+    (float, origin): (&Graph, usize),
+    (int8, index): (&mut Graph, usize),
+    means: &[f64],
+    batch: &Batch,
     calibration: &Calibration,
     layer: &mut Layer,
 ) {
@@ -133,10 +118,9 @@ fn treat(
         return;
     };
     let mut weights = Weights { codes: stored.to_vec(), scales: quant.scales.clone() };
-    if calibration.round_by_error {
-        let (moments, positions) = windows.moments(quantized, real);
-        round(&mut weights, &reals, &moments, positions);
-        layer.rounded = true;
+    if calibration.round_by_error && windows.len() <= LONGEST {
+        let (moments, positions) = windows.moments(batch);
+        layer.rounded = round(&mut weights, &reals, &moments, positions);
         layer.weights = Energy::default();
         layer.weights.add(&reals, &weights.reals());
     }
@@ -145,7 +129,7 @@ fn treat(
     let mut bias: Vec<f64> =
         given.map_or(vec![0.0; channels], |data| data.to_f32().into_iter().map(f64::from).collect());
     if calibration.correct_bias {
-        let errors = mean_errors(&windows, &reals, &weights, &windows.means(real), &windows.means(quantized));
+        let errors = mean_errors(&windows, &reals, &weights, means, &windows.means(batch));
         bias.iter_mut().zip(errors).for_each(|(bias, error)| *bias -= error);
         layer.corrected = true;
     }

@@ -145,7 +145,14 @@ pub fn quantize(graph: &Graph, calibration: &Calibration) -> Result<(Graph, Repo
     let ranges = ranges::choose(&float, &domain, &observed, calibration.method);
     let (mut int8, mut layers) = rewrite::rewrite(&float, &domain, &ranges);
     if calibration.round_by_error || calibration.correct_bias {
-        correct::correct(&float, &mut int8, calibration, &mut layers)?;
+        let fewer;
+        let seen = if calibration.samples.len() > correct::SAMPLES {
+            fewer = observe::observe(&float, &calibration.samples[..correct::SAMPLES])?;
+            &fewer
+        } else {
+            &observed
+        };
+        correct::correct(&float, &mut int8, seen, calibration, &mut layers)?;
     }
     let noise = measure::compare(&float, &int8, calibration)?;
     let report = report::report(&float, &int8, &domain, calibration, equalized, &layers, &noise);

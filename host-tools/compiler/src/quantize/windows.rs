@@ -18,13 +18,8 @@ pub(super) struct Windows {
     pub groups: usize,
 }
 
-/// Covariances within the windows of one group of channels.
-pub(super) struct Moments {
-    /// `[n, n]`, of the values that the quantized layer reads.
-    pub own: Vec<f64>,
-    /// `[n, n]`: the quantized network's value by row, the float network's by column.
-    pub cross: Vec<f64>,
-}
+/// Covariances of the `n` values in the windows of one group of channels, `[n, n]`.
+pub(super) struct Moments(pub Vec<f64>);
 
 impl Windows {
     /// `None` for other operators, and for several pictures in one tensor.
@@ -75,31 +70,28 @@ impl Windows {
     }
 
     /// Covariances of each group, over some positions of all samples; with them the number of positions.
-    pub fn moments(&self, quantized: &Batch, float: &Batch) -> (Vec<Moments>, usize) {
+    pub fn moments(&self, batch: &Batch) -> (Vec<Moments>, usize) {
         let (n, all) = (self.len(), self.output.iter().product::<usize>());
-        let each = (POSITIONS / quantized.len().max(1)).clamp(1, all.max(1));
+        let each = (POSITIONS / batch.len().max(1)).clamp(1, all.max(1));
         let mut sums: Vec<Sums> = (0..self.groups).map(|_| Sums::new(n)).collect();
         // As many windows at a time as the cache holds.
         let row = self.taps() * self.channels;
         let block = ((1 << 15) / row.max(1)).clamp(8, 256) / 8 * 8;
-        let (mut own, mut other) = (Vec::new(), Vec::new());
-        for (sample, (quantized, float)) in quantized.iter().zip(float).enumerate() {
+        let mut rows = Vec::new();
+        for (sample, values) in batch.iter().enumerate() {
             // Another start for each sample, so that not always the same columns are met.
             let start = (sample as f64 * 0.618_033_988_75).fract();
             let positions: Vec<usize> = (0..each)
                 .map(|k| (((k as f64 + start) * all as f64 / each as f64) as usize).min(all - 1))
                 .collect();
             for positions in positions.chunks(block) {
-                self.gather(quantized, positions, &mut own);
-                self.gather(float, positions, &mut other);
+                self.gather(values, positions, &mut rows);
                 for (group, sums) in sums.iter_mut().enumerate() {
-                    let q = self.by_element(&own, positions.len(), group);
-                    let f = self.by_element(&other, positions.len(), group);
-                    sums.add(&q, &f, positions.len());
+                    sums.add(&self.by_element(&rows, positions.len(), group), positions.len());
                 }
             }
         }
-        let count = each * quantized.len();
+        let count = each * batch.len();
         (sums.into_iter().map(|sums| sums.moments(count)).collect(), count)
     }
 
@@ -155,51 +147,40 @@ fn lengths(shape: &[usize]) -> [usize; 3] {
     lengths
 }
 
-/// Sums over positions.
+/// Sums over positions: of the values, and of their products below the diagonal.
 struct Sums {
-    own: Vec<f64>,
-    cross: Vec<f64>,
-    quantized: Vec<f64>,
-    float: Vec<f64>,
+    values: Vec<f64>,
+    products: Vec<f64>,
 }
 
 impl Sums {
     fn new(n: usize) -> Self {
-        Self { own: vec![0.0; n * n], cross: vec![0.0; n * n], quantized: vec![0.0; n], float: vec![0.0; n] }
+        Self { values: vec![0.0; n], products: vec![0.0; n * n] }
     }
 
     /// Adds `count` windows, given element by element.
-    fn add(&mut self, quantized: &[f32], float: &[f32], count: usize) {
-        let n = self.quantized.len();
-        let element = |i: usize| i * count..(i + 1) * count;
+    fn add(&mut self, elements: &[f32], count: usize) {
+        let n = self.values.len();
+        let element = |i: usize| &elements[i * count..(i + 1) * count];
         for i in 0..n {
-            let q = &quantized[element(i)];
-            self.quantized[i] += q.iter().map(|&x| f64::from(x)).sum::<f64>();
-            self.float[i] += float[element(i)].iter().map(|&x| f64::from(x)).sum::<f64>();
+            let own = element(i);
+            self.values[i] += own.iter().map(|&x| f64::from(x)).sum::<f64>();
             for j in 0..=i {
-                self.own[i * n + j] += f64::from(dot(q, &quantized[element(j)]));
-            }
-            for j in 0..n {
-                self.cross[i * n + j] += f64::from(dot(q, &float[element(j)]));
+                self.products[i * n + j] += f64::from(dot(own, element(j)));
             }
         }
     }
 
-    fn moments(mut self, count: usize) -> Moments {
-        let (n, count) = (self.quantized.len(), count as f64);
-        for i in 0..n {
-            for j in 0..n {
-                let (a, b) = (self.quantized[i] / count, self.float[j] / count);
-                self.cross[i * n + j] = self.cross[i * n + j] / count - a * b;
-            }
-            for j in 0..=i {
-                let (a, b) = (self.quantized[i] / count, self.quantized[j] / count);
-                let covariance = self.own[i * n + j] / count - a * b;
-                self.own[i * n + j] = covariance;
-                self.own[j * n + i] = covariance;
-            }
+    fn moments(self, count: usize) -> Moments {
+        let (n, count) = (self.values.len(), count.max(1) as f64);
+        let mut covariances = self.products;
+        for (i, j) in (0..n).flat_map(|i| (0..=i).map(move |j| (i, j))) {
+            let means = self.values[i] / count * (self.values[j] / count);
+            let covariance = covariances[i * n + j] / count - means;
+            covariances[i * n + j] = covariance;
+            covariances[j * n + i] = covariance;
         }
-        Moments { own: self.own, cross: self.cross }
+        Moments(covariances)
     }
 }
 
@@ -238,11 +219,8 @@ mod tests {
     fn covariances_of_windows() {
         let windows = windows([1, 5, 4], 4, 2);
         let value = |i: usize, salt: usize| ((i * 7919 + salt * 104_729) % 211) as f32 / 100.0 - 1.0;
-        let batch = |salt: usize| -> Batch {
-            (0..2).map(|sample| (0..80).map(|i| value(i, salt + sample)).collect()).collect()
-        };
-        let (quantized, float) = (batch(1), batch(5));
-        let (moments, count) = windows.moments(&quantized, &float);
+        let batch: Batch = (0..2).map(|sample| (0..80).map(|i| value(i, sample)).collect()).collect();
+        let (moments, count) = windows.moments(&batch);
         assert_eq!((moments.len(), count, windows.len()), (2, 40, 18));
         let at = |values: &[f32], y: usize, x: usize, tap: usize, channel: usize| {
             let (y, x) = ((y + tap / 3).checked_sub(1), (x + tap % 3).checked_sub(1));
@@ -252,19 +230,17 @@ mod tests {
             }
         };
         for (group, i, j) in [(0, 0, 17), (1, 5, 5), (1, 16, 3)] {
-            let mut sums = [0.0; 5];
-            for (q, f) in quantized.iter().zip(&float) {
+            let mut means = [0.0; 3];
+            for values in &batch {
                 for (y, x) in (0..5).flat_map(|y| (0..4).map(move |x| (y, x))) {
-                    let read = |values: &[f32], k: usize| at(values, y, x, k / 2, group * 2 + k % 2);
-                    let (a, b, c) = (read(q, i), read(q, j), read(f, j));
-                    let terms = [a, b, c, a * b, a * c];
-                    sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum += term / 40.0);
+                    let read = |k: usize| at(values, y, x, k / 2, group * 2 + k % 2);
+                    let terms = [read(i), read(j), read(i) * read(j)];
+                    means.iter_mut().zip(terms).for_each(|(mean, term)| *mean += term / 40.0);
                 }
             }
-            let moments = &moments[group];
-            assert!((moments.own[i * 18 + j] - (sums[3] - sums[0] * sums[1])).abs() < 1e-6);
-            assert!((moments.own[j * 18 + i] - (sums[3] - sums[0] * sums[1])).abs() < 1e-6);
-            assert!((moments.cross[i * 18 + j] - (sums[4] - sums[0] * sums[2])).abs() < 1e-6);
+            let expected = means[2] - means[0] * means[1];
+            let Moments(found) = &moments[group];
+            assert!((found[i * 18 + j] - expected).abs() < 1e-6 && found[i * 18 + j] == found[j * 18 + i]);
         }
     }
 }
