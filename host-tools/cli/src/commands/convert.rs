@@ -33,6 +33,12 @@ pub struct Arguments {
     /// How activation ranges are found
     #[arg(long, default_value = "mse")]
     ranges: Ranges,
+    /// How weights become codes
+    #[arg(long, default_value = "by-error")]
+    rounding: WeightRounding,
+    /// Move scales between neighbouring layers first, so that their channels have similar ranges
+    #[arg(long)]
+    equalize: bool,
     /// At most this many calibration samples
     #[arg(long, default_value_t = 128)]
     calibration_limit: usize,
@@ -84,6 +90,14 @@ enum Ranges {
     MinMax,
     Percentile,
     Mse,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum WeightRounding {
+    /// So that the layer's output errs least on the calibration samples
+    ByError,
+    /// Each to the nearest code
+    Nearest,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -140,6 +154,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
                 Ranges::Percentile => Method::Percentile(99.99),
                 Ranges::Mse => Method::Mse,
             },
+            equalize: arguments.equalize,
+            round_by_error: matches!(arguments.rounding, WeightRounding::ByError),
             ..Calibration::default()
         });
     }

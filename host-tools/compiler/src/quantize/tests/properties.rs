@@ -52,6 +52,45 @@ fn equalization_keeps_the_function_and_balances_the_channels() {
 }
 
 #[test]
+fn rounding_by_error_gains_on_samples_that_it_has_not_seen() {
+    // Values that move together, so that errors of neighbouring weights can cancel; little noise besides.
+    let mut b = Builder::new(21);
+    let x = b.input(&[1, 12, 12, 4]);
+    let x = b.conv(x, 24, 3, 1);
+    b.relu();
+    let x = b.conv(x, 24, 3, 24);
+    b.relu();
+    let x = b.conv(x, 8, 1, 1);
+    let graph = b.finish(x);
+    let smooth = |seed: u64| -> Vec<Vec<Vec<f32>>> {
+        let mut all = samples(&graph, 16, seed);
+        for sample in &mut all {
+            let parts: Vec<f32> = sample[0][..12].to_vec();
+            let value = |(i, x): (usize, &mut f32)| {
+                let (row, column, channel) = (i / 48, i / 4 % 12, i % 4);
+                let wave =
+                    (row as f32 * parts[channel] / 2.0 + column as f32 * parts[channel + 4] / 2.0).sin();
+                *x = parts[channel + 8] + wave + 0.05 * *x;
+            };
+            sample[0].iter_mut().enumerate().for_each(value);
+        }
+        all
+    };
+    let unseen = smooth(99);
+    let snr = |round_by_error: bool| {
+        let calibration = Calibration { round_by_error, ..Calibration::new(smooth(5)) };
+        let (int8, report) = quantize(&graph, &calibration).unwrap();
+        assert_eq!(report.rounded, if round_by_error { 3 } else { 0 });
+        let mut energy = measure::Energy::default();
+        unseen.iter().for_each(|sample| energy.add(&outputs(&graph, sample), &outputs(&int8, sample)));
+        energy.decibels()
+    };
+    let (nearest, rounded) = (snr(false), snr(true));
+    println!("{nearest:.1} dB with the nearest codes, {rounded:.1} dB");
+    assert!(rounded > nearest + 0.5, "{nearest:.1} dB with the nearest codes, {rounded:.1} dB");
+}
+
+#[test]
 fn bias_correction_lowers_the_mean_error() {
     // Few, coarse weights and inputs with large means: a bias error that rounding noise does not hide.
     let mut b = Builder::new(12);
