@@ -42,21 +42,22 @@ macro_rules! include_plan {
 
             /// The kernels of the plan.
             pub static KERNELS: $crate::kernels::KernelTable<{ CHECKED.kernels() }> = {
+                let table = match $crate::kernels::KernelTable::link(&CHECKED, library::ENTRIES) {
+                    Ok(table) => table,
+                    Err(_) => panic!("this plan calls a kernel that the library does not hold"),
+                };
                 let mut i = 0;
-                while let Some(record) = CHECKED.step(i) {
-                    let id = match CHECKED.kernel(record.kernel as usize) {
+                while let Some(step) = $crate::kernels::StepView::new(&CHECKED, i) {
+                    let id = match step.kernel() {
                         Some(id) => id,
                         None => panic!("a step of this plan has no kernel"),
                     };
-                    if library::check(id, &$crate::kernels::StepView::new(&CHECKED, &record)).is_err() {
+                    if library::check(id, &step).is_err() {
                         panic!("a kernel of this plan refuses its arguments: convert the model again");
                     }
                     i += 1;
                 }
-                match $crate::kernels::KernelTable::link(&CHECKED, library::ENTRIES) {
-                    Ok(table) => table,
-                    Err(_) => panic!("this plan calls a kernel that the library does not hold"),
-                }
+                table
             };
 
             /// Bytes of arena that the plan needs.

@@ -151,6 +151,8 @@ fn steps() -> Vec<Step> {
     let mean =
         reduce_f32::ReduceF32 { function: reduce_f32::ReduceFunction::Mean, outer: 2, len: 4, inner: 3 };
     steps.push(step(mean.pack(), &[(F32, 3, 24, (3, 1, 1, 0))], (F32, 1, 6)));
+    let sum = running_sum::RunningSum { channels: 3 };
+    steps.push(step(sum.pack_f32(), &[(F32, 3, 12, (3, 1, 1, 0))], (F32, 1, 3)));
     steps.push(step(
         softmax_f32::SoftmaxF32 { depth: 4, beta: 1.0 }.pack(),
         &[(F32, 2, 8, ONE)],

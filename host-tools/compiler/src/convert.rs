@@ -7,7 +7,7 @@ use crate::import::{self, ImportError, Imported, Refusal};
 use crate::lower::{Choices, Lowered, Step, lower};
 use crate::passes;
 use crate::quantize::{self, Calibration, QuantizeError};
-use crate::schedule::{Schedule, schedule};
+use crate::schedule::{Schedule, order, schedule};
 use crate::stream::time::{Stream, Violation};
 use crate::stream::{self, Network, Region, Rows};
 use crate::targets;
@@ -212,19 +212,24 @@ fn plan_steps(graph: &mut Graph, mut lowered: Lowered) -> Result<Planned, Conver
     Ok(Planned { lowered, regions, schedule })
 }
 
-/// Whole tensors, or regions over rows where these need less memory.
+/// The plan with the least arena: whole tensors, or regions over rows; the graph's order of steps, or a better one. Of
+/// equal ones the first.
 fn plan_memory(graph: &Graph, lowered: Lowered, rows: Rows) -> Planned {
-    let planned = |mut lowered: Lowered, regions: Vec<Region>| {
-        stream::apply(graph, &mut lowered, &regions);
-        let schedule = schedule(graph, &lowered, &regions);
-        Planned { lowered, regions, schedule }
-    };
-    let by_rows = (rows == Rows::Auto).then(|| stream::choose(&Network::new(graph, &lowered)));
-    let whole = planned(lowered.clone(), stream::plain(lowered.steps.len()));
-    match by_rows.map(|regions| planned(lowered, regions)) {
-        Some(by_rows) if by_rows.schedule.arena < whole.schedule.arena => by_rows,
-        _ => whole,
-    }
+    let order = order::order(&Network::new(graph, &lowered));
+    let other = order.map(|order| order::reordered(&lowered, &order));
+    let candidates = [Some(lowered), other].into_iter().flatten().flat_map(|lowered| {
+        let whole = stream::plain(lowered.steps.len());
+        let by_rows = (rows == Rows::Auto).then(|| stream::choose(&Network::new(graph, &lowered)));
+        [Some(whole), by_rows].into_iter().flatten().map(move |regions| {
+            let mut lowered = lowered.clone();
+            stream::apply(graph, &mut lowered, &regions);
+            let schedule = schedule(graph, &lowered, &regions);
+            Planned { lowered, regions, schedule }
+        })
+    });
+    let best =
+        candidates.reduce(|best, next| if next.schedule.arena < best.schedule.arena { next } else { best });
+    best.unwrap_or_else(|| unreachable!("whole tensors are always possible"))
 }
 
 /// A kernel that refuses a step does so for the network's numbers, such as scales that are too far apart.

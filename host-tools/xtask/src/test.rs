@@ -8,6 +8,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
+    bench::mcu,
     board::{BOARDS, Board},
     golden,
     image::{App, Samples, Speed},
@@ -33,6 +34,7 @@ pub fn run(options: &Options) -> Result<()> {
     for board in BOARDS {
         steps.tests(&format!("programs on {}", board.name), || on_target::run_all(board, ""));
         networks(&mut steps, board, options.samples);
+        start_up(&mut steps, board);
     }
     steps.finish()
 }
@@ -55,6 +57,24 @@ fn networks(steps: &mut Steps, board: &Board, samples: usize) {
             App { board, plan: &plan, samples, log: false, laps: false, loaded: false, speed: Speed::Fast };
         panics::check(&app.build()?)
     });
+}
+
+/// Most instructions of start-up with a plan that comes at run time. Counts are exact: what is above them is a change.
+const START_UP: &[(&str, u64)] =
+    &[("ad", 20_000), ("kws", 20_000), ("sww", 20_000), ("vww", 28_500), ("resnet8", 20_000)];
+
+fn start_up(steps: &mut Steps, board: &'static Board) {
+    for (name, most) in START_UP {
+        let step = format!("start-up of {name} on {}", board.name);
+        match models::find(name) {
+            Ok(Found::Here(model)) => steps.run(&step, || match mcu::parse_instructions(board, &model)? {
+                taken if taken < *most => Ok(()),
+                taken => bail!("{taken} instructions, at most {most} are allowed"),
+            }),
+            Ok(Found::Absent(reason)) => steps.skip(&step, reason),
+            Err(error) => steps.run(&step, || Err(error)),
+        }
+    }
 }
 
 /// All tests that cargo knows, with their output, counted.

@@ -88,6 +88,7 @@ impl<'a> Engine<'a> {
     /// Forgets everything seen so far: streams start anew.
     pub fn reset(&mut self) {
         self.tick = 0;
+        self.state.fill(0);
         for fill in (0..).map_while(|i| self.plan.fill(i)) {
             let (start, bytes) = (fill.offset as usize, fill.bytes as usize);
             let end = start + fill.count as usize * bytes;
@@ -390,13 +391,12 @@ impl crate::kernels::Library {
     pub fn check_plan(&self, plan: &Plan<'_>) -> Result<(), Error> {
         for index in 0..plan.steps() {
             let missing = Error::Step { index, fault: Fault::Range };
-            let record = plan.step(index).ok_or(missing)?;
-            let step = StepView::new(plan, &record);
+            let step = StepView::new(plan, index).ok_or(missing)?;
             let id = step.kernel().ok_or(missing)?;
-            if self.find(id).is_none() {
-                return Err(Error::MissingKernel { id });
-            }
-            (self.check)(id, &step).map_err(|fault| Error::Step { index, fault })?;
+            (self.check)(id, &step).map_err(|fault| match self.find(id) {
+                Some(_) => Error::Step { index, fault },
+                None => Error::MissingKernel { id },
+            })?;
         }
         Ok(())
     }

@@ -27,10 +27,17 @@ impl Columns {
         if self.kernel_width == 0 || self.stride == 0 || self.dilation == 0 || outputs == 0 || width == 0 {
             return false;
         }
-        let reach = (outputs as u64 - 1) * self.stride as u64
-            + (self.kernel_width as u64 - 1) * self.dilation as u64
-            + self.pad_left.unsigned_abs() as u64;
-        reach < 1 << 30 && (width as u64) < 1 << 30
+        // Each product at most 2^29: no sum overflows.
+        const fn product(a: usize, b: usize) -> bool {
+            a as u64 * b as u64 <= 1 << 29
+        }
+        if !product(outputs - 1, self.stride) || !product(self.kernel_width - 1, self.dilation) {
+            return false;
+        }
+        let reach = (outputs - 1) * self.stride + (self.kernel_width - 1) * self.dilation;
+        self.pad_left.unsigned_abs() < 1 << 30
+            && reach < (1 << 30) - self.pad_left.unsigned_abs()
+            && width < 1 << 30
     }
 
     /// The output columns, of `outputs`, all of whose taps lie inside of `width` input columns.

@@ -6,31 +6,41 @@ use crate::plan::{DType, Fault, OperandRecord, Plan, StepRecord, TensorRecord, s
 #[derive(Clone, Copy)]
 pub struct StepView<'a> {
     plan: &'a Plan<'a>,
-    record: &'a StepRecord,
+    /// Read field by field: a check needs few of them.
+    bytes: &'a [u8; StepRecord::SIZE],
 }
 
 impl<'a> StepView<'a> {
+    /// Step `index` of a plan; `None` if there is no such step.
     #[inline(always)]
-    pub const fn new(plan: &'a Plan<'a>, record: &'a StepRecord) -> Self {
-        Self { plan, record }
+    pub const fn new(plan: &'a Plan<'a>, index: usize) -> Option<Self> {
+        match plan.step_bytes(index) {
+            Some(bytes) => Some(Self { plan, bytes }),
+            None => None,
+        }
+    }
+
+    #[inline(always)]
+    const fn record(&self) -> StepRecord {
+        StepRecord::of(self.bytes)
     }
 
     /// Identifier of the kernel.
     #[inline(always)]
     pub const fn kernel(&self) -> Option<u16> {
-        self.plan.kernel(self.record.kernel as usize)
+        self.plan.kernel(self.record().kernel as usize)
     }
 
     /// Number of inputs.
     #[inline(always)]
     pub const fn inputs(&self) -> usize {
-        self.record.inputs as usize
+        self.record().inputs as usize
     }
 
     /// View and window of input `index`; index [`Self::inputs`] is the output.
     #[inline(always)]
     pub const fn operand(&self, index: usize) -> Result<OperandRecord, Fault> {
-        match self.plan.step_operand(self.record, index) {
+        match self.plan.step_operand(&self.record(), index) {
             Some(operand) => Ok(operand),
             None => Err(Fault::Range),
         }
@@ -76,18 +86,18 @@ impl<'a> StepView<'a> {
     }
 
     pub const fn args(&self) -> &'a [u8] {
-        self.plan.args(self.record)
+        self.plan.args(&self.record())
     }
 
     /// Number of constants.
     #[inline(always)]
     pub const fn blobs(&self) -> usize {
-        self.record.blobs as usize
+        self.record().blobs as usize
     }
 
     /// Bytes of constant `index`; 0 if there is none.
     pub const fn blob(&self, index: usize) -> &'a [u8] {
-        self.plan.step_blob(self.record, index)
+        self.plan.step_blob(&self.record(), index)
     }
 
     /// Whether constant `index` has so many bytes and starts at a multiple of `align` bytes, a power of two.
@@ -95,24 +105,24 @@ impl<'a> StepView<'a> {
         if index >= self.blobs() {
             return false;
         }
-        match self.plan.blob(self.record.blob as usize + index) {
+        match self.plan.blob(self.record().blob as usize + index) {
             Some(blob) => blob.bytes as usize == bytes && blob.offset as usize & (align - 1) == 0,
             None => false,
         }
     }
 
     pub const fn scratch_bytes(&self) -> usize {
-        self.record.scratch_bytes as usize
+        self.record().scratch_bytes as usize
     }
 
     /// Whether input `index` is stored where the output is.
     pub const fn in_place(&self, index: usize) -> bool {
-        index < 4 && self.record.flags & (step_flags::IN_PLACE << index) != 0
+        index < 4 && self.record().flags & (step_flags::IN_PLACE << index) != 0
     }
 
     /// Whether any input is stored where the output is.
     pub const fn any_in_place(&self) -> bool {
-        self.record.flags & step_flags::IN_PLACE_MASK != 0
+        self.record().flags & step_flags::IN_PLACE_MASK != 0
     }
 
     /// Whether each output row reads exactly one row of operand `index`: the same one, or (stride 0) always one.
@@ -156,7 +166,7 @@ impl<'a> StepView<'a> {
         if self.inputs() != 1 || self.row_len(0) != self.row_len(1) {
             return Err(Fault::Shape);
         }
-        if self.record.flags & step_flags::IN_PLACE_MASK & !step_flags::IN_PLACE != 0 {
+        if self.record().flags & step_flags::IN_PLACE_MASK & !step_flags::IN_PLACE != 0 {
             return Err(Fault::Arguments);
         }
         if self.in_place(0) || (self.reads_one_row(0) && self.within(0)) {

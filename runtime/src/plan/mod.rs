@@ -25,8 +25,23 @@ pub mod specification {}
 #[derive(Clone, Copy, Debug)]
 struct Table<'a> {
     bytes: &'a [u8],
-    stride: usize,
+    stride: u16,
     count: usize,
+}
+
+impl<'a> Table<'a> {
+    /// The first bytes of record `index`. One comparison: the product of two small numbers cannot overflow.
+    #[inline(always)]
+    const fn record<const N: usize>(&self, index: usize) -> Option<&'a [u8; N]> {
+        if index > NONE as usize {
+            return None;
+        }
+        let end = index as u16 as usize * self.stride as usize + N;
+        match self.bytes.split_at_checked(end) {
+            Some((head, _)) => head.last_chunk(),
+            None => None,
+        }
+    }
 }
 
 /// A plan whose every record has been checked.
@@ -42,9 +57,10 @@ macro_rules! tables {
         $(#[$meta])*
         #[inline(always)]
         pub const fn $get(&self, index: usize) -> Option<$record> {
-            let table = &self.core[section::$section as usize];
-            if index >= table.count { return None; }
-            $record::read(table.bytes, index * table.stride)
+            match self.core[section::$section as usize].record(index) {
+                Some(bytes) => Some($record::of(bytes)),
+                None => None,
+            }
         }
 
         #[doc = concat!("Number of records that [`Self::", stringify!($get), "`] gives.")]
@@ -130,17 +146,16 @@ impl<'a> Plan<'a> {
         fill, fills: FillRecord in FILLS;
     }
 
+    /// The record of step `index`, unread.
+    #[inline(always)]
+    pub(crate) const fn step_bytes(&self, index: usize) -> Option<&'a [u8; StepRecord::SIZE]> {
+        self.core[section::STEPS as usize].record(index)
+    }
+
     /// Identifier of the `index`-th kernel that the plan calls.
     pub const fn kernel(&self, index: usize) -> Option<u16> {
-        let table = &self.core[section::KERNELS as usize];
-        if index >= table.count {
-            return None;
-        }
-        match table.bytes.split_at_checked(index * table.stride) {
-            Some((_, rest)) => match rest.first_chunk::<2>() {
-                Some(code) => Some(u16::from_le_bytes(*code)),
-                None => None,
-            },
+        match self.core[section::KERNELS as usize].record(index) {
+            Some(code) => Some(u16::from_le_bytes(*code)),
             None => None,
         }
     }
@@ -162,6 +177,7 @@ impl<'a> Plan<'a> {
     }
 
     /// View of a step's output.
+    #[inline(always)]
     pub const fn step_output(&self, step: &StepRecord) -> Option<OperandRecord> {
         self.step_operand(step, step.inputs as usize)
     }

@@ -15,14 +15,20 @@ macro_rules! records {
 
             /// Reads the record that starts at byte `at`; `None` if it does not fit.
             // Inlined everywhere: a caller that asks for one field loads one field.
-            #[allow(unused_assignments)]
             #[inline(always)]
             pub const fn read(bytes: &[u8], at: usize) -> Option<Self> {
                 let Some((_, rest)) = bytes.split_at_checked(at) else { return None };
                 let Some(chunk) = rest.first_chunk::<{ Self::SIZE }>() else { return None };
+                Some(Self::of(chunk))
+            }
+
+            /// Reads the record in these bytes.
+            #[allow(unused_assignments)]
+            #[inline(always)]
+            pub const fn of(bytes: &[u8; Self::SIZE]) -> Self {
                 let mut o = 0;
-                $(let $field = { let v = $crate::record_read!(chunk, o, $kind); o += $crate::record_size!($kind); v };)*
-                Some(Self { $($field,)* })
+                $(let $field = { let v = $crate::record_read!(bytes, o, $kind); o += $crate::record_size!($kind); v };)*
+                Self { $($field,)* }
             }
 
             /// Appends the record.
@@ -63,16 +69,16 @@ macro_rules! record_read {
         $c[$o] as i8
     };
     ($c:ident, $o:ident, u16) => {
-        u16::from_le_bytes([$c[$o], $c[$o + 1]])
+        u16::from_le_bytes($crate::record_bytes!($c, $o))
     };
     ($c:ident, $o:ident, i16) => {
-        i16::from_le_bytes([$c[$o], $c[$o + 1]])
+        i16::from_le_bytes($crate::record_bytes!($c, $o))
     };
     ($c:ident, $o:ident, u32) => {
-        u32::from_le_bytes([$c[$o], $c[$o + 1], $c[$o + 2], $c[$o + 3]])
+        u32::from_le_bytes($crate::record_bytes!($c, $o))
     };
     ($c:ident, $o:ident, i32) => {
-        i32::from_le_bytes([$c[$o], $c[$o + 1], $c[$o + 2], $c[$o + 3]])
+        i32::from_le_bytes($crate::record_bytes!($c, $o))
     };
     ($c:ident, $o:ident, f32) => {
         f32::from_bits($crate::record_read!($c, $o, u32))
@@ -87,6 +93,21 @@ macro_rules! record_read {
         }
         v
     }};
+}
+
+/// The bytes of a number, as one load: put together from single bytes, they are often loaded one by one.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! record_bytes {
+    ($c:ident, $o:ident) => {
+        match $c.split_at_checked($o) {
+            Some((_, rest)) => match rest.first_chunk() {
+                Some(bytes) => *bytes,
+                None => unreachable!(),
+            },
+            None => unreachable!(),
+        }
+    };
 }
 
 #[cfg(feature = "pack")]

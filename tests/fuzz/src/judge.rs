@@ -52,7 +52,12 @@ fn plan(bytes: &[u8]) -> Verdict {
         Ok(executor) => executor,
         Err(error) => return refused(&error),
     };
-    executor.with(drive).unwrap_or_else(|error| panic!("an accepted plan: {error}"));
+    let first = executor.with(drive).unwrap_or_else(|error| panic!("an accepted plan: {error}"));
+    // A damaged plan may read arena that none of its steps wrote, where the last run has left something. In fresh
+    // memory that is 0, and nothing else may make two runs differ.
+    let mut fresh = Executor::new(bytes).unwrap_or_else(|error| panic!("accepted before: {error}"));
+    let second = fresh.with(drive).unwrap_or_else(|error| panic!("an accepted plan: {error}"));
+    assert!(first == second, "two runs in fresh memory differ");
     Verdict::Accepted { ran: true }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! [`place`](memory::place) finds arena addresses; [`schedule`] decides which outputs take the place of an input,
 //! and how long every tensor is needed: time is the index of a step, and what a region keeps from tick to tick is
-//! needed from its first step to its last.
+//! needed from its first step to its last. Before all that, [`order`](order::order) looks for a better order of the steps.
 
 pub mod memory;
+pub mod order;
 
 use crate::graph::{Graph, TensorId};
 use crate::lower::{Lowered, Step};

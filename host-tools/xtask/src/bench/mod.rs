@@ -2,7 +2,7 @@
 //! what others need for the same work, `baseline` what we needed before.
 
 mod baseline;
-mod mcu;
+pub mod mcu;
 mod peers;
 
 use anyhow::Result;
