@@ -28,7 +28,7 @@ pub fn order(network: &Network<'_>) -> Option<Vec<usize>> {
 /// The steps in another order.
 pub fn reordered(lowered: &Lowered, order: &[usize]) -> Lowered {
     let steps = order.iter().map(|&index| lowered.steps[index].clone()).collect();
-    Lowered { steps, aliases: lowered.aliases.clone() }
+    Lowered { steps, ..lowered.clone() }
 }
 
 /// What the order of steps depends on.
