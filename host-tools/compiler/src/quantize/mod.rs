@@ -61,7 +61,8 @@ pub enum Method {
     MinMax,
     /// Keeps this percentage of the values (`99.99`); equal shares at both ends are clipped.
     Percentile(f32),
-    /// Clips where the mean squared error of rounding and clipping together is least.
+    /// Clips where the mean squared error of rounding and clipping together is least. The network's outputs are not
+    /// clipped and have a margin for what few samples do not show: the largest of them is often the answer.
     #[default]
     Mse,
 }

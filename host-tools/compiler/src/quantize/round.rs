@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn outputs_err_less_than_with_nearest_codes() {
-        for (n, least) in [(9, 5.0), (64, 5.0)] {
+        for (n, least) in [(9, 5.0), (64, 4.0)] {
             let reals = values(40 * n, n as u64);
             let moments = neighbours(n);
             let nearest = quantize(&reals, &[], 40, 0.1);
