@@ -92,6 +92,37 @@ fn steps() -> Vec<Step> {
         steps.push(step(dense.pack(), &[(F32, 2, 3, (2, 1, 1, 0))], (F32, 1, 10)));
         steps.push(step(dense.pack(), &[(F32, 2, 30, ONE)], (F32, 2, 50)));
     }
+    let sum = running_sum::RunningSum { channels: 3 };
+    steps.push(step(sum.pack_f32(), &[(F32, 1, 12, ONE)], (F32, 1, 3)));
+    for (half, reset_before) in [(false, false), (true, true)] {
+        let (size, initial, bias) = (4, &weights[..4], &weights[..12]);
+        let weights = &weights[..64];
+        let gru = recurrent_f32::GruF32 { size, weights: &weights[..48], half, bias, initial, reset_before };
+        steps.push(step(gru.pack(), &[(F32, 1, 12, ONE)], (F32, 1, 4)));
+        let lstm = recurrent_f32::LstmF32 { size, weights, half, initial: &weights[..8] };
+        steps.push(step(lstm.pack(), &[(F32, 1, 16, ONE)], (F32, 1, 8)));
+    }
+    for bias in [&[][..], &weights[..12]] {
+        let shape = attention::AttentionShape {
+            heads: 2,
+            keys: 3,
+            query_length: 4,
+            query_offset: 0,
+            query_stride: 2,
+            key_length: 4,
+            key_offset: 0,
+            key_stride: 2,
+            value_length: 6,
+            value_offset: 0,
+            value_stride: 3,
+            depth: 2,
+            value_depth: 3,
+        };
+        let all = (3, 0, 1, 0);
+        let inputs = [(F32, 2, 4, ONE), (F32, 3, 4, all), (F32, 3, 6, all)];
+        let attention = attention_f32::AttentionF32 { shape, scale: 0.5, bias };
+        steps.push(step(attention.pack(), &inputs, (F32, 2, 6)));
+    }
     for (transpose_a, transpose_b) in [(false, false), (false, true), (true, true)] {
         let product = matmul_f32::MatMulF32 { m: 2, k: 3, n: 10, transpose_a, transpose_b };
         steps.push(step(product.pack(), &[(F32, 2, 6, ONE), (F32, 2, 30, ONE)], (F32, 2, 20)));

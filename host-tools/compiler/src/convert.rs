@@ -47,6 +47,8 @@ pub struct Options {
     pub rows: Rows,
     /// Turn the network over clips into one over frames.
     pub stream: Option<Stream>,
+    /// Inputs and outputs of an ONNX file that are the state of a network which takes one step at a time, by name.
+    pub states: Vec<(String, String)>,
 }
 
 /// A plan and how it came to be.
@@ -82,6 +84,11 @@ pub enum ConvertError {
          file (`--calibrate`), or name random ones (`--calibrate random`) to only try things out"
     )]
     NoCalibration,
+    #[error(
+        "a float network that keeps its own state cannot be calibrated step by step; quantize the network over \
+         whole windows, and convert that with --stream"
+    )]
+    States,
     #[error("the network cannot run frame by frame:\n{}", lines(.0))]
     Stream(Vec<Violation>),
     #[error("the network is int8 already; a float one was asked for")]
@@ -116,6 +123,7 @@ pub fn import(bytes: &[u8], options: &Options) -> Result<Imported, ImportError> 
         Format::Onnx => {
             let onnx =
                 import::onnx::OnnxOptions { channels_last_io: !options.keep_layout, ..Default::default() };
+            let onnx = import::onnx::OnnxOptions { states: options.states.clone(), ..onnx };
             import::onnx::import(bytes, &onnx)
         }
     };
@@ -140,6 +148,7 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
     let mut quantization = None;
     match options.precision {
         Precision::F32 | Precision::F16 if quantized => return Err(ConvertError::AlreadyQuantized),
+        Precision::Int8 if !quantized && !graph.states.is_empty() => return Err(ConvertError::States),
         Precision::Int8 if !quantized => {
             let calibration = options.calibration.as_ref().ok_or(ConvertError::NoCalibration)?;
             let (int8, report) = quantize::quantize(&graph, calibration)?;
@@ -153,13 +162,15 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
     }
     let half = options.precision == Precision::F16;
     let packer = targets::profile(options.target).packer;
+    let by_steps = !graph.states.is_empty();
     if let Some(stream) = &options.stream {
         graph = stream::time::by_frames(&graph, stream).map_err(ConvertError::Stream)?;
     }
-    let choices = Choices { half_weights: half, running_sums: options.stream.is_none(), packer };
+    let choices = Choices { half_weights: half, running_sums: options.stream.is_none() && !by_steps, packer };
     let lowered = lower(&mut graph, &choices).map_err(ConvertError::NoKernel)?;
     let Planned { lowered, regions, schedule } = match &options.stream {
         Some(stream) => plan_stream(&mut graph, lowered, stream)?,
+        None if by_steps => plan_steps(&mut graph, lowered)?,
         None => plan_memory(&graph, lowered, options.rows),
     };
     let extras =
@@ -193,27 +204,32 @@ fn plan_stream(graph: &mut Graph, mut lowered: Lowered, stream: &Stream) -> Resu
     Ok(Planned { lowered, regions, schedule })
 }
 
+/// One region without end, all of which runs at every tick.
+fn plan_steps(graph: &mut Graph, mut lowered: Lowered) -> Result<Planned, ConvertError> {
+    let region = stream::stepwise(graph, &mut lowered).map_err(ConvertError::Stream)?;
+    let regions = vec![region];
+    let schedule = schedule(graph, &lowered, &regions);
+    Ok(Planned { lowered, regions, schedule })
+}
+
 /// The plan with the least arena: whole tensors, or regions over rows; the graph's order of steps, or a better one. Of
 /// equal ones the first.
 fn plan_memory(graph: &Graph, lowered: Lowered, rows: Rows) -> Planned {
-    let planned = |mut lowered: Lowered, regions: Vec<Region>| {
-        stream::apply(graph, &mut lowered, &regions);
-        let schedule = schedule(graph, &lowered, &regions);
-        Planned { lowered, regions, schedule }
-    };
-    let other = order::order(&Network::new(graph, &lowered)).map(|order| order::reordered(&lowered, &order));
-    let mut best = planned(lowered.clone(), stream::plain(lowered.steps.len()));
-    for (index, lowered) in [Some(&lowered), other.as_ref()].into_iter().flatten().enumerate() {
-        let whole = (index > 0).then(|| stream::plain(lowered.steps.len()));
-        let by_rows = (rows == Rows::Auto).then(|| stream::choose(&Network::new(graph, lowered)));
-        for regions in [whole, by_rows].into_iter().flatten() {
-            let next = planned(lowered.clone(), regions);
-            if next.schedule.arena < best.schedule.arena {
-                best = next;
-            }
-        }
-    }
-    best
+    let order = order::order(&Network::new(graph, &lowered));
+    let other = order.map(|order| order::reordered(&lowered, &order));
+    let candidates = [Some(lowered), other].into_iter().flatten().flat_map(|lowered| {
+        let whole = stream::plain(lowered.steps.len());
+        let by_rows = (rows == Rows::Auto).then(|| stream::choose(&Network::new(graph, &lowered)));
+        [Some(whole), by_rows].into_iter().flatten().map(move |regions| {
+            let mut lowered = lowered.clone();
+            stream::apply(graph, &mut lowered, &regions);
+            let schedule = schedule(graph, &lowered, &regions);
+            Planned { lowered, regions, schedule }
+        })
+    });
+    let best =
+        candidates.reduce(|best, next| if next.schedule.arena < best.schedule.arena { next } else { best });
+    best.unwrap_or_else(|| unreachable!("whole tensors are always possible"))
 }
 
 /// A kernel that refuses a step does so for the network's numbers, such as scales that are too far apart.

@@ -3,10 +3,10 @@
 use crate::graph::{DType, Graph, TensorId};
 use crate::lower::{Lowered, Operand, Step};
 use crate::schedule::Schedule;
-use crate::stream::{Rate, Region};
+use crate::stream::{Rate, Region, runs};
 use mote_runtime::plan::{
-    DType as PlanType, MAX_RANK, NONE, OperandRecord, PlanWriter, PreprocessRecord, RegionKind, Space,
-    StepEntry, TensorRecord, step_flags,
+    DType as PlanType, FillRecord, MAX_RANK, NONE, OperandRecord, PlanWriter, PreprocessRecord, RegionKind,
+    Space, StepEntry, TensorRecord, step_flags,
 };
 use std::collections::HashMap;
 
@@ -92,6 +92,13 @@ pub fn emit(
         let bytes = slice.map_or(tensors.len_bytes(id), |ring| ring.slice_bytes as u32);
         tensors.port(1, id, OperandRecord::rows(0, 1, bytes), step)?;
     }
+    for (id, data) in &lowered.initial {
+        let start = schedule.state.get(id).copied().unwrap_or(0);
+        for (offset, count, bytes, value) in runs(data) {
+            let (offset, count, bytes) = ((start + offset) as u32, count as u32, bytes as u32);
+            tensors.writer.fill(FillRecord { offset, count, bytes, value });
+        }
+    }
     Ok(tensors.writer.finish())
 }
 
@@ -162,7 +169,8 @@ impl Tensors<'_> {
             None => NONE,
         };
         let ring = self.regions.iter().find_map(|region| Some((region, region.rings.get(&id)?)));
-        if ring.is_some_and(|(region, _)| region.kind == RegionKind::Endless) {
+        let part = ring.is_some_and(|(_, ring)| ring.slice_bytes < self.len_bytes(id) as usize);
+        if part && ring.is_some_and(|(region, _)| region.kind == RegionKind::Endless) {
             shape[1] = 1; // a frame
         }
         let record = TensorRecord {

@@ -185,7 +185,7 @@ fn check_steps(stream: &Stream, path: PathBuf) -> Result<f32, String> {
             for frame in 0..stream.frames {
                 let values: Vec<f32> = (0..n).map(|i| stream.element(frame, n, i)).collect();
                 let progress = engine.step(&encode(&engine.input_format(0)?, &values)?)?;
-                let due = frame >= stream.first_ready && (frame - stream.first_ready) % every == 0;
+                let due = frame >= stream.first_ready && (frame - stream.first_ready).is_multiple_of(every);
                 assert_eq!(progress == Progress::Ready, due, "{}: frame {frame}", stream.name);
                 if !due || ready == stream.count {
                     continue;
@@ -238,7 +238,7 @@ impl Stream {
         let hop = self.hop.unwrap_or(1);
         // The file holds the positions of the first window, which come back after all rows of the table.
         let rows = self.positions.unwrap_or(1);
-        (0..self.count).filter(|k| (k * hop) % rows == 0).map(|k| (k * hop, vec![(0, k)])).collect()
+        (0..self.count).filter(|k| (k * hop).is_multiple_of(rows)).map(|k| (k * hop, vec![(0, k)])).collect()
     }
 
     /// Slice `place` of a window's output along the output's time axis; all of it where the output has none.

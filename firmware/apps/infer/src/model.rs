@@ -96,7 +96,7 @@ fn bind(arena: &'static mut [u8], state: &'static mut [u8]) -> Result<Engine<'st
 #[cfg(feature = "loaded")]
 fn bind(arena: &'static mut [u8], state: &'static mut [u8]) -> Result<Engine<'static>, Error> {
     use mote_cortex_m::kernels::CORTEX_M;
-    use mote_runtime::{Plan, kernels};
+    use mote_runtime::{Plan, kernels::KernelTable};
     use static_cell::StaticCell;
 
     static LOADED: StaticCell<Plan<'static>> = StaticCell::new();
@@ -104,7 +104,7 @@ fn bind(arena: &'static mut [u8], state: &'static mut [u8]) -> Result<Engine<'st
     let loaded = Plan::parse_unverified(black_box(plan::PLAN.bytes())).map_err(mote_runtime::Error::from)?;
     let loaded: &_ = LOADED.try_init(loaded).ok_or(Error::Taken)?;
     CORTEX_M.check_plan(loaded)?;
-    let table = kernels::KernelTable::link(loaded, CORTEX_M.entries);
+    let table = KernelTable::link(loaded, CORTEX_M.entries);
     let table = table.map_err(|id| mote_runtime::Error::MissingKernel { id })?;
     let table: &_ = TABLE.try_init(table).ok_or(Error::Taken)?;
     Ok(Engine::new(loaded, table.as_slice(), arena, state)?)

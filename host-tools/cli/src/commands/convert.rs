@@ -33,6 +33,12 @@ pub struct Arguments {
     /// How activation ranges are found
     #[arg(long, default_value = "mse")]
     ranges: Ranges,
+    /// How weights become codes
+    #[arg(long, default_value = "by-error")]
+    rounding: WeightRounding,
+    /// Move scales between neighbouring layers first, so that their channels have similar ranges
+    #[arg(long)]
+    equalize: bool,
     /// At most this many calibration samples
     #[arg(long, default_value_t = 128)]
     calibration_limit: usize,
@@ -48,6 +54,10 @@ pub struct Arguments {
     /// Run frame by frame instead of clip by clip; refused with the reason where that is not exactly equal
     #[arg(long)]
     stream: bool,
+    /// An input and the output that is this input of the next step, for networks that take one step at a time (ONNX;
+    /// pairs named s0 and ns0, s1 and ns1, .. are found without it); may be given several times
+    #[arg(long = "state", value_name = "IN:OUT", value_parser = state)]
+    states: Vec<(String, String)>,
     /// Time axis of the input (after conversion to channels last), with --stream
     #[arg(long, requires = "stream", value_name = "N")]
     time_axis: Option<usize>,
@@ -83,6 +93,14 @@ enum Ranges {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
+enum WeightRounding {
+    /// So that the layer's output errs least on the calibration samples
+    ByError,
+    /// Each to the nearest code
+    Nearest,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
 enum RowsChoice {
     /// Where they lower the peak of memory
     Auto,
@@ -109,6 +127,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
             Some(Dtype::F16) => Precision::F16,
         },
         stream: stream(arguments),
+        states: arguments.states.clone(),
         target: target.code,
         strip: arguments.strip,
         keep_layout: arguments.keep_layout,
@@ -135,6 +154,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
                 Ranges::Percentile => Method::Percentile(99.99),
                 Ranges::Mse => Method::Mse,
             },
+            equalize: arguments.equalize,
+            round_by_error: matches!(arguments.rounding, WeightRounding::ByError),
             ..Calibration::default()
         });
     }
@@ -145,6 +166,13 @@ pub fn run(arguments: &Arguments) -> Outcome {
     write(&arguments.output, &converted.plan)?;
     tell(&converted, arguments);
     Ok(())
+}
+
+fn state(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((input, output)) if !input.is_empty() && !output.is_empty() => Ok((input.into(), output.into())),
+        _ => Err("give the names of an input and an output, as in `--state h:h_next`".into()),
+    }
 }
 
 fn stream(arguments: &Arguments) -> Option<Stream> {

@@ -38,6 +38,19 @@ pub struct Graph {
     pub outputs: Vec<TensorId>,
     /// Class names, first class first; empty if unknown.
     pub labels: Vec<String>,
+    /// Inputs and outputs that are one and the same memory, step after step.
+    pub states: Vec<State>,
+}
+
+/// What a network that takes one step at a time keeps: an output that is an input of the next step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    /// Index in [`Graph::inputs`].
+    pub input: usize,
+    /// Index in [`Graph::outputs`]; a tensor like the input.
+    pub output: usize,
+    /// The input of the first step.
+    pub initial: Data,
 }
 
 /// One tensor: an activation, or a constant if it has [`Tensor::data`].

@@ -15,7 +15,7 @@ mod recurrent;
 mod rows;
 mod view;
 
-use crate::graph::{DType, Graph, Node, Op, TensorId};
+use crate::graph::{DType, Data, Graph, Node, Op, TensorId};
 use crate::import::Refusal;
 use mote_runtime::kernels::pack::{Packed, Packer};
 use mote_runtime::plan::OperandRecord;
@@ -86,6 +86,8 @@ pub struct Lowered {
     pub aliases: HashMap<TensorId, TensorId>,
     /// Tensors that are the first rows of a constant, of which a stream sees all rows in turn.
     pub tables: HashMap<TensorId, TensorId>,
+    /// What tensors of the state hold at the start.
+    pub initial: Vec<(TensorId, Data)>,
 }
 
 impl Lowered {

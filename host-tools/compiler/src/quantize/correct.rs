@@ -1,178 +1,176 @@
-//! Bias correction: what quantization adds to each layer's output in the mean goes into its bias.
+//! Rounding of weights and bias correction, layer by layer.
 //!
-//! Layer by layer, the int8 network runs on the samples with the layers before already corrected. A layer that reads
-//! `x` then errs by `sum(W_q * mean(x_q)) - sum(W * mean(x))` per output: by its own rounded weights, and by what all
-//! layers before have clipped and rounded. Padding is counted: a tap that lies outside at some positions
+//! The int8 network runs on the samples with the layers before already treated. What a layer reads there decides how
+//! its weights are rounded ([`round`]); what then remains in the mean goes into its bias:
+//! `sum(W_q * mean(x_q)) - sum(W * mean(x))` per output, caused by its own rounded weights and by what all layers
+//! before have clipped and rounded (Nagel, van Baalen, Blankevoort, Welling: Data-Free Quantization Through Weight
+//! Equalization and Bias Correction, 2019, section 4.2). Padding is counted: a tap that lies outside at some positions
 //! weighs less.
 
-use super::QuantizeError;
 use super::activations::{Activations, Evaluator, network};
+use super::measure::Energy;
 use super::observe::Observed;
 use super::rewrite::Layer;
+use super::round::{LONGEST, round};
 use super::weights::Weights;
-use crate::graph::{Data, Graph, Op, Spatial, Tensor, TensorId};
+use super::windows::{Batch, Windows};
+use super::{Calibration, QuantizeError};
+use crate::graph::{Data, Graph, Tensor, TensorId};
 use std::collections::HashMap;
 
 /// Samples that the int8 network runs on; all of them at once, layer by layer.
 pub(super) const SAMPLES: usize = 32;
 
-/// Values of a tensor for each sample.
-type Batch = Vec<Vec<f32>>;
-
-/// Corrects the biases of `int8`, the quantized form of `float`, whose tensors keep their indices; marks the layers, by
-/// index of the float node. `observed` is what the float network showed on these samples.
-pub(super) fn biases(
+/// Corrects the layers of `int8`, the quantized form of `float`, whose tensors keep their indices. `layers` are the
+/// quantized layers, by index of the float node; what is done with them is noted there. `observed` is what the float
+/// network showed on the first [`SAMPLES`].
+pub(super) fn correct(
     float: &Graph,
     int8: &mut Graph,
     observed: &Observed,
-    samples: &[Vec<Vec<f32>>],
+    calibration: &Calibration,
     layers: &mut HashMap<usize, Layer>,
 ) -> Result<(), QuantizeError> {
-    let mut live: HashMap<TensorId, Batch> = HashMap::new();
-    for (k, &id) in int8.inputs.iter().enumerate() {
-        live.insert(id, samples.iter().map(|inputs| inputs[k].clone()).collect());
-    }
+    let nodes = float.nodes.iter().enumerate();
+    let producers: HashMap<TensorId, usize> =
+        nodes.flat_map(|(index, node)| node.outputs.iter().map(move |&id| (id, index))).collect();
+    let mut network = Stepwise::new(int8, &calibration.samples[..calibration.samples.len().min(SAMPLES)]);
     for index in 0..int8.nodes.len() {
-        let output = int8.nodes[index].outputs[0];
-        let origin = float.producer(output).filter(|origin| layers.contains_key(origin));
-        if let Some(origin) = origin {
-            let x = float.nodes[origin].inputs[0];
-            let means = |batch: &Batch| channel_means(batch, int8.tensor(x).shape.last().copied());
-            let quantized = live.get(&int8.nodes[index].inputs[0]).map(means);
-            if let (Some(quantized), Some(seen)) = (quantized, observed.get(&x)) {
-                correct(float, origin, int8, index, &quantized, &seen.means());
-                layers.entry(origin).and_modify(|layer| layer.corrected = true);
-            }
+        let node = &int8.nodes[index];
+        let origin = node.outputs.first().and_then(|id| producers.get(id)).copied();
+        if let Some((origin, layer)) = origin.and_then(|origin| Some((origin, layers.get_mut(&origin)?)))
+            && let Some(seen) = observed.get(&float.nodes[origin].inputs[0])
+            && let Some(batch) = network.live.get(&node.inputs[0])
+        {
+            treat((float, origin), (int8, index), &seen.means(), batch, calibration, layer);
         }
-        run(int8, index, samples.len(), &mut live)?;
-        let read_later = |id: &TensorId| int8.nodes[index + 1..].iter().any(|node| node.inputs.contains(id));
-        live.retain(|id, _| read_later(id));
+        network.run(int8, index)?;
     }
     Ok(())
 }
 
-/// Runs one node on all samples.
-fn run(
-    int8: &Graph,
-    index: usize,
+/// A network that runs node by node, all samples at once.
+struct Stepwise {
     samples: usize,
-    live: &mut HashMap<TensorId, Batch>,
-) -> Result<(), QuantizeError> {
-    let node = int8.nodes[index].clone();
-    let mut inputs = Vec::new();
-    for &id in node.inputs.iter().filter(|&&id| !int8.tensor(id).is_constant()) {
-        if !live.contains_key(&id) {
-            return Ok(()); // integers that no layer reads
-        }
-        if !inputs.contains(&id) {
-            inputs.push(id);
-        }
-    }
-    let outputs = node.outputs.clone();
-    let alone = Graph { nodes: vec![node], inputs: inputs.clone(), outputs: outputs.clone(), ..int8.clone() };
-    // Rows of a table depend on no input.
-    let mut network =
-        if inputs.is_empty() { Box::new(Evaluator(&alone)) as Box<dyn Activations> } else { network(&alone) };
-    for sample in 0..samples {
-        let given: Vec<Vec<f32>> = inputs.iter().map(|id| live[id][sample].clone()).collect();
-        let mut found = Vec::new();
-        network.run(&given, &mut |id, values| {
-            if outputs.contains(&id) {
-                found.push((id, values.to_vec()));
-            }
-        })?;
-        for (id, values) in found {
-            live.entry(id).or_default().push(values);
-        }
-    }
-    Ok(())
+    live: HashMap<TensorId, Batch>,
+    /// Last node that reads a tensor.
+    last: HashMap<TensorId, usize>,
 }
 
-fn correct(float: &Graph, origin: usize, int8: &mut Graph, index: usize, quantized: &[f64], real: &[f64]) {
+impl Stepwise {
+    fn new(graph: &Graph, samples: &[Vec<Vec<f32>>]) -> Self {
+        let values = |k: usize| samples.iter().map(|inputs| inputs[k].clone()).collect();
+        let live = graph.inputs.iter().enumerate().map(|(k, &id)| (id, values(k))).collect();
+        let nodes = graph.nodes.iter().enumerate();
+        let reads = nodes.flat_map(|(index, node)| node.inputs.iter().map(move |&id| (id, index)));
+        Self { samples: samples.len(), live, last: reads.collect() }
+    }
+
+    fn run(&mut self, graph: &Graph, index: usize) -> Result<(), QuantizeError> {
+        let node = graph.nodes[index].clone();
+        let mut inputs = Vec::new();
+        for &id in node.inputs.iter().filter(|&&id| !graph.tensor(id).is_constant()) {
+            if !self.live.contains_key(&id) {
+                return Ok(()); // integers that no layer reads
+            }
+            if !inputs.contains(&id) {
+                inputs.push(id);
+            }
+        }
+        let outputs = node.outputs.clone();
+        let alone =
+            Graph { nodes: vec![node], inputs: inputs.clone(), outputs: outputs.clone(), ..graph.clone() };
+        // Rows of a table depend on no input.
+        let mut network = if inputs.is_empty() {
+            Box::new(Evaluator(&alone)) as Box<dyn Activations>
+        } else {
+            network(&alone)
+        };
+        for sample in 0..self.samples {
+            let given: Vec<Vec<f32>> = inputs.iter().map(|id| self.live[id][sample].clone()).collect();
+            let mut found = Vec::new();
+            network.run(&given, &mut |id, values| {
+                if outputs.contains(&id) {
+                    found.push((id, values.to_vec()));
+                }
+            })?;
+            for (id, values) in found {
+                self.live.entry(id).or_default().push(values);
+            }
+        }
+        let last = &self.last;
+        self.live.retain(|id, _| last.get(id).is_some_and(|&last| last > index));
+        Ok(())
+    }
+}
+
+/// Rounds one layer's weights and corrects its bias. `means` are those of the float layer's input, `batch` is what the
+/// int8 layer reads.
+fn treat(
+    (float, origin): (&Graph, usize),
+    (int8, index): (&mut Graph, usize),
+    means: &[f64],
+    batch: &Batch,
+    calibration: &Calibration,
+    layer: &mut Layer,
+) {
     let (original, node) = (&float.nodes[origin], int8.nodes[index].clone());
-    let (weights, codes) = (float.tensor(original.inputs[1]), int8.tensor(node.inputs[1]));
+    let (w, codes) = (float.tensor(original.inputs[1]), int8.tensor(node.inputs[1]));
     let input = int8.tensor(node.inputs[0]).quant.as_ref().and_then(|quant| quant.uniform());
-    let (Some(reals), Some(quant), Some(Data::I8(stored)), Some((input_scale, _))) =
-        (weights.data.as_ref().map(Data::to_f32), &codes.quant, &codes.data, input)
+    let (Some(reals), Some(quant), Some(Data::I8(stored)), Some((input_scale, _)), Some(windows)) =
+        (w.data.as_ref().map(Data::to_f32), &codes.quant, &codes.data, input, Windows::of(float, original))
     else {
         return;
     };
-    let rounded = Weights { codes: stored.to_vec(), scales: quant.scales.clone() };
-    let channels = rounded.scales.len();
-    let per_channel = (reals.len() / channels.max(1)).max(1);
-    let last = weights.shape.last().copied().unwrap_or(1).max(1);
-    let (shares, groups) = match &original.op {
-        Op::Conv { spatial, groups } => {
-            let shape = |id: TensorId| float.tensor(id).shape.as_slice();
-            (shares(spatial, shape(original.inputs[0]), shape(original.outputs[0])), *groups)
-        }
-        _ => (vec![1.0], 1),
-    };
-    let per_group = (channels / groups.max(1)).max(1);
-    let bias = original.inputs.get(2).and_then(|&id| float.tensor(id).data.as_ref());
-    let mut exact =
-        bias.map_or(vec![0.0; channels], |data| data.to_f32().into_iter().map(f64::from).collect());
-    for (i, (&w, q)) in reals.iter().zip(rounded.reals()).enumerate() {
-        let (output, weight) = (i / per_channel, i % per_channel);
-        let channel = output / per_group * last + weight % last;
-        let mean = |means: &[f64]| means.get(channel).copied().unwrap_or(0.0);
-        let error = f64::from(q) * mean(quantized) - f64::from(w) * mean(real);
-        exact[output] -= shares.get(weight / last).copied().unwrap_or(1.0) * error;
+    let mut weights = Weights { codes: stored.to_vec(), scales: quant.scales.clone() };
+    if calibration.round_by_error && windows.len() <= LONGEST {
+        let (moments, positions) = windows.moments(batch);
+        layer.rounded = round(&mut weights, &reals, &moments, positions);
+        layer.weights = Energy::default();
+        layer.weights.add(&reals, &weights.reals());
     }
-    let (codes, quant) = rounded.bias(&exact, input_scale);
-    let given = node.inputs.get(2).map(|&id| int8.tensor(id).name.clone());
-    let name = given.unwrap_or_else(|| format!("{}/bias", node.name));
-    let tensor = Tensor::constant(name, vec![channels], Data::I32(codes.into())).with_quant(quant);
+    let channels = weights.scales.len();
+    let given = original.inputs.get(2).and_then(|&id| float.tensor(id).data.as_ref());
+    let mut bias: Vec<f64> =
+        given.map_or(vec![0.0; channels], |data| data.to_f32().into_iter().map(f64::from).collect());
+    if calibration.correct_bias {
+        let errors = mean_errors(&windows, &reals, &weights, means, &windows.means(batch));
+        bias.iter_mut().zip(errors).for_each(|(bias, error)| *bias -= error);
+        layer.corrected = true;
+    }
+    let (bias_codes, bias_quant) = weights.bias(&bias, input_scale);
+    let tensor = int8.tensor_mut(node.inputs[1]);
+    tensor.quant = Some(weights.quant());
+    tensor.data = Some(Data::I8(weights.codes.into()));
+    let name = node.inputs.get(2).map(|&id| int8.tensor(id).name.clone());
+    let name = name.unwrap_or_else(|| format!("{}/bias", node.name));
+    let tensor = Tensor::constant(name, vec![channels], Data::I32(bias_codes.into())).with_quant(bias_quant);
     let tensor = int8.add_tensor(tensor);
     let inputs = &mut int8.nodes[index].inputs;
     inputs.truncate(2);
     inputs.push(tensor);
 }
 
-/// For each tap of a window: the share of output positions at which it lies inside the input.
-fn shares(spatial: &Spatial, input: &[usize], output: &[usize]) -> Vec<f64> {
-    // Lengths of time, rows and columns; axes that are not there are 1.
-    let lengths = |shape: &[usize]| {
-        let inner = &shape[1..shape.len().saturating_sub(1).max(1)];
-        let mut lengths = [1; 3];
-        lengths.iter_mut().rev().zip(inner.iter().rev()).for_each(|(length, &n)| *length = n);
-        lengths
-    };
-    let (input, output) = (lengths(input), lengths(output));
-    let share = |axis: usize, tap: usize| {
-        let reach = tap * spatial.dilation[axis];
-        let inside = |&o: &usize| {
-            let at = o * spatial.stride[axis] + reach;
-            at >= spatial.pad[axis].0 && at - spatial.pad[axis].0 < input[axis]
-        };
-        (0..output[axis]).filter(inside).count() as f64 / output[axis].max(1) as f64
-    };
-    let [times, rows, columns] = spatial.size;
-    let taps = (0..times).flat_map(|t| (0..rows).flat_map(move |h| (0..columns).map(move |w| (t, h, w))));
-    taps.map(|(t, h, w)| share(0, t) * share(1, h) * share(2, w)).collect()
-}
-
-/// Mean of each channel over samples and positions.
-fn channel_means(batch: &Batch, channels: Option<usize>) -> Vec<f64> {
-    let channels = channels.unwrap_or(1).max(1);
-    let (mut sums, mut positions) = (vec![0.0; channels], 0usize);
-    for position in batch.iter().flat_map(|values| values.chunks(channels)) {
-        sums.iter_mut().zip(position).for_each(|(sum, &x)| *sum += f64::from(x));
-        positions += 1;
+/// What the int8 layer's outputs are too large by in the mean.
+fn mean_errors(
+    windows: &Windows,
+    reals: &[f32],
+    weights: &Weights,
+    real: &[f64],
+    quantized: &[f64],
+) -> Vec<f64> {
+    let channels = weights.scales.len();
+    let per_channel = (reals.len() / channels.max(1)).max(1);
+    let per_group = (channels / windows.groups).max(1);
+    let last = windows.len() / windows.taps();
+    let shares = windows.shares();
+    let mut errors = vec![0.0; channels];
+    for (i, (&w, q)) in reals.iter().zip(weights.reals()).enumerate() {
+        let (output, weight) = (i / per_channel, i % per_channel);
+        let channel = output / per_group * last + weight % last;
+        let mean = |means: &[f64]| means.get(channel).copied().unwrap_or(0.0);
+        let error = f64::from(q) * mean(quantized) - f64::from(w) * mean(real);
+        errors[output] += shares.get(weight / last).copied().unwrap_or(1.0) * error;
     }
-    sums.iter().map(|sum| sum / positions.max(1) as f64).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn taps_outside_count_less() {
-        let spatial =
-            Spatial { size: [1, 3, 3], stride: [1; 3], dilation: [1; 3], pad: [(0, 0), (1, 1), (1, 1)] };
-        let shares = shares(&spatial, &[1, 4, 4, 2], &[1, 4, 4, 2]);
-        let edge = 0.75;
-        assert_eq!(shares, [edge * edge, edge, edge * edge, edge, 1.0, edge, edge * edge, edge, edge * edge]);
-    }
+    errors
 }

@@ -65,6 +65,16 @@ impl Histogram {
         }
     }
 
+    /// The range that a million values would take, and zero. The extremes of fewer are moved apart as far as those
+    /// of normally distributed values would go, which grow like the root of the logarithm of their number.
+    pub fn expected(&self) -> (f32, f32) {
+        const VALUES: f64 = 1e6;
+        let (min, max) = self.extremes();
+        let seen = (self.zeros + self.bins.iter().sum::<u64>()) as f64;
+        let margin = (VALUES.ln() / seen.clamp(10.0, VALUES).ln()).sqrt() as f32;
+        (min.min(0.0) * margin, max.max(0.0) * margin)
+    }
+
     fn cover(&mut self, min: f64, max: f64) {
         if self.width == 0.0 {
             let reach = (max - min).max(min.abs()).max(max.abs()).max(1e-30);
@@ -248,6 +258,19 @@ mod tests {
         for method in [Method::Mse, Method::MinMax, Method::Percentile(99.0)] {
             assert_eq!(histogram.range(method, None), (0.0, 0.0));
         }
+    }
+
+    #[test]
+    fn few_values_get_a_margin_that_holds_many_more() {
+        let many = normal(100_000);
+        let mut histogram = Histogram::new();
+        histogram.add(&many[..300]);
+        let ((low, high), (min, max)) = (histogram.expected(), histogram.extremes());
+        assert!(max * 1.5 < high && high < max * 1.6 && low < min * 1.5, "{low} {high} of {min} {max}");
+        let beyond = |low: f32, high: f32| many.iter().filter(|&&x| x < low || x > high).count();
+        assert!(beyond(min, max) > 50 && beyond(low, high) == 0);
+        (0..10).for_each(|_| histogram.add(&many));
+        assert_eq!(histogram.expected(), histogram.extremes());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! domain      which nodes become int8, which tensors share a quantization  (domain)
 //! ranges      clipping, scales and zero points                             (ranges)
 //! rewrite     the int8 graph; weights per channel                          (rewrite, weights)
-//! correct     biases, layer by layer, with the int8 network running        (correct)
+//! correct     weights rounded by the layer's error, biases; layer by layer  (correct, windows, round)
 //! measure     signal-to-noise of every tensor against the float network    (measure)
 //! ```
 //!
@@ -25,7 +25,9 @@ mod observe;
 mod ranges;
 mod report;
 mod rewrite;
+mod round;
 mod weights;
+mod windows;
 
 #[cfg(test)]
 mod tests;
@@ -44,6 +46,8 @@ pub struct Calibration {
     pub method: Method,
     /// Moves scales between neighbouring layers, so that the channels of a tensor have similar ranges.
     pub equalize: bool,
+    /// Rounds weights by what that does to their layer's output, not each to the nearest code.
+    pub round_by_error: bool,
     /// Takes the mean error that quantization causes out of the biases.
     pub correct_bias: bool,
     /// Names of nodes that shall not become int8.
@@ -57,7 +61,8 @@ pub enum Method {
     MinMax,
     /// Keeps this percentage of the values (`99.99`); equal shares at both ends are clipped.
     Percentile(f32),
-    /// Clips where the mean squared error of rounding and clipping together is least.
+    /// Clips where the mean squared error of rounding and clipping together is least. The network's outputs are not
+    /// clipped and have a margin for what few samples do not show: the largest of them is often the answer.
     #[default]
     Mse,
 }
@@ -69,6 +74,7 @@ impl Default for Calibration {
             samples: Vec::new(),
             method: Method::default(),
             equalize: false,
+            round_by_error: true,
             correct_bias: true,
             keep_float: Vec::new(),
         }
@@ -139,17 +145,15 @@ pub fn quantize(graph: &Graph, calibration: &Calibration) -> Result<(Graph, Repo
     let domain = domain::decide(&float, &calibration.keep_float);
     let ranges = ranges::choose(&float, &domain, &observed, calibration.method);
     let (mut int8, mut layers) = rewrite::rewrite(&float, &domain, &ranges);
-    if calibration.correct_bias {
-        let some = calibration.samples.len().min(correct::SAMPLES);
-        let samples = &calibration.samples[..some];
+    if calibration.round_by_error || calibration.correct_bias {
         let fewer;
-        let seen = if some < calibration.samples.len() {
-            fewer = observe::observe(&float, samples)?;
+        let seen = if calibration.samples.len() > correct::SAMPLES {
+            fewer = observe::observe(&float, &calibration.samples[..correct::SAMPLES])?;
             &fewer
         } else {
             &observed
         };
-        correct::biases(&float, &mut int8, seen, samples, &mut layers)?;
+        correct::correct(&float, &mut int8, seen, calibration, &mut layers)?;
     }
     let noise = measure::compare(&float, &int8, calibration)?;
     let report = report::report(&float, &int8, &domain, calibration, equalized, &layers, &noise);

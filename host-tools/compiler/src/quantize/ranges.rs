@@ -51,6 +51,7 @@ pub(super) fn choose<'a>(
         *entry = (entry.0.min(low), entry.1.max(high));
     };
     let produced = graph.nodes.iter().flat_map(|node| &node.outputs);
+    let results: Vec<TensorId> = graph.outputs.iter().map(|&id| domain.group(id)).collect();
     for &id in graph.inputs.iter().chain(produced) {
         if let Some(table) = domain.table(graph, id) {
             // All rows of it: a stream will see them.
@@ -64,6 +65,9 @@ pub(super) fn choose<'a>(
             let read = |x: &[f32]| reader.map_or_else(|| x.to_vec(), |f| apply(f, x));
             let mut range =
                 seen.histogram.range(method, reader.is_some().then_some(&read as &dyn Fn(&[f32]) -> _));
+            if method == Method::Mse && results.contains(&domain.group(id)) {
+                range = seen.histogram.expected();
+            }
             if let Some((low, high)) = reader.and_then(sensitive) {
                 range = (range.0.max(low), range.1.min(high));
             }

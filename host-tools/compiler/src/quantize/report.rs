@@ -16,6 +16,8 @@ pub struct Report {
     pub samples: usize,
     /// Pairs of layers between which scales were moved.
     pub equalized: usize,
+    /// Layers whose weights were rounded by what that does to their output.
+    pub rounded: usize,
     /// Layers whose bias was corrected.
     pub corrected: usize,
     /// All nodes that compute int8, in the network's order.
@@ -79,10 +81,14 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { method, samples, equalized, corrected, .. } = self;
+        let Self { method, samples, equalized, rounded, corrected, .. } = self;
         let (int8, float) = (self.nodes.len(), self.float_nodes.len());
         writeln!(f, "{int8} int8 nodes, {float} float; {samples} samples, ranges by {method}")?;
-        writeln!(f, "{equalized} pairs of layers equalized, {corrected} biases corrected")?;
+        writeln!(
+            f,
+            "{equalized} pairs of layers equalized, weights of {rounded} layers rounded by their output's error, \
+             {corrected} biases corrected"
+        )?;
         for (output, snr) in &self.outputs {
             writeln!(f, "output `{output}`: {snr:.1} dB")?;
         }
@@ -148,6 +154,7 @@ pub(super) fn report(
         method: calibration.method,
         samples: calibration.samples.len(),
         equalized,
+        rounded: layers.values().filter(|layer| layer.rounded).count(),
         corrected: layers.values().filter(|layer| layer.corrected).count(),
         nodes,
         float_nodes,

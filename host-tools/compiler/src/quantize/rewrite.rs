@@ -12,6 +12,8 @@ use std::collections::HashMap;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layer {
     pub weights: Energy,
+    /// By what it does to the layer's output.
+    pub rounded: bool,
     pub corrected: bool,
 }
 
@@ -206,6 +208,6 @@ impl Rewriter<'_> {
             let bias = Tensor::constant(name, vec![channels], Data::I32(codes.into()));
             inputs.push(self.graph.add_tensor(bias.with_quant(quant)));
         }
-        (inputs, Layer { weights: energy, corrected: false })
+        (inputs, Layer { weights: energy, rounded: false, corrected: false })
     }
 }

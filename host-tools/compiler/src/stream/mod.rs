@@ -10,6 +10,7 @@
 //! * [`choose`]: where regions over rows begin and end, by peak memory.
 //! * [`time`]: a network over clips as a network over frames, or the reasons why it is none.
 //! * [`endless`]: such a network as one region without end.
+//! * [`steps`]: a network with states of its own, step by step.
 //! * [`apply`]: rewrites the views of the steps to what was chosen.
 
 mod apply;
@@ -17,6 +18,7 @@ mod choose;
 mod endless;
 mod network;
 mod rows;
+mod steps;
 #[cfg(test)]
 mod tests;
 pub mod time;
@@ -26,6 +28,7 @@ pub use apply::apply;
 pub use choose::{choose, plain};
 pub use endless::endless;
 pub use network::Network;
+pub use steps::{runs, stepwise};
 
 use crate::graph::TensorId;
 use mote_runtime::plan::RegionKind;

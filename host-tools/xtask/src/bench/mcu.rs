@@ -161,10 +161,10 @@ fn measure(options: &Options, board: &'static Board, model: &Model, peers: &Peer
     for site in &panics {
         eprintln!("  can panic: {site}");
     }
-    let run = count(board, &image, &facts)?;
+    let run = count(board, &image, facts.inferences())?;
     let counts = &run.inference.counts;
     let instructions = counts.total()?;
-    let loaded = count(board, &App { loaded: true, ..app }.build()?, &facts)?;
+    let loaded = count(board, &App { loaded: true, ..app }.build()?, facts.inferences())?;
     let steps = if options.steps { steps(App { laps: true, ..app }, &facts)? } else { Vec::new() };
     Ok(Row {
         model: model.name.clone(),
@@ -194,17 +194,17 @@ pub fn parse_instructions(board: &'static Board, model: &Model) -> Result<u64> {
     let plan = model.convert(board, &["--strip".to_owned()])?;
     let samples = Samples { seed: 1, count: 2 };
     let app = App { board, plan: &plan, samples, log: false, laps: false, loaded: true, speed: Speed::Fast };
-    count(board, &app.build()?, &facts)?.start_up.counts.total()
+    count(board, &app.build()?, samples.count)?.start_up.counts.total()
 }
 
-/// A run of an image: its start-up and second inference.
+/// A run of an image: its start-up and last inference.
 struct Run {
     start_up: Section,
     inference: Section,
     tail: Tail,
 }
 
-fn count(board: &Board, image: &Path, facts: &Facts) -> Result<Run> {
+fn count(board: &Board, image: &Path, inferences: usize) -> Result<Run> {
     let settings = Settings { count: true, echo: true, patience: Duration::from_secs(600) };
     let outcome = qemu::emulate(board, image, settings)?;
     if outcome.exit != 0 {
@@ -213,7 +213,7 @@ fn count(board: &Board, image: &Path, facts: &Facts) -> Result<Run> {
     let mut log = outcome.counts.context("no instruction counts")?;
     Ok(Run {
         start_up: log.take("start-up", 0)?,
-        inference: log.take("inference", facts.inferences() - 1)?,
+        inference: log.take("inference", inferences - 1)?,
         tail: Tail::parse(&outcome.console)?,
     })
 }
@@ -239,7 +239,7 @@ impl Tail {
 }
 
 fn steps(app: App, facts: &Facts) -> Result<Vec<StepRow>> {
-    let run = count(app.board, &app.build()?, facts)?;
+    let run = count(app.board, &app.build()?, facts.inferences())?;
     if run.tail.laps.len() != run.inference.laps.len() {
         bail!("{} laps were counted, but {} steps ran", run.inference.laps.len(), run.tail.laps.len());
     }

@@ -4,7 +4,7 @@ use super::OnnxOptions;
 use super::call::{Value, size_of};
 use super::importer::{Importer, to_last};
 use super::reader::{self, malformed};
-use crate::graph::{DType, Graph, Tensor, TensorId};
+use crate::graph::{DType, Data, Graph, State, Tensor, TensorId};
 use crate::import::{ImportError, Refusal};
 use std::collections::{HashMap, HashSet};
 use tract_onnx::pb::tensor_shape_proto::dimension::Value as Dim;
@@ -50,6 +50,7 @@ pub(super) fn inputs<'m>(
     options: &OnnxOptions,
 ) -> Result<(), ImportError> {
     let constants: HashSet<&str> = file.initializer.iter().map(|t| t.name.as_str()).collect();
+    let states = states(file, options);
     for info in &file.input {
         let name = info.name.as_str();
         if constants.contains(name) || cx.values.contains_key(name) {
@@ -76,7 +77,8 @@ pub(super) fn inputs<'m>(
             cx.values.insert(&info.name, Value::Unknown);
             continue;
         }
-        let flips = options.channels_last_io && reaches_spatial(file, &info.name);
+        let is_state = states.iter().any(|(input, _)| *input == name);
+        let flips = options.channels_last_io && !is_state && reaches_spatial(file, &info.name);
         let id = match to_last(shape.len()) {
             Ok(perm) if flips => {
                 let last: Vec<usize> = perm.iter().map(|&p| shape[p]).collect();
@@ -107,12 +109,15 @@ pub(super) fn outputs(
     file: &GraphProto,
     options: &OnnxOptions,
 ) -> Result<(), ImportError> {
+    let states = states(file, options);
     for info in &file.output {
+        let is_state = states.iter().any(|(_, output)| *output == info.name);
         let Some(value) = cx.values.get(info.name.as_str()).cloned() else {
             return Err(malformed(format!("nothing computes `{}`", info.name)));
         };
         let mut id = cx.operand(&value).map_err(|why| malformed(why.reason))?;
         if options.channels_last_io
+            && !is_state
             && let Some(twin) = cx.twin(id)
         {
             let rank = cx.shape(id).len();
@@ -128,6 +133,53 @@ pub(super) fn outputs(
         }
         cx.graph.outputs.push(id);
     }
+    for (input, output) in states {
+        tie(cx, file, input, output)?;
+    }
+    Ok(())
+}
+
+/// Pairs of an input and the output that is this input of the next step.
+fn states<'m>(file: &'m GraphProto, options: &'m OnnxOptions) -> Vec<(&'m str, &'m str)> {
+    let number = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
+    let named = file.input.iter().filter_map(|input| {
+        let index = input.name.strip_prefix('s').filter(|index| number(index))?;
+        let output = file.output.iter().find(|o| o.name.strip_prefix("ns") == Some(index))?;
+        Some((input.name.as_str(), output.name.as_str()))
+    });
+    let given = options.states.iter().map(|(input, output)| (input.as_str(), output.as_str()));
+    let mut all: Vec<_> = given.collect();
+    all.extend(named.filter(|(input, _)| !options.states.iter().any(|(given, _)| given == input)));
+    all
+}
+
+/// Notes a state; it starts with zeros.
+fn tie(cx: &mut Importer, file: &GraphProto, input: &str, output: &str) -> Result<(), ImportError> {
+    let place = |names: &[ValueInfoProto], name: &str, what| {
+        let place = names.iter().position(|info| info.name == name);
+        place.ok_or_else(|| malformed(format!("the state's {what} `{name}` does not exist")))
+    };
+    let output = place(&file.output, output, "output")?;
+    place(&file.input, input, "input")?;
+    let graph = &mut cx.graph;
+    let made = graph.tensor(graph.outputs[output]).clone();
+    let read = match cx.values.get(input) {
+        Some(&Value::Tensor(id)) => graph.inputs.iter().position(|&given| given == id),
+        _ => None,
+    };
+    let Some(read) = read else { return Err(malformed(format!("the state `{input}` is a constant"))) };
+    let tensor = graph.tensor(graph.inputs[read]);
+    if tensor.shape != made.shape || tensor.dtype != made.dtype {
+        return Err(malformed(format!(
+            "the state `{input}` is {:?}, what is kept of it, `{}`, is {:?}",
+            tensor.shape, made.name, made.shape
+        )));
+    }
+    if tensor.dtype != DType::F32 {
+        return Err(malformed(format!("the state `{input}` does not hold float32 numbers")));
+    }
+    let initial = Data::F32(vec![0.0; tensor.len()].into());
+    graph.states.push(State { input: read, output, initial });
     Ok(())
 }
 

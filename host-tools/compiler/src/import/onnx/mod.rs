@@ -47,11 +47,14 @@ pub struct OnnxOptions {
     /// `[N, T, H, W, C]`. Nothing has to be transposed at run time then. Without it, every input and output keeps
     /// the file's shape.
     pub channels_last_io: bool,
+    /// Inputs and outputs that are the state of a network which takes one step at a time, by name. Pairs named `s0` and
+    /// `ns0`, `s1` and `ns1`, .. are found without being told. Both keep the file's order of axes.
+    pub states: Vec<(String, String)>,
 }
 
 impl Default for OnnxOptions {
     fn default() -> Self {
-        Self { symbols: BTreeMap::new(), inputs: BTreeMap::new(), channels_last_io: true }
+        Self { symbols: BTreeMap::new(), inputs: BTreeMap::new(), channels_last_io: true, states: Vec::new() }
     }
 }
 

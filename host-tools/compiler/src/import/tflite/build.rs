@@ -6,7 +6,8 @@
 use super::fold;
 use super::read::{File, MAX_RANK, elements};
 use super::refused::{Refused, refuse};
-use crate::graph::{Activation, DType, Data, Graph, Node, Op, Quant, Rounding, Tensor, TensorId};
+use super::variable::Variable;
+use crate::graph::{Activation, DType, Data, Graph, Node, Op, Quant, Rounding, State, Tensor, TensorId};
 use crate::import::Imported;
 use std::collections::HashMap;
 use tract_tflite::tflite as schema;
@@ -77,6 +78,9 @@ pub(super) struct Builder<'a> {
     by_index: Vec<Option<V>>,
     /// Constants in another layout or type, by a label of what was done.
     derived: HashMap<(V, &'static str), V>,
+    pub variables: Vec<Variable>,
+    /// Places of variables, by the tensor that names one.
+    pub handles: HashMap<usize, usize>,
     /// Bytes that may still be allocated; grows with the file, so that a small file can't ask for much.
     budget: usize,
 }
@@ -87,7 +91,17 @@ impl<'a> Builder<'a> {
         let budget = file_len.saturating_mul(16).saturating_add(64 << 20);
         let name = if file.name.is_empty() { "main".to_string() } else { file.name.clone() };
         let graph = Graph { name, ..Graph::default() };
-        Self { file, graph, source_index: vec![], values: vec![], by_index, derived: HashMap::new(), budget }
+        Self {
+            file,
+            graph,
+            source_index: vec![],
+            values: vec![],
+            by_index,
+            derived: HashMap::new(),
+            variables: vec![],
+            handles: HashMap::new(),
+            budget,
+        }
     }
 
     pub fn charge(&mut self, bytes: usize) -> Result<(), Refused> {
@@ -150,6 +164,23 @@ impl<'a> Builder<'a> {
         let id = self.register(v);
         self.graph.outputs.push(id);
         Ok(())
+    }
+
+    /// What a variable holds before the run, as an input of the graph.
+    pub fn state_input(&mut self, index: usize) -> Result<V, Refused> {
+        self.graph_input(index)?;
+        self.value(index)
+    }
+
+    /// Makes tensor `index` of the file another name of `v`.
+    pub fn name_again(&mut self, index: usize, v: V) -> Result<(), Refused> {
+        match self.by_index.get_mut(index) {
+            Some(place @ None) => {
+                *place = Some(v);
+                Ok(())
+            }
+            _ => refuse("its output is computed twice, or does not exist"),
+        }
     }
 
     /// The value of a tensor of the file; constants are read here, once.
@@ -394,6 +425,20 @@ impl<'a> Builder<'a> {
                     operand.name
                 ));
             }
+        }
+        Ok(())
+    }
+
+    /// Ties what variables hold behind a run to what they hold before the next.
+    pub fn tie_states(&mut self) -> Result<(), Refused> {
+        for variable in std::mem::take(&mut self.variables) {
+            let Some(read) = variable.read else { continue };
+            let input = self.register(read);
+            let output = self.register(variable.assigned.unwrap_or(read));
+            let Some(input) = self.graph.inputs.iter().position(|&id| id == input) else { continue };
+            self.graph.outputs.push(output);
+            let (output, initial) = (self.graph.outputs.len() - 1, variable.initial()?);
+            self.graph.states.push(State { input, output, initial });
         }
         Ok(())
     }

@@ -12,6 +12,7 @@
 //! * `read`: shapes, types, quantization and data of the file's tensors; `sparse`: sparse constants.
 //! * `build`: the graph under construction; `fold`: constant operands.
 //! * `conv`, `elementwise`, `shape`, `slice`, `quantization`: the operators; `activation`: fused ones.
+//! * `variable`: what is kept from run to run.
 //! * `refused`: what is said about everything else.
 
 mod activation;
@@ -27,6 +28,7 @@ mod slice;
 mod sparse;
 #[cfg(test)]
 mod tests;
+mod variable;
 
 use super::{ImportError, Imported, Refusal};
 use build::{Builder, FileNode};
@@ -107,6 +109,11 @@ pub fn import(bytes: &[u8]) -> Result<Imported, ImportError> {
             refusals.push(refusal(name, "output of the model".to_string(), refused));
         }
     }
+    if refusals.is_empty()
+        && let Err(refused) = builder.tie_states()
+    {
+        refusals.push(refusal("variables".to_string(), "VAR_HANDLE".to_string(), refused));
+    }
     if !refusals.is_empty() {
         return Err(ImportError::Unsupported(refusals));
     }
@@ -130,8 +137,7 @@ fn file_node<'a>(
 ) -> Result<(FileNode<'a>, schema::OperatorCode<'a>), Refused> {
     let code = usize::try_from(op.opcode_index()).ok().and_then(|i| file.codes.get(i)).copied();
     let Some(code) = code else { return refused::refuse("it names an operator code that does not exist") };
-    // Old files write the code in the byte-wide field, new ones in both.
-    let builtin = B(code.builtin_code().0.max(code.deprecated_builtin_code().into()));
+    let builtin = file.builtin(&op).unwrap_or(B::CUSTOM);
     let inputs = op.inputs().map(|v| v.iter().map(|i| usize::try_from(i).ok()).collect()).unwrap_or_default();
     let outputs: Vec<i32> = op.outputs().map(|v| v.iter().collect()).unwrap_or_default();
     let outputs: Result<Vec<usize>, _> = outputs.into_iter().map(usize::try_from).collect();
@@ -220,6 +226,10 @@ fn translator(code: B) -> Option<Translator> {
         B::DEQUANTIZE => quantization::dequantize,
         B::DENSIFY => quantization::densify,
         B::CAST => quantization::cast,
+        B::VAR_HANDLE => variable::var_handle,
+        B::READ_VARIABLE => variable::read_variable,
+        B::ASSIGN_VARIABLE => variable::assign_variable,
+        B::CALL_ONCE => variable::call_once,
         _ => return None,
     })
 }

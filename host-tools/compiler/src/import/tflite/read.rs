@@ -27,6 +27,7 @@ pub(super) struct File<'a> {
     pub codes: Vec<schema::OperatorCode<'a>>,
     tensors: Vec<schema::Tensor<'a>>,
     buffers: Vec<schema::Buffer<'a>>,
+    model: schema::Model<'a>,
 }
 
 /// A shape as the file states it.
@@ -56,9 +57,18 @@ impl<'a> File<'a> {
         }
         let model =
             schema::root_as_model_with_opts(&options, bytes).map_err(|e| malformed(first_line(&e)))?;
-        let subgraphs = model.subgraphs().ok_or_else(|| malformed("it holds no graph"))?;
-        let subgraph = subgraphs.iter().next().ok_or_else(|| malformed("it holds no graph"))?;
-        Ok(Self {
+        Self::of(model, 0).ok_or_else(|| malformed("it holds no graph"))
+    }
+
+    /// Another subgraph of the same model.
+    pub fn subgraph(&self, index: usize) -> Option<Self> {
+        Self::of(self.model, index)
+    }
+
+    fn of(model: schema::Model<'a>, index: usize) -> Option<Self> {
+        let subgraphs = model.subgraphs()?;
+        let subgraph = (index < subgraphs.len()).then(|| subgraphs.get(index))?;
+        Some(Self {
             name: cut(subgraph.name().unwrap_or_default()),
             inputs: subgraph.inputs().map(|v| v.iter().collect()).unwrap_or_default(),
             outputs: subgraph.outputs().map(|v| v.iter().collect()).unwrap_or_default(),
@@ -66,7 +76,14 @@ impl<'a> File<'a> {
             codes: model.operator_codes().map(|v| v.iter().collect()).unwrap_or_default(),
             tensors: subgraph.tensors().map(|v| v.iter().collect()).unwrap_or_default(),
             buffers: model.buffers().map(|v| v.iter().collect()).unwrap_or_default(),
+            model,
         })
+    }
+
+    /// The operator's code; old files write it in the byte-wide field, new ones in both.
+    pub fn builtin(&self, op: &schema::Operator<'a>) -> Option<schema::BuiltinOperator> {
+        let code = self.codes.get(usize::try_from(op.opcode_index()).ok()?)?;
+        Some(schema::BuiltinOperator(code.builtin_code().0.max(code.deprecated_builtin_code().into())))
     }
 
     pub fn tensor_count(&self) -> usize {

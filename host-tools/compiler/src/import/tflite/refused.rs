@@ -45,13 +45,9 @@ pub(super) fn unknown_operator(code: B, custom: Option<&str>) -> Refused {
             ("convolution over three axes is not supported here", "export the model as ONNX")
         }
         B::MIRROR_PAD => ("padding by reflection is not supported", "PAD with zeros"),
-        B::IF | B::WHILE | B::CALL | B::CALL_ONCE => {
+        B::IF | B::WHILE | B::CALL => {
             ("control flow is not supported", "convert a model without branches and loops (unroll them)")
         }
-        B::VAR_HANDLE | B::READ_VARIABLE | B::ASSIGN_VARIABLE => (
-            "variables are not supported",
-            "convert the network over a whole window, and let the compiler make it stream",
-        ),
         B::LSTM
         | B::RNN
         | B::UNIDIRECTIONAL_SEQUENCE_LSTM

@@ -403,7 +403,7 @@ fn attention_in_one_tensor() {
             if by_head { ([1, 5, 3, 12], [0, 2, 1, 3]) } else { ([1, 5, 9, 4], [0, 2, 1, 3]) };
         let all = b.reshape(all, &shape);
         let all = b.transpose(all, &perm);
-        let mut part = |b: &mut Build, i: usize| match by_head {
+        let part = |b: &mut Build, i: usize| match by_head {
             true => b.slice(all, &[0, 0, 0, 4 * i], &[1; 4], &[1, 3, 5, 4]),
             false => b.slice(all, &[0, 3 * i, 0, 0], &[1; 4], &[1, 3, 5, 4]),
         };

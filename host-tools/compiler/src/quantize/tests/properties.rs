@@ -52,6 +52,44 @@ fn equalization_keeps_the_function_and_balances_the_channels() {
 }
 
 #[test]
+fn rounding_by_error_gains_on_samples_that_it_has_not_seen() {
+    // Values that move together, so that the errors of weights can cancel.
+    let mut b = Builder::new(21);
+    let x = b.input(&[1, 96]);
+    let y = b.dense(x, 8);
+    let graph = b.finish(y);
+    let related = |count: usize, seed: u64| {
+        let mut all = samples(&graph, count, seed);
+        for sample in &mut all {
+            let causes = sample[0][..4].to_vec();
+            let value = |(i, x): (usize, &mut f32)| *x = causes[i % 4] + causes[i / 5 % 4] + 0.3 * *x;
+            sample[0].iter_mut().enumerate().for_each(value);
+        }
+        all
+    };
+    let unseen = related(200, 99);
+    let weights = |graph: &Graph| {
+        let tensor = graph.tensor(graph.nodes.iter().find(|node| node.op == Op::Dense).unwrap().inputs[1]);
+        let scales = tensor.quant.as_ref().map_or(vec![1.0; 8], |quant| quant.scales.clone());
+        let values = tensor.data.as_ref().unwrap().to_f32();
+        values.iter().enumerate().map(|(i, w)| w * scales[i / 96]).collect::<Vec<f32>>()
+    };
+    let exact = weights(&graph);
+    // What the weights alone add to the outputs.
+    let noise = |round_by_error: bool| -> f64 {
+        let calibration = Calibration { round_by_error, ..Calibration::new(related(256, 5)) };
+        let (int8, report) = quantize(&graph, &calibration).unwrap();
+        assert_eq!(report.rounded, usize::from(round_by_error));
+        let errors: Vec<f32> = weights(&int8).iter().zip(&exact).map(|(q, w)| q - w).collect();
+        let error =
+            |e: &[f32], x: &[f32]| f64::from(e.iter().zip(x).map(|(e, x)| e * x).sum::<f32>()).powi(2);
+        unseen.iter().flat_map(|x| errors.chunks(96).map(|e| error(e, &x[0]))).sum()
+    };
+    let (nearest, rounded) = (noise(false), noise(true));
+    assert!(rounded < 0.5 * nearest, "{nearest:e} with the nearest codes, {rounded:e}");
+}
+
+#[test]
 fn bias_correction_lowers_the_mean_error() {
     // Few, coarse weights and inputs with large means: a bias error that rounding noise does not hide.
     let mut b = Builder::new(12);

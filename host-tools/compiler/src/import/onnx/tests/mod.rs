@@ -7,4 +7,5 @@ mod fold;
 mod model;
 mod operators;
 mod quantized;
+mod recurrent;
 mod refusals;

@@ -13,7 +13,7 @@ fn every_offending_node_is_listed_with_a_way_out() {
         .weights("s", &[4])
         .node("ConvTranspose", &["x", "w"], &["a"], &[])
         .node("Resize", &["a", "", "s"], &["b"], &[text("mode", "cubic")])
-        .node("LSTM", &["b"], &["c"], &[])
+        .node("RNN", &["b"], &["c"], &[])
         .node("QLinearConv", &["x"], &["d"], &[])
         .node("Pad", &["x", "pads"], &["e"], &[text("mode", "reflect")])
         .node("If", &["x"], &["f"], &[])
@@ -22,7 +22,7 @@ fn every_offending_node_is_listed_with_a_way_out() {
         .output("y");
     let found = m.refusals();
     let operators: Vec<&str> = found.iter().map(|r| r.operator.as_str()).collect();
-    assert_eq!(operators, ["ConvTranspose", "LSTM", "QLinearConv", "Pad", "If"]);
+    assert_eq!(operators, ["ConvTranspose", "RNN", "QLinearConv", "Pad", "If"]);
     assert!(found.iter().all(|r| r.instead.is_some()));
     assert!(found[2].instead.as_deref().is_some_and(|i| i.contains("QDQ")));
     // With a noted shape the walk sees attributes behind a refused node too.
@@ -32,7 +32,7 @@ fn every_offending_node_is_listed_with_a_way_out() {
 
 #[test]
 fn dead_nodes_are_not_refused() {
-    let m = model(13).input("x", &[1, 2]).node("LSTM", &["x"], &["unused"], &[]);
+    let m = model(13).input("x", &[1, 2]).node("RNN", &["x"], &["unused"], &[]);
     assert_eq!(single(m, "Relu", &["x"], &[]).graph().nodes.len(), 1);
 }
 

@@ -17,6 +17,7 @@ pub(super) fn all() -> Vec<(&'static str, Vec<u8>)> {
         ("shapes", shape_chain().finish()),
         ("cuts", cuts().finish()),
         ("misc", miscellany().finish()),
+        ("variables", variables().finish()),
     ]
 }
 
@@ -423,7 +424,7 @@ fn all_refusals_come_at_once() {
     w.node(B::RELU, &[out[2]], &[wide], None);
     w.node(B::MIRROR_PAD, &[out[2]], &[out[3]], None);
     w.node(B::RELU, &[77], &[out[4]], None);
-    w.node(B::VAR_HANDLE, &[], &[out[5]], None);
+    w.node(B::READ_VARIABLE, &[x], &[out[5]], None);
     (w.inputs, w.outputs) = (vec![x], vec![out[4]]);
     let list = refusals(&w);
     let found: Vec<(&str, &str)> = list.iter().map(|r| (&r.node[..], &r.operator[..])).collect();
@@ -435,7 +436,7 @@ fn all_refusals_come_at_once() {
             ("wide", "RELU"),
             ("y3", "MIRROR_PAD"),
             ("y4", "RELU"),
-            ("y5", "VAR_HANDLE"),
+            ("y5", "READ_VARIABLE"),
         ]
     );
     assert!(list[1].reason.contains("variable") && list[2].reason.contains("float64"), "{list:?}");
@@ -502,4 +503,88 @@ fn depth_moves_to_space_and_back() {
     let results = crate::graph::eval::evaluate(&g, &[Data::F32(numbers.clone().into())]).unwrap();
     assert_eq!(results[0].to_f32(), [0., 1., 2., 3., 8., 9., 10., 11., 4., 5., 6., 7., 12., 13., 14., 15.]);
     assert_eq!(results[1].to_f32(), numbers);
+}
+
+/// A buffer of the last two frames, and a frame that is read before and behind its assignment.
+fn variables() -> Writer {
+    let mut init = Writer::default();
+    let codes = |w: &mut Writer, name: &str, shape: &[i32], data: &[i8]| {
+        let (name, shape, kind) = (name.into(), shape.into(), TensorType::INT8);
+        let (scales, zero_points) = (vec![0.5], vec![-3]);
+        let data = data.iter().map(|&code| code as u8).collect();
+        w.tensor(TensorSpec { name, shape, kind, scales, zero_points, data, ..Default::default() })
+    };
+    let (buffer, last) = (init.variable("buffer"), init.variable("last"));
+    let first = codes(&mut init, "first", &[2, 3], &[-3, -3, -3, 5, 6, 7]);
+    init.node(B::ASSIGN_VARIABLE, &[buffer, first], &[], None);
+    let first = codes(&mut init, "first_last", &[1, 3], &[1, 2, 3]);
+    init.node(B::ASSIGN_VARIABLE, &[last, first], &[], None);
+
+    let mut w = Writer::default();
+    w.init = Some(Box::new(init));
+    let frame =
+        |w: &mut Writer, name: &str, rows: i32| w.quantized(name, &[rows, 3], TensorType::INT8, 0.5, -3);
+    w.node(B::CALL_ONCE, &[], &[], options!(CallOnceOptions, CallOnceOptionsArgs { init_subgraph_index: 1 }));
+    let x = frame(&mut w, "x", 1);
+    let (buffer, last) = (w.variable("buffer"), w.variable("last"));
+    let (old, joined, new) = (frame(&mut w, "old", 2), frame(&mut w, "joined", 3), frame(&mut w, "new", 2));
+    w.node(B::READ_VARIABLE, &[buffer], &[old], None);
+    w.node(
+        B::CONCATENATION,
+        &[old, x],
+        &[joined],
+        options!(ConcatenationOptions, ConcatenationOptionsArgs { axis: 0 }),
+    );
+    let (begin, size) = (w.ints("begin", &[1, 0]), w.ints("size", &[2, 3]));
+    w.node(B::SLICE, &[joined, begin, size], &[new], None);
+    w.node(B::ASSIGN_VARIABLE, &[buffer, new], &[], None);
+    let (before, behind) = (frame(&mut w, "before", 1), frame(&mut w, "behind", 1));
+    w.node(B::READ_VARIABLE, &[last], &[before], None);
+    w.node(B::ASSIGN_VARIABLE, &[last, x], &[], None);
+    w.node(B::READ_VARIABLE, &[last], &[behind], None);
+    let y = frame(&mut w, "y", 5);
+    w.node(
+        B::CONCATENATION,
+        &[joined, before, behind],
+        &[y],
+        options!(ConcatenationOptions, ConcatenationOptionsArgs { axis: 0 }),
+    );
+    (w.inputs, w.outputs) = (vec![x], vec![y]);
+    w
+}
+
+#[test]
+fn variables_are_states() {
+    let graph = graph(&variables());
+    assert_eq!((graph.inputs.len(), graph.outputs.len(), graph.states.len()), (3, 3, 2));
+    assert_eq!(graph.states[0].initial, Data::I8([-3, -3, -3, 5, 6, 7].into()));
+    let converted = crate::convert::compile(graph, &Default::default()).unwrap();
+    let mut executor = crate::executor::Executor::new(&converted.plan).unwrap();
+    executor
+        .with(|engine| {
+            let mut frames: Vec<[u8; 3]> = vec![[253, 253, 253], [5, 6, 7]];
+            let mut last = [1, 2, 3];
+            for t in 0..6u8 {
+                let frame = [10 * t, 1, 2 * t];
+                engine.step(&frame)?;
+                frames.push(frame);
+                let shown = [&frames[frames.len() - 3..], &[last], &[frame]].concat().concat();
+                assert_eq!(engine.output(0)?.bytes(), shown, "step {t}");
+                last = frame;
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn variables_without_a_first_value_are_refused() {
+    let mut w = variables();
+    w.init = None;
+    let list = refusals(&w);
+    assert!(list.iter().any(|r| r.operator == "CALL_ONCE" && r.reason.contains("subgraph")), "{list:?}");
+    assert!(
+        list.iter().any(|r| r.operator == "READ_VARIABLE" && r.reason.contains("first value")),
+        "{list:?}"
+    );
 }

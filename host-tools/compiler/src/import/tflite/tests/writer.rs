@@ -12,6 +12,8 @@ pub(super) struct Writer {
     operators: Vec<OperatorSpec>,
     pub inputs: Vec<i32>,
     pub outputs: Vec<i32>,
+    /// Subgraph 1: gives variables their first values.
+    pub init: Option<Box<Writer>>,
 }
 
 #[derive(Default, Clone)]
@@ -75,6 +77,19 @@ impl Writer {
         self.operators.push(OperatorSpec { code, custom: None, inputs, outputs, options });
     }
 
+    /// The handle of a variable.
+    pub fn variable(&mut self, name: &'static str) -> i32 {
+        let handle = self.activation(name, &[], TensorType::RESOURCE);
+        let options: Options = Box::new(move |f| {
+            let shared_name = Some(f.create_string(name));
+            let args = schema::VarHandleOptionsArgs { shared_name, ..Default::default() };
+            let table = schema::VarHandleOptions::create(f, &args);
+            (BuiltinOptions::VarHandleOptions, table.as_union_value())
+        });
+        self.node(BuiltinOperator::VAR_HANDLE, &[], &[handle], Some(options));
+        handle
+    }
+
     pub fn custom(&mut self, name: &str, inputs: &[i32], outputs: &[i32]) {
         let (inputs, outputs) = (inputs.into(), outputs.into());
         let custom = Some(name.to_string());
@@ -89,19 +104,40 @@ impl Writer {
 
     pub fn finish(&self) -> Vec<u8> {
         let mut f = FlatBufferBuilder::new();
-        let mut buffers = vec![schema::Buffer::create(&mut f, &Default::default())];
+        let (mut buffers, mut codes) =
+            (vec![schema::Buffer::create(&mut f, &Default::default())], Vec::new());
+        let subgraphs: Vec<_> = [Some(self), self.init.as_deref()]
+            .into_iter()
+            .flatten()
+            .map(|graph| graph.subgraph(&mut f, &mut buffers, &mut codes))
+            .collect();
+        let subgraphs = Some(f.create_vector(&subgraphs));
+        let buffers = Some(f.create_vector(&buffers));
+        let operator_codes = Some(f.create_vector(&codes));
+        let args = schema::ModelArgs { version: 3, operator_codes, subgraphs, buffers, ..Default::default() };
+        let model = schema::Model::create(&mut f, &args);
+        f.finish(model, Some("TFL3"));
+        f.finished_data().to_vec()
+    }
+
+    fn subgraph(
+        &self,
+        f: &mut FlatBufferBuilder<'static>,
+        buffers: &mut Vec<WIPOffset<schema::Buffer<'static>>>,
+        codes: &mut Vec<WIPOffset<schema::OperatorCode<'static>>>,
+    ) -> WIPOffset<schema::SubGraph<'static>> {
         let mut tensors = Vec::new();
         for spec in &self.tensors {
             let mut buffer = 0;
             if !spec.data.is_empty() {
                 let data = Some(f.create_vector(&spec.data));
-                buffers.push(schema::Buffer::create(&mut f, &schema::BufferArgs { data }));
+                buffers.push(schema::Buffer::create(f, &schema::BufferArgs { data }));
                 buffer = buffers.len() as u32 - 1;
             }
-            tensors.push(write_tensor(&mut f, spec, buffer));
+            tensors.push(write_tensor(f, spec, buffer));
         }
-        let (mut codes, mut operators) = (Vec::new(), Vec::new());
-        for (index, spec) in self.operators.iter().enumerate() {
+        let mut operators = Vec::new();
+        for spec in &self.operators {
             let custom_code = spec.custom.as_ref().map(|name| f.create_string(name));
             let args = schema::OperatorCodeArgs {
                 deprecated_builtin_code: spec.code.0.min(127) as i8,
@@ -109,36 +145,29 @@ impl Writer {
                 custom_code,
                 version: 1,
             };
-            codes.push(schema::OperatorCode::create(&mut f, &args));
+            codes.push(schema::OperatorCode::create(f, &args));
             let (kind, options) = match &spec.options {
-                Some(write) => write(&mut f),
+                Some(write) => write(f),
                 None => (BuiltinOptions::NONE, WIPOffset::new(0)),
             };
             let inputs = Some(f.create_vector(&spec.inputs));
             let outputs = Some(f.create_vector(&spec.outputs));
             let args = schema::OperatorArgs {
-                opcode_index: index as u32,
+                opcode_index: codes.len() as u32 - 1,
                 inputs,
                 outputs,
                 builtin_options_type: kind,
                 builtin_options: spec.options.as_ref().map(|_| options),
                 ..Default::default()
             };
-            operators.push(schema::Operator::create(&mut f, &args));
+            operators.push(schema::Operator::create(f, &args));
         }
         let tensors = Some(f.create_vector(&tensors));
         let inputs = Some(f.create_vector(&self.inputs));
         let outputs = Some(f.create_vector(&self.outputs));
         let operators = Some(f.create_vector(&operators));
         let args = schema::SubGraphArgs { tensors, inputs, outputs, operators, name: None };
-        let subgraph = schema::SubGraph::create(&mut f, &args);
-        let subgraphs = Some(f.create_vector(&[subgraph]));
-        let buffers = Some(f.create_vector(&buffers));
-        let operator_codes = Some(f.create_vector(&codes));
-        let args = schema::ModelArgs { version: 3, operator_codes, subgraphs, buffers, ..Default::default() };
-        let model = schema::Model::create(&mut f, &args);
-        f.finish(model, Some("TFL3"));
-        f.finished_data().to_vec()
+        schema::SubGraph::create(f, &args)
     }
 }
 
