@@ -100,7 +100,7 @@ fn bind(arena: &'static mut [u8], state: &'static mut [u8]) -> Result<Engine<'st
     use static_cell::StaticCell;
 
     static LOADED: StaticCell<Plan<'static>> = StaticCell::new();
-    static TABLE: StaticCell<kernels::KernelTable<MAX_KERNELS>> = StaticCell::new();
+    static TABLE: StaticCell<KernelTable<MAX_KERNELS>> = StaticCell::new();
     let loaded = Plan::parse_unverified(black_box(plan::PLAN.bytes())).map_err(mote_runtime::Error::from)?;
     let loaded: &_ = LOADED.try_init(loaded).ok_or(Error::Taken)?;
     CORTEX_M.check_plan(loaded)?;

@@ -190,7 +190,6 @@ fn measure(options: &Options, board: &'static Board, model: &Model, peers: &Peer
 
 /// [`Row::parse_instructions`] of a model.
 pub fn parse_instructions(board: &'static Board, model: &Model) -> Result<u64> {
-    let facts = models::facts(&model.convert(board, &[])?)?;
     let plan = model.convert(board, &["--strip".to_owned()])?;
     let samples = Samples { seed: 1, count: 2 };
     let app = App { board, plan: &plan, samples, log: false, laps: false, loaded: true, speed: Speed::Fast };
