@@ -335,6 +335,26 @@ records! {
 /// Bytes before the part that the CRC covers.
 pub const CRC_FROM: usize = 16;
 
+/// Records as they lie in a plan: who reads one field of them loads one field.
+pub(crate) type StepBytes = [u8; StepRecord::SIZE];
+pub(crate) type OperandBytes = [u8; OperandRecord::SIZE];
+
+impl StepRecord {
+    /// Index of the operand that the step writes.
+    #[inline(always)]
+    pub const fn output(&self) -> usize {
+        self.operand as usize + self.inputs as usize
+    }
+}
+
+impl RegionRecord {
+    /// Indices of the region's steps.
+    pub const fn step_range(&self) -> core::ops::Range<usize> {
+        let first = self.first_step as usize;
+        first..first + self.steps as usize
+    }
+}
+
 impl OperandRecord {
     /// Bytes of one slice.
     pub const fn slice_bytes(&self) -> usize {
