@@ -28,6 +28,8 @@ pub struct Call<'a> {
 pub struct Given<'a> {
     plan: &'a Plan<'a>,
     step: &'a StepBytes,
+    /// The first output slice of the call.
+    first: usize,
     shared: Shared<'a>,
 }
 
@@ -44,6 +46,8 @@ pub struct Output<'a> {
 pub struct Source<'a> {
     bytes: &'a [u8],
     view: &'a OperandBytes,
+    /// A slice that lies elsewhere, and its memory; a number that no slice has if there is none.
+    newest: (i64, &'a [u8]),
 }
 
 /// The list of input rows that one output row needs, in window order (slices first, rows within).
@@ -90,14 +94,23 @@ impl<'a> Given<'a> {
         }
         let view = self.plan.operand_bytes(usize::from(self.step().operand) + index).ok_or(Mismatch)?;
         let operand = OperandRecord::of(view);
-        let tensor = self.plan.tensor(operand.tensor.into()).ok_or(Mismatch)?;
+        let bytes = self.tensor(operand.tensor)?.get(operand.offset as usize..).ok_or(Mismatch)?;
+        let newest = match operand.newest.checked_sub(1) {
+            Some(tensor) => (operand.last_of_window(self.first), self.tensor(tensor)?),
+            None => (-1, [].as_slice()),
+        };
+        Ok(Some(Source { bytes, view, newest }))
+    }
+
+    /// Memory of a tensor.
+    fn tensor(&self, index: u16) -> Result<&'a [u8], Mismatch> {
+        let tensor = self.plan.tensor(index.into()).ok_or(Mismatch)?;
         let (offset, bytes) = (tensor.offset as usize, tensor.bytes as usize);
         let owned = match Space::from_code(tensor.space).ok_or(Mismatch)? {
             Space::Constant => Some(slice(self.plan.weights(), offset, bytes)),
             space => self.shared.get(space, offset, bytes),
         };
-        let bytes = owned.and_then(|owned| owned.get(operand.offset as usize..)).ok_or(Mismatch)?;
-        Ok(Some(Source { bytes, view }))
+        owned.ok_or(Mismatch)
     }
 
     /// Input `index` of a kernel that is never given its inputs in place.
@@ -130,9 +143,13 @@ impl<'a> Source<'a> {
         if s >= v.slices || r >= v.rows {
             return None;
         }
-        let slot = if s < v.slots { s } else { s.checked_rem(v.slots)? };
+        let (bytes, slot) = match self.newest {
+            (newest, bytes) if newest == slice => (bytes, 0),
+            _ if s < v.slots => (self.bytes, s),
+            _ => (self.bytes, s.checked_rem(v.slots)?),
+        };
         let start = slot as usize * v.slice_stride as usize + r as usize * v.row_stride as usize;
-        self.bytes.get(start..start + v.row_bytes as usize)
+        bytes.get(start..start + v.row_bytes as usize)
     }
 
     /// The rows that output row `row` of output slice `slice` needs.
@@ -313,5 +330,9 @@ pub(crate) fn prepare<'a>(
         (output, scratch, Shared { pieces: [a, b, c, d], of_arena: 2 })
     };
     let bytes = output.get_mut(operand.offset as usize..).ok_or(Mismatch)?;
-    Ok(Call { given: Given { plan, step, shared }, output: Output { bytes, first, slices, view }, scratch })
+    Ok(Call {
+        given: Given { plan, step, first, shared },
+        output: Output { bytes, first, slices, view },
+        scratch,
+    })
 }
