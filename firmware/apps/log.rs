@@ -1,4 +1,4 @@
-//! The log: defmt, or nothing at all, not even the arguments' computation, without the feature `log`.
+//! The log of all apps (each takes this file as a module): defmt, or nothing at all, not even the arguments' computation, without the feature `log`.
 
 #[cfg(feature = "log")]
 pub use defmt::{error, info};
