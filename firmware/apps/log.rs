@@ -1,7 +1,9 @@
-//! The log of all apps (each takes this file as a module): defmt, or nothing at all, not even the arguments' computation, without the feature `log`.
+//! The log: defmt, or nothing at all, not even the arguments' computation, without the feature `log`. All apps take this
+//! file as a module.
 
 #[cfg(feature = "log")]
-pub use defmt::{error, info};
+#[allow(unused_imports)] // not every app warns
+pub use defmt::{error, info, warn};
 
 #[cfg(not(feature = "log"))]
 macro_rules! nothing {
@@ -9,4 +11,4 @@ macro_rules! nothing {
 }
 #[cfg(not(feature = "log"))]
 #[allow(unused_imports)] // on the host only the app proper is compiled
-pub(crate) use {nothing as error, nothing as info};
+pub(crate) use {nothing as error, nothing as info, nothing as warn};

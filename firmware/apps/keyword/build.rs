@@ -3,7 +3,7 @@
 //! | variable | meaning |
 //! |---|---|
 //! | `MOTE_PLAN` | the plan, made by `mote convert --stream` for this app's front end; required for a device |
-//! | `MOTE_SOUND` | samples of the front end's rate: i16, little-endian, nothing else; without it silence. Not read with the feature `serial` |
+//! | `MOTE_SOUND` | samples of the front end's rate: i16, little-endian, nothing else; without it a second of silence. Not used with the feature `serial` |
 
 use std::{env, error::Error, fs, path::PathBuf};
 
@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("cargo::rerun-if-changed={file}");
             fs::read(&file).map_err(|error| format!("MOTE_SOUND {file}: {error}"))?
         }
-        None => vec![0; 32_000],
+        None => vec![0; 16_000],
     };
     fs::write(out.join("sound.raw"), sound)?;
     Ok(())

@@ -8,9 +8,11 @@ use crate::{
     board::Board,
     golden,
     image::{self, App, Samples, Speed},
+    keyword,
     models::{self, Found, Model},
     panics,
     qemu::{self, Settings},
+    sensor,
     steps::Tally,
 };
 
@@ -22,6 +24,10 @@ pub enum Firmware {
     Check(Options),
     /// Check an image with an MLPerf Tiny network, and compare its outputs under QEMU with the reference
     Golden(Options),
+    /// Let the keyword app listen to a recording under QEMU
+    Keyword(keyword::Options),
+    /// Let the sensor app watch an emulated sensor under QEMU, and compare with the host
+    Sensor(sensor::Options),
 }
 
 #[derive(clap::Args)]
@@ -49,6 +55,8 @@ pub fn run(firmware: &Firmware) -> Result<()> {
         Firmware::Run(options) => start(options),
         Firmware::Check(options) => check(options),
         Firmware::Golden(options) => compare(options),
+        Firmware::Keyword(options) => keyword::run(options),
+        Firmware::Sensor(options) => sensor::run(options),
     }
 }
 

@@ -91,7 +91,13 @@ fn tell(change: Change, model: &Model, light: &mut impl OutputPin) -> Result<(),
     if let Some(Detection { class, first, last, probability }) = change.ended.filter(known) {
         light.set_low().map_err(|_| Error::Light)?;
         let (from, to) = (milliseconds(first), milliseconds(last));
-        log::info!("{=str}: {=u32} ms to {=u32} ms, probability {=f32}", model.label(class), from, to, probability);
+        log::info!(
+            "{=str}: {=u32} ms to {=u32} ms, probability {=f32}",
+            model.label(class),
+            from,
+            to,
+            probability
+        );
         let _ = (class, from, to, probability); // without a log the light must do
     }
     if let Some(Detection { class, last, probability, .. }) = change.began.filter(known) {

@@ -19,11 +19,13 @@ include_plan!(mod plan = concat!(env!("OUT_DIR"), "/plan.mote"), from mote_corte
 
 pub use plan::{ARENA_BYTES, STATE_BYTES};
 
-const _: () = assert!(plan::ENDLESS, "this plan does not run frame by frame: convert the model with --stream");
+const _: () =
+    assert!(plan::ENDLESS, "this plan does not run frame by frame: convert the model with --stream");
 
 static ARENA: ConstStaticCell<Aligned<[u8; ARENA_BYTES]>> = ConstStaticCell::new(Aligned([0; ARENA_BYTES]));
 static STATE: ConstStaticCell<Aligned<[u8; STATE_BYTES]>> = ConstStaticCell::new(Aligned([0; STATE_BYTES]));
-static FRAME: ConstStaticCell<[u8; plan::INPUT_SLICE_BYTES]> = ConstStaticCell::new([0; plan::INPUT_SLICE_BYTES]);
+static FRAME: ConstStaticCell<[u8; plan::INPUT_SLICE_BYTES]> =
+    ConstStaticCell::new([0; plan::INPUT_SLICE_BYTES]);
 
 pub struct Model {
     engine: Engine<'static>,

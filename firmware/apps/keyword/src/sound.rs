@@ -1,12 +1,14 @@
 //! What the network listens to: its front end, and where samples come from. Any `embedded_io::Read` that gives i16
 //! samples, little-endian, is a source; it ends with a read of nothing.
 
+use core::convert::Infallible;
+
 use embedded_io::{ErrorType, Read, Write};
-use mote_audio::{FrontEnd, Rounding};
 #[cfg(not(feature = "wakeword"))]
 pub use mote_audio::digits::{NEW, RECIPE};
 #[cfg(feature = "wakeword")]
 pub use mote_audio::wakeword::{NEW, RECIPE};
+use mote_audio::{FrontEnd, Rounding};
 
 /// The front end that the network was trained on.
 pub type Front = FrontEnd<'static, { RECIPE.fft }, { RECIPE.mels }>;
@@ -14,10 +16,12 @@ pub const MELS: usize = RECIPE.mels;
 pub const HOP: usize = RECIPE.hop;
 
 /// How a frame becomes an int8 input.
-pub const ROUNDING: Rounding = if cfg!(feature = "wakeword") { Rounding::TowardsZero } else { Rounding::Nearest };
+pub const ROUNDING: Rounding =
+    if cfg!(feature = "wakeword") { Rounding::TowardsZero } else { Rounding::Nearest };
 
 /// Classes that are no keyword.
-pub const IGNORED: &[&str] = if cfg!(feature = "wakeword") { &["silence", "unknown"] } else { &["background"] };
+pub const IGNORED: &[&str] =
+    if cfg!(feature = "wakeword") { &["silence", "unknown"] } else { &["background"] };
 
 /// A keyword is detected when so many results in a row are so sure of it.
 pub const THRESHOLD: f32 = 0.6;
@@ -25,7 +29,7 @@ pub const HOLD: u32 = if cfg!(feature = "wakeword") { 2 } else { 6 };
 
 /// The sound in the image.
 #[cfg_attr(feature = "serial", allow(dead_code))]
-pub const EMBEDDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/sound.raw"));
+pub const EMBEDDED: Embedded = Embedded { rest: include_bytes!(concat!(env!("OUT_DIR"), "/sound.raw")) };
 
 /// Milliseconds of sound up to the end of this frame.
 pub fn milliseconds(frame: u32) -> u32 {
@@ -47,6 +51,26 @@ pub fn read<S: Read>(source: &mut S, samples: &mut [i16]) -> Result<usize, S::Er
         count += 1;
     }
     Ok(count)
+}
+
+/// Bytes in memory. (`embedded_io` reads from slices too, but with a way to a panic.)
+#[cfg_attr(feature = "serial", allow(dead_code))]
+pub struct Embedded {
+    rest: &'static [u8],
+}
+
+impl ErrorType for Embedded {
+    type Error = Infallible;
+}
+
+impl Read for Embedded {
+    fn read(&mut self, bytes: &mut [u8]) -> Result<usize, Infallible> {
+        let count = bytes.len().min(self.rest.len());
+        let (now, rest) = self.rest.split_at_checked(count).unwrap_or_default();
+        bytes.iter_mut().zip(now).for_each(|(to, from)| *to = *from);
+        self.rest = rest;
+        Ok(count)
+    }
 }
 
 /// A serial port on whose other side a host has the sound. So that no byte is lost while the device computes, the host
