@@ -30,12 +30,13 @@ impl Qmp {
 
     /// Ends the emulator, with exit code 0.
     pub fn quit(&mut self) -> Result<()> {
-        self.ask("quit", json!({}))
+        // It may be gone before its answer is read.
+        self.send(&json!({"execute": "quit"}))
     }
 
     fn ask(&mut self, command: &str, arguments: Value) -> Result<()> {
         let line = json!({"execute": command, "arguments": arguments});
-        self.stream.get_mut().write_all(format!("{line}\n").as_bytes())?;
+        self.send(&line)?;
         loop {
             let answer = self.read()?;
             if answer.get("return").is_some() {
@@ -46,6 +47,10 @@ impl Qmp {
             }
             // Others are events.
         }
+    }
+
+    fn send(&mut self, line: &Value) -> Result<()> {
+        Ok(self.stream.get_mut().write_all(format!("{line}\n").as_bytes())?)
     }
 
     fn read(&mut self) -> Result<Value> {

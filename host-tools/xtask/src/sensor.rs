@@ -73,10 +73,8 @@ pub fn add_steps(steps: &mut Steps, board: &Board) {
 
 /// All scenarios that are wanted, and whether the image that is shipped can't panic.
 fn test(board: &Board, echo: bool, wanted: impl Fn(&Scenario) -> bool) -> Result<Tally> {
-    let folder = root().join("models/continual/fridge");
-    let model = Model { name: "fridge".into(), path: folder.join("fridge.onnx") };
-    let plan = model.convert(board, &["--stream".into()])?;
-    let text = fs::read_to_string(folder.join("samples/scenarios.json"))?;
+    let plan = plan(board)?;
+    let text = fs::read_to_string(root().join("models/continual/fridge/samples/scenarios.json"))?;
     let scenarios: Vec<Scenario> = serde_json::from_str(&text).context("reading the scenarios")?;
     let image = build(board, &plan, ",log,paced")?;
     let mut tally = Tally::default();
@@ -95,11 +93,16 @@ fn test(board: &Board, echo: bool, wanted: impl Fn(&Scenario) -> bool) -> Result
     let image = build(board, &plan, "")?;
     panics::check(&image)?;
     kernels::check(&image, &models::facts(&plan)?)?;
-    image::check_single_precision(&image)?;
     let image::Sizes { flash, ram } = image::sizes(&image)?;
     eprintln!("  {flash} bytes of flash, {ram} of static RAM");
-    tally.passed += 3;
+    tally.passed += 2;
     Ok(tally)
+}
+
+/// The forecaster that comes with the project.
+pub fn plan(board: &Board) -> Result<PathBuf> {
+    let path = root().join("models/continual/fridge/fridge.onnx");
+    Model { name: "fridge".into(), path }.convert(board, &["--stream".into()])
 }
 
 fn build(board: &Board, plan: &Path, features: &str) -> Result<PathBuf> {
@@ -152,8 +155,7 @@ fn turn(control: &TcpListener, port: &TcpListener, temperatures: &[i64]) -> Resu
     let mut qmp = Qmp::accept(control)?;
     let mut app = port.accept()?.0;
     // The app waits: it has told all about the reading before.
-    let mut wait =
-        |mut app: &std::net::TcpStream| app.read_exact(&mut [0]).context("the app takes no reading");
+    let wait = |mut app: &std::net::TcpStream| app.read_exact(&mut [0]).context("the app takes no reading");
     for &temperature in temperatures {
         wait(&app)?;
         qmp.set("sensor", "temperature", json!(temperature))?;
@@ -287,7 +289,7 @@ mod tests {
     fn writes_what_it_reads() -> Result<()> {
         let file = npy(&[1.0, -2.5])?;
         assert_eq!((npy_data(&file)?.len(), (file.len() - 8) % 64), (8, 0));
-        assert_eq!(sensed(3437), 3.375 + 0.0625 * 0.0);
+        assert_eq!(sensed(3437), 3.375);
         Ok(())
     }
 }

@@ -91,7 +91,8 @@ def main():
         begin = trouble.start if trouble else None
         end = None if not trouble or trouble.kind == "dead" else begin + trouble.length
         scenarios.append({"name": name, "begin": begin, "end": end,
-                          "millidegrees": [int(round(x * 1000)) for x in readings]})
+                          # Upwards: the emulated sensor rounds down.
+                          "millidegrees": [int(np.ceil(x * 1000)) for x in readings]})
     folder = HERE / "samples"
     folder.mkdir(exist_ok=True)
     text = ",\n".join(json.dumps(scenario) for scenario in scenarios)
