@@ -31,7 +31,8 @@ pub struct Options {
     board: String,
     #[arg(long, value_enum, default_value = "digits")]
     network: Network,
-    /// Recording (.wav, 16 bits, 8 kHz for digits, 16 kHz for the wakeword); without it sound that resembles speech
+    /// Recording (.wav, 16 bits, 8 kHz for digits, 16 kHz for the wakeword); without it the one of the tests: sound
+    /// that resembles speech, or ten seconds from the data folder
     #[arg(long)]
     input: Option<PathBuf>,
     /// Send the sound through the board's serial port, instead of building it in
@@ -124,7 +125,9 @@ pub fn run(options: &Options) -> Result<()> {
     };
     let recording = match &options.input {
         Some(path) => Recording::read(path, network.rate())?,
-        None => Recording::write("babble", network.rate(), babble(network.rate()))?,
+        None => network
+            .recording()?
+            .context("give a recording: the one of the tests is not in the data folder")?,
     };
     let app = App { board, network, plan: &plan, recording: &recording, serial: options.serial };
     if options.compare {
@@ -148,6 +151,11 @@ pub fn add_steps(steps: &mut Steps, board: &Board) {
         let way = if serial { ", serial" } else { "" };
         let name = format!("keyword on {}: {}{way}", board.name, network.name());
         let found = network.plan(board).and_then(|plan| Ok(plan.zip(network.recording()?)));
+        let found = found.and_then(|found| match found {
+            // Byte by byte through a socket: three seconds are enough.
+            Some((plan, recording)) if serial => Ok(Some((plan, recording.start(3, network.rate())?))),
+            found => Ok(found),
+        });
         match found {
             Ok(Some((plan, recording))) => steps.tests(&name, || {
                 App { board, network, plan: &plan, recording: &recording, serial }.test(!serial)

@@ -44,12 +44,17 @@ struct Scenario {
     begin: Option<usize>,
     end: Option<usize>,
     millidegrees: Vec<i64>,
+    /// What ONNX Runtime makes of every window of readings, rounded to five places.
+    scores: Vec<[f32; 2]>,
 }
 
 /// Most readings from the beginning of a trouble to the alarm, both included; other troubles are played, and what the
 /// app tells is compared with the host, but no alarm is asked for (a stuck sensor shows only where a fridge's cycle
 /// should have turned).
 const WITHIN: &[(&str, usize)] = &[("step", 1), ("spike", 1), ("drift", 16), ("dead", 32)];
+
+/// Largest difference of a score to ONNX Runtime's; scores go up to about 13.
+const TOLERANCE: f32 = 1e-4;
 
 /// Readings that the scores look at: so long after a trouble it may still be seen.
 const MEMORY: usize = 37;
@@ -134,6 +139,16 @@ fn play(board: &Board, image: &Path, plan: &Path, scenario: &Scenario, echo: boo
     }
     if told.len() != expected.len() {
         bail!("{} readings, expected {}", told.len(), expected.len());
+    }
+    let scores: Vec<[f32; 2]> = told.iter().filter_map(|reading| reading.scores).collect();
+    if scores.len() != scenario.scores.len() {
+        bail!("{} pairs of scores, ONNX Runtime has {}", scores.len(), scenario.scores.len());
+    }
+    let differences =
+        scores.as_flattened().iter().zip(scenario.scores.as_flattened()).map(|(a, b)| (a - b).abs());
+    let difference = differences.fold(0.0, f32::max);
+    if !(difference <= TOLERANCE) {
+        bail!("a score differs by {difference} from ONNX Runtime's");
     }
     let alarms = numbers(&outcome.log, "WARN alarm at reading ");
     let ends = numbers(&outcome.log, "INFO calm again at reading ");
@@ -273,8 +288,13 @@ mod tests {
 
     #[test]
     fn judges() {
-        let scenario =
-            |name: &str, begin, end| Scenario { name: name.into(), begin, end, millidegrees: vec![0; 180] };
+        let scenario = |name: &str, begin, end| Scenario {
+            name: name.into(),
+            begin,
+            end,
+            millidegrees: vec![0; 180],
+            scores: Vec::new(),
+        };
         let spike = scenario("spike", Some(60), Some(61));
         assert!(judge(&spike, &[60], &[75]).is_ok());
         assert!(judge(&spike, &[61], &[75]).is_err(), "too late");

@@ -36,6 +36,13 @@ impl Recording {
         Self::write(&name, rate, samples.with_context(context)?)
     }
 
+    /// Its first seconds, as a recording of their own.
+    pub fn start(&self, seconds: usize, rate: u32) -> Result<Self> {
+        let name = self.wav.file_stem().context("a recording without a name")?.to_string_lossy();
+        let length = seconds * rate as usize;
+        Self::write(&format!("{name}-start"), rate, self.samples.iter().copied().take(length).collect())
+    }
+
     /// Stores samples.
     pub fn write(name: &str, rate: u32, samples: Vec<i16>) -> Result<Self> {
         let folder = target()?.join("sounds");

@@ -1,6 +1,6 @@
 """Temperatures of a refrigerator as a TMP105 gives them, one reading every half minute, with or without trouble.
 
-    python models/continual/fridge/generate.py     # writes samples/scenarios.json
+    python models/continual/fridge/generate.py     # writes samples/scenarios.json; needs onnxruntime and fridge.onnx
 
 A box of air warms towards the room and is cooled while the compressor runs; a thermostat switches it with
 hysteresis. Each fridge has its own thermostat, insulation and compressor, and the room's temperature wanders.
@@ -85,14 +85,22 @@ SCENARIOS = {
 
 
 def main():
+    import onnxruntime
+
+    network = onnxruntime.InferenceSession(str(HERE / "fridge.onnx"), providers=["CPUExecutionProvider"])
+    window = network.get_inputs()[0].shape[2]
     scenarios = []
     for number, (name, trouble) in enumerate(SCENARIOS.items()):
         readings = fridges(np.random.default_rng(700 + number), 1, 180, trouble)[0]
         begin = trouble.start if trouble else None
         end = None if not trouble or trouble.kind == "dead" else begin + trouble.length
+        windows = np.lib.stride_tricks.sliding_window_view(readings.astype(np.float32), window)
+        scores = [network.run(None, {"frames": w.reshape(1, 1, -1)})[0].ravel() for w in windows]
         scenarios.append({"name": name, "begin": begin, "end": end,
                           # Upwards: the emulated sensor rounds down.
-                          "millidegrees": [int(np.ceil(x * 1000)) for x in readings]})
+                          "millidegrees": [int(np.ceil(x * 1000)) for x in readings],
+                          # Of every window of readings, by ONNX Runtime.
+                          "scores": [[round(float(x), 5) for x in pair] for pair in scores]})
     folder = HERE / "samples"
     folder.mkdir(exist_ok=True)
     text = ",\n".join(json.dumps(scenario) for scenario in scenarios)
