@@ -13,7 +13,7 @@ use crate::{
     panics,
     qemu::{self, Settings},
     sensor,
-    steps::Tally,
+    steps::{Steps, Tally},
 };
 
 #[derive(clap::Subcommand)]
@@ -28,6 +28,11 @@ pub enum Firmware {
     Keyword(keyword::Options),
     /// Let the sensor app watch an emulated sensor under QEMU, and compare with the host
     Sensor(sensor::Options),
+    /// All tests of the keyword app and the sensor app on a board
+    Apps {
+        #[arg(long, default_value = "mps2-an386")]
+        board: String,
+    },
 }
 
 #[derive(clap::Args)]
@@ -57,7 +62,15 @@ pub fn run(firmware: &Firmware) -> Result<()> {
         Firmware::Golden(options) => compare(options),
         Firmware::Keyword(options) => keyword::run(options),
         Firmware::Sensor(options) => sensor::run(options),
+        Firmware::Apps { board } => apps(Board::by_name(board)?),
     }
+}
+
+fn apps(board: &Board) -> Result<()> {
+    let mut steps = Steps::default();
+    keyword::add_steps(&mut steps, board);
+    sensor::add_steps(&mut steps, board);
+    steps.finish()
 }
 
 fn start(options: &Options) -> Result<()> {

@@ -20,7 +20,7 @@ use crate::{
     models::Model,
     panics,
     qemu::{self, Settings},
-    sound::{Recording, babble},
+    sound::{Recording, babble, spoken_digits},
     steps::{Steps, Tally},
     workspace::{capture, data, root, target},
 };
@@ -142,28 +142,46 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// The app on a board, with each network and, on the first board, also with sound through the serial port.
+/// The app on a board with each network; on the first board also with words that people said, and with sound through
+/// the serial port.
 pub fn add_steps(steps: &mut Steps, board: &Board) {
-    for (network, serial) in [(Network::Digits, false), (Network::Digits, true), (Network::Wakeword, false)] {
-        if serial && board.core != "m4" {
-            continue;
-        }
-        let way = if serial { ", serial" } else { "" };
-        let name = format!("keyword on {}: {}{way}", board.name, network.name());
-        let found = network.plan(board).and_then(|plan| Ok(plan.zip(network.recording()?)));
-        let found = found.and_then(|found| match found {
-            // Byte by byte through a socket: three seconds are enough.
-            Some((plan, recording)) if serial => Ok(Some((plan, recording.start(3, network.rate())?))),
-            found => Ok(found),
-        });
-        match found {
-            Ok(Some((plan, recording))) => steps.tests(&name, || {
-                App { board, network, plan: &plan, recording: &recording, serial }.test(!serial)
-            }),
-            Ok(None) => steps.skip(&name, "network or recording is not in the data folder (MOTE_DATA)"),
-            Err(error) => steps.run(&name, || Err(error)),
-        }
+    use Network::{Digits, Wakeword};
+    step(steps, board, "digits", Digits, Digits.recording(), false);
+    step(steps, board, "wakeword", Wakeword, Wakeword.recording(), false);
+    if board.core == "m4" {
+        // Byte by byte through a socket: three seconds are enough.
+        let start =
+            |recording: Option<Recording>| recording.map(|all| all.start(3, Digits.rate())).transpose();
+        step(steps, board, "digits, serial port", Digits, Digits.recording().and_then(start), true);
+        step(steps, board, "digits, people", Digits, people(), false);
     }
+}
+
+fn step(
+    steps: &mut Steps,
+    board: &Board,
+    name: &str,
+    network: Network,
+    recording: Result<Option<Recording>>,
+    serial: bool,
+) {
+    let name = format!("keyword on {}: {name}", board.name);
+    match recording.and_then(|recording| Ok(network.plan(board)?.zip(recording))) {
+        Ok(Some((plan, recording))) => steps.tests(&name, || {
+            App { board, network, plan: &plan, recording: &recording, serial }.test(!serial)
+        }),
+        Ok(None) => steps.skip(&name, "network or recording is not in the data folder (MOTE_DATA)"),
+        Err(error) => steps.run(&name, || Err(error)),
+    }
+}
+
+/// Ten digits by six people.
+fn people() -> Result<Option<Recording>> {
+    let Some(data) = data() else { return Ok(None) };
+    let Some(samples) = spoken_digits(&data.join("fsdd/fsdd-wav.tar.xz"))? else { return Ok(None) };
+    let spoken = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+    let recording = Recording::write("people", Network::Digits.rate(), samples)?;
+    Ok(Some(Recording { spoken: spoken.map(String::from).to_vec(), ..recording }))
 }
 
 /// An image and what it listens to.
@@ -214,6 +232,11 @@ impl App<'_> {
         note(heard.results == expected.results, &format!("results differ ({length:?} bytes)"));
         let text = format!("detections {:?}, expected {:?}", heard.detections, expected.detections);
         note(heard.detections == expected.detections, &text);
+        if !self.recording.spoken.is_empty() {
+            let labels: Vec<_> = heard.detections.iter().map(|detection| &detection.label).collect();
+            let holds = labels.iter().copied().eq(&self.recording.spoken);
+            note(holds, &format!("heard {labels:?}, spoken was {:?}", self.recording.spoken));
+        }
         for Detection { label, from_ms, to_ms, probability } in &heard.detections {
             eprintln!("  {label}: {from_ms} ms to {to_ms} ms, {:.1} %", 100.0 * probability);
         }

@@ -3,6 +3,7 @@
 use std::{
     f64::consts::TAU,
     fs,
+    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -15,6 +16,8 @@ pub struct Recording {
     pub wav: PathBuf,
     pub raw: PathBuf,
     pub samples: Vec<i16>,
+    /// The words in it, if they are known.
+    pub spoken: Vec<String>,
 }
 
 impl Recording {
@@ -58,8 +61,36 @@ impl Recording {
         samples.iter().try_for_each(|&sample| writer.write_sample(sample))?;
         writer.finalize()?;
         fs::write(&raw, samples.iter().flat_map(|sample| sample.to_le_bytes()).collect::<Vec<_>>())?;
-        Ok(Self { wav, raw, samples })
+        Ok(Self { wav, raw, samples, spoken: Vec::new() })
     }
+}
+
+/// The ten digits, from zero to nine: a test word each of the Free Spoken Digit Dataset, by its six speakers in turn,
+/// half a second of silence before each; 8 kHz. `None` where the archive is not there.
+pub fn spoken_digits(archive: &Path) -> Result<Option<Vec<i16>>> {
+    const SPEAKERS: [&str; 6] = ["george", "jackson", "lucas", "nicolas", "theo", "yweweler"];
+    let Ok(file) = fs::File::open(archive) else { return Ok(None) };
+    let wanted: Vec<_> =
+        SPEAKERS.iter().cycle().take(10).enumerate().map(|(i, name)| format!("{i}_{name}_0.wav")).collect();
+    let mut words: Vec<Vec<i16>> = vec![Vec::new(); wanted.len()];
+    for entry in tar::Archive::new(lzma_rust2::XzReader::new(file, true)).entries()? {
+        let mut entry = entry?;
+        let path = entry.path()?.into_owned();
+        let Some(at) = wanted.iter().position(|name| path.ends_with(name)) else { continue };
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes)?;
+        words[at] = hound::WavReader::new(&bytes[..])?.into_samples().collect::<Result<_, _>>()?;
+    }
+    if let Some(at) = words.iter().position(Vec::is_empty) {
+        bail!("{} holds no {}", archive.display(), wanted[at]);
+    }
+    let mut sound = Vec::new();
+    for word in words {
+        sound.extend([0; 4000]);
+        sound.extend(word);
+    }
+    sound.extend([0; 8000]);
+    Ok(Some(sound))
 }
 
 /// Frequencies of the first three resonances of a mouth that says a vowel, in Hz.
