@@ -267,7 +267,7 @@ impl Stream {
 
     /// Element `i` of frame `t`, of `n` in a frame.
     fn element(&self, t: usize, n: usize, i: usize) -> f32 {
-        let normal = normal(self.seed, t * n + i);
+        let normal = golden::normal(self.seed, t * n + i);
         match (self.mean, self.std) {
             (Some(mean), Some(std)) => mean + std * normal,
             _ => self.gain.unwrap() * normal,
@@ -286,13 +286,6 @@ impl Stream {
         assert_eq!(values.len(), self.count * self.output.iter().product::<usize>());
         values
     }
-}
-
-/// Nearly normal: see the random numbers in `tests/golden/README.md`.
-fn normal(seed: u64, index: usize) -> f32 {
-    let word = golden::word(seed, index);
-    let sum: u64 = (0..4).map(|lane| (word >> (16 * lane)) & 0xffff).sum();
-    (sum as i32 - 131_070) as f32 * f32::from_bits(0x37dd_b3d7)
 }
 
 fn load<T: serde::de::DeserializeOwned>(file: &str) -> Vec<T> {
