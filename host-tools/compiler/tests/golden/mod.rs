@@ -6,6 +6,8 @@
 pub mod published;
 #[allow(dead_code)]
 pub mod skeleton;
+#[allow(dead_code)]
+pub mod streams;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::de::DeserializeOwned;
