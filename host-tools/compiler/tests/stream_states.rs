@@ -32,9 +32,9 @@ fn streams_side_by_side() {
         assert_ne!(alone[0], alone[1], "{name}");
         let together = with_engines(converted, STREAMS, |engines| {
             let mut all: Vec<Vec<Answer>> = vec![Vec::new(); STREAMS];
-            for t in 0..frames[0].len() {
-                for (s, engine) in engines.iter_mut().enumerate() {
-                    all[s].push(answer(engine, &frames[s][t]));
+            for t in 0..frames.iter().map(Vec::len).min().unwrap() {
+                for ((engine, frames), all) in engines.iter_mut().zip(frames).zip(&mut all) {
+                    all.push(answer(engine, &frames[t]));
                 }
             }
             all

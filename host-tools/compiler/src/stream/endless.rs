@@ -114,7 +114,7 @@ fn rate(
         }
         let window = Window::of(&operand.view, Axis::Slices);
         let stride = slide(&window, step, origin, hop)?;
-        rates.push(behind(origin.rate, &Window { stride, ..window }));
+        rates.extend(behind(origin.rate, &Window { stride, ..window }));
     }
     let every = rates.first().ok_or("it reads nothing")?.every;
     let phase = rates.iter().map(|rate| rate.phase).max().unwrap_or(0);
