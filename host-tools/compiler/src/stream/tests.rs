@@ -75,7 +75,7 @@ fn compare(int8: bool, operators: &[&str]) {
 fn rings_are_as_short_as_can_be() {
     let mut random = Random(79);
     let (mut rings, mut stretched) = (0, 0);
-    for number in 0..100 {
+    for number in 0..150 {
         let mut graph = prepared(stack(&mut random), true, number);
         let lowered = lowered(&mut graph);
         let network = Network::new(&graph, &lowered);
@@ -175,7 +175,7 @@ fn layer(build: &mut Build, x: TensorId, random: &mut Random) -> TensorId {
     let shape = build.shape(x);
     let (height, width, channels) = (shape[1], shape[2], shape[3]);
     let seed = random.next() % 1000;
-    match random.below(18) {
+    match random.below(19) {
         0 => conv(build, x, random, seed, 1 + random_channels(seed)),
         1 => conv(build, x, random, seed, 0),
         2 => pool(build, x, random, PoolKind::Max),
@@ -228,6 +228,13 @@ fn layer(build: &mut Build, x: TensorId, random: &mut Random) -> TensorId {
             let inner = build.conv(fewer, channels, 3, 1, seed + 2);
             let more = resize(build, inner, random, [height, width]);
             build.binary(BinaryFn::Add, x, more)
+        }
+        17 => {
+            // A gate needs the whole picture: it ends a region.
+            let mean = build.reduce(ReduceFn::Mean, x, &[1, 2], true);
+            let gate = build.conv_padded(mean, channels, 1, 1, 0, seed);
+            let gate = build.unary(UnaryFn::Sigmoid, gate);
+            build.binary(BinaryFn::Mul, x, gate)
         }
         _ if random.below(2) == 0 => build.softmax(x, 3),
         _ => {
