@@ -118,6 +118,7 @@ impl Tensors<'_> {
         let output = self.operand(&step.output)?;
         let flags = self.schedule.in_place[index].iter().enumerate().take(4);
         let flags = flags.filter(|(_, set)| **set).fold(0, |bits, (k, _)| bits | step_flags::IN_PLACE << k);
+        let flags = if step.stretch > 1 { flags | step_flags::STRETCHED } else { flags };
         Ok(self.writer.step(&StepEntry {
             name: &step.name,
             macs: step.macs,

@@ -66,6 +66,9 @@ pub mod step_flags {
     /// Input `k` (for flag `IN_PLACE << k`, `k` < 4) is stored where the output is, with the same view.
     pub const IN_PLACE: u16 = 1;
     pub const IN_PLACE_MASK: u16 = 0xf;
+    /// The step's windows over slices move once for all output slices that an input slice becomes: it makes several of
+    /// each, and knows itself which of a window's slices it needs.
+    pub const STRETCHED: u16 = 0x10;
 }
 
 /// Element types ([`TensorRecord::dtype`]).

@@ -125,6 +125,7 @@ fn copy_step(graph: &mut Graph, lowered: &mut Lowered, from: TensorId, what: &st
         joinable: false,
         accumulates: false,
         carries: false,
+        stretch: 1,
     });
     to
 }

@@ -1,9 +1,10 @@
 //! Benchmarks, one module each: `mcu` counts instructions on emulated microcontrollers, `peers` holds
-//! what others need for the same work, `baseline` what we needed before.
+//! what others need for the same work, `baseline` what we needed before; `stream` measures times on the host.
 
 mod baseline;
 pub mod mcu;
 mod peers;
+mod stream;
 
 use anyhow::Result;
 
@@ -11,10 +12,13 @@ use anyhow::Result;
 pub enum Bench {
     /// Instructions, memory and flash of networks on emulated microcontrollers
     Mcu(mcu::Options),
+    /// Time of a stream's step beside that of a window, on the host
+    Stream(stream::Options),
 }
 
 pub fn run(bench: &Bench) -> Result<()> {
     match bench {
         Bench::Mcu(options) => mcu::run(options),
+        Bench::Stream(options) => stream::measure(options),
     }
 }

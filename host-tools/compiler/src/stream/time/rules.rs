@@ -1,6 +1,7 @@
 //! The conditions under which a step-wise network equals a sliding window, and how they are broken.
 
 use crate::import::Refusal;
+use crate::lower::Step;
 
 /// A condition; the numbers are those of the documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +99,10 @@ pub struct Violation {
 }
 
 impl Violation {
+    pub(crate) fn of_step(step: &Step, rule: Rule, reason: String) -> Self {
+        Self { node: step.name.clone(), operator: step.op.into(), rule, reason }
+    }
+
     pub(crate) fn of_graph(rule: Rule, reason: &str) -> Self {
         Self { node: "the network".into(), operator: String::new(), rule, reason: reason.into() }
     }
