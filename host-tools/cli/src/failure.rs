@@ -255,8 +255,10 @@ fn convert_advice(error: &ConvertError) -> String {
             "give the size with --size SYMBOL=N, or export the model with fixed shapes"
         }
         ConvertError::Import(ImportError::Unsupported(_))
-        | ConvertError::NoKernel(_)
-        | ConvertError::Stream(_) => return alternatives(&refused(error)),
+        | ConvertError::NoKernel(_) => return alternatives(&refused(error)),
+        ConvertError::Stream(_) => {
+            return alternatives(&refused(error)) + "\nif another axis of the input is time, name it: --time-axis";
+        }
         ConvertError::Import(ImportError::Inconsistent(_)) | ConvertError::Refused(_) => DEFECT,
         ConvertError::NoCalibration | ConvertError::Quantize(QuantizeError::NoSamples) => {
             "give --calibrate a folder of pictures or a .npy file with some dozen typical inputs; `--calibrate random` \

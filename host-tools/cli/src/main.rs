@@ -64,7 +64,7 @@ fn main() -> ExitCode {
     if json {
         println!("{:#}", failure.to_json());
     } else {
-        eprintln!("{:?}", miette::Report::new(failure));
+        eprintln!("Error: {:?}", miette::Report::new(failure));
     }
     ExitCode::from(code)
 }

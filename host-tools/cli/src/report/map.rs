@@ -1,6 +1,6 @@
 //! The plan's steps and memory as text.
 
-use super::memory::{Content, RegionFigures, RingFigures, Span};
+use super::memory::{Content, RegionFigures, Span};
 use super::{Figures, grouped, short};
 use mote_runtime::plan::RegionKind;
 use std::fmt::Write;
@@ -35,19 +35,14 @@ pub fn steps(figures: &Figures) -> String {
 
 /// What a region is, before its steps.
 fn heading(region: &RegionFigures) -> String {
-    let kept = || {
-        // Between two frames only the state is kept; what lives in the arena is gone.
-        let kept = |ring: &&RingFigures| ring.in_state || region.kind == RegionKind::Rows;
-        let (count, rings) =
-            region.rings.iter().filter(kept).fold((0, 0), |(n, sum), ring| (n + 1, sum + ring.bytes));
-        let delivered = region.delivered.as_ref();
-        let from = delivered.map_or("", |_| "; the input is delivered slice by slice");
-        format!("{count} rings, {} bytes{from}", grouped(rings as u64))
-    };
+    let rings = region.kept();
+    let bytes = grouped(rings.iter().map(|ring| ring.bytes as u64).sum());
+    let from = region.delivered.as_ref().map_or("", |_| "; the input is delivered slice by slice");
+    let kept = format!("{} rings, {bytes} bytes{from}", rings.len());
     match region.kind {
         RegionKind::Plain => "  -- whole tensors\n".into(),
-        RegionKind::Rows => format!("  -- row by row, {} ticks: {}\n", region.ticks, kept()),
-        RegionKind::Endless => format!("  -- frame by frame: {}\n", kept()),
+        RegionKind::Rows => format!("  -- row by row, {} ticks: {kept}\n", region.ticks),
+        RegionKind::Endless => format!("  -- frame by frame: {kept}\n"),
     }
 }
 
@@ -77,8 +72,7 @@ pub fn memory(figures: &Figures) -> String {
         }
         text += &legend(figures);
     }
-    let state: Vec<_> =
-        figures.regions.iter().flat_map(|region| &region.rings).filter(|ring| ring.in_state).collect();
+    let state: Vec<_> = figures.state().collect();
     if !state.is_empty() {
         let _ =
             writeln!(text, "\n  state: {} bytes that outlive a frame", grouped(figures.state_bytes as u64));

@@ -59,9 +59,28 @@ pub struct RegionFigures {
 pub struct RingFigures {
     pub name: String,
     pub slots: Slots,
+    /// From the start of the state or of the arena.
+    pub offset: usize,
     pub bytes: usize,
     /// Outlives a call.
     pub in_state: bool,
+    /// Outlives a tick; if not, its memory serves others meanwhile.
+    pub kept: bool,
+}
+
+impl RegionFigures {
+    /// What is kept from tick to tick, each piece of memory once: of rings that lie in place of each other the last.
+    pub fn kept(&self) -> Vec<&RingFigures> {
+        let mut kept: Vec<&RingFigures> = Vec::new();
+        for ring in self.rings.iter().filter(|ring| ring.kept) {
+            match kept.iter_mut().find(|other| (other.offset, other.in_state) == (ring.offset, ring.in_state))
+            {
+                Some(other) => *other = ring,
+                None => kept.push(ring),
+            }
+        }
+        kept
+    }
 }
 
 /// The uses of a tensor.
@@ -101,11 +120,14 @@ pub fn regions(plan: &Plan<'_>) -> Vec<RegionFigures> {
             let record = plan.tensor(tensor)?;
             let view = network.uses[tensor].view.filter(OperandRecord::is_ring)?;
             let own = network.home(tensor).is_some_and(|home| home.first_step == region.first_step);
+            let in_state = record.space == Space::State as u8;
             (own && record.space != Space::Constant as u8).then(|| RingFigures {
                 name: plan.tensor_name(tensor).to_string(),
                 slots: Slots::of(&view),
+                offset: record.offset as usize,
                 bytes: record.bytes as usize,
-                in_state: record.space == Space::State as u8,
+                in_state,
+                kept: in_state || !network.is_temporary(tensor, &region),
             })
         });
         let port = plan.port(region.port.into()).filter(|_| index == 0);

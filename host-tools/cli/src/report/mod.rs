@@ -148,6 +148,11 @@ impl Figures {
         })
     }
 
+    /// What outlives a call.
+    pub fn state(&self) -> impl Iterator<Item = &RingFigures> {
+        self.regions.iter().flat_map(RegionFigures::kept).filter(|ring| ring.in_state)
+    }
+
     /// Of the plan itself: what is neither weights nor names.
     pub fn table_bytes(&self) -> usize {
         self.plan_bytes - self.weight_bytes - self.name_bytes
@@ -171,7 +176,7 @@ impl Figures {
             "arena_whole_bytes": self.arena_whole_bytes, "state_bytes": self.state_bytes,
             "weight_bytes": self.weight_bytes, "table_bytes": self.table_bytes(), "name_bytes": self.name_bytes,
             "code_bytes": self.code.as_ref().map(|code| code.bytes),
-            "engine_bytes": self.code.as_ref().map(|code| code.engine_bytes),
+            "rest_code_bytes": self.code.as_ref().map(|code| code.rest_bytes),
             "macs": self.macs, "inputs": self.inputs, "outputs": self.outputs, "steps": steps,
             "regions": self.regions.iter().map(region_json).collect::<Vec<_>>(),
             "stream": self.stream.as_ref().map(StreamFigures::to_json),
@@ -202,18 +207,15 @@ impl Figures {
         let _ = match &self.code {
             Some(code) => writeln!(
                 text,
-                "  code    {} bytes of the {} kernels that it calls, {} of the engine ({})",
+                "  code    {} bytes of {} kernels; engine, start-up and a small app are about {} more ({})",
                 number(code.bytes),
                 code.kernels,
-                number(code.engine_bytes),
+                number(code.rest_bytes),
                 code.measured
             ),
-            None => writeln!(
-                text,
-                "  code    not known for {}: it is measured for {}",
-                self.target,
-                code::measured()
-            ),
+            None => {
+                writeln!(text, "  code    not known for {}; measured for {}", self.target, code::measured())
+            }
         };
         let _ = match self.arena_whole_bytes.filter(|&whole| whole != self.arena_bytes) {
             Some(whole) => writeln!(
@@ -263,7 +265,8 @@ fn region_json(region: &RegionFigures) -> Value {
     let ring = |ring: &RingFigures| {
         json!({
             "name": ring.name, "slots": ring.slots.kept, "slices": ring.slots.of,
-            "slice_bytes": ring.slots.slice_bytes, "bytes": ring.bytes, "in_state": ring.in_state,
+            "slice_bytes": ring.slots.slice_bytes, "offset": ring.offset, "bytes": ring.bytes,
+            "in_state": ring.in_state, "kept": ring.kept,
         })
     };
     json!({

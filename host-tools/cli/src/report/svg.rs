@@ -79,7 +79,7 @@ impl Picture<'_> {
         }
         for region in f.regions.iter().filter(|region| region.kind != RegionKind::Plain) {
             let (from, to) = (x(region.steps.start as f64), x(region.steps.end as f64));
-            let rings = region.rings.len();
+            let rings = region.kept().len();
             let names = match region.kind {
                 RegionKind::Rows => {
                     let ticks = region.ticks;
@@ -143,7 +143,7 @@ impl Picture<'_> {
         if height >= 30.0 && width >= 90.0 {
             self.fitted(
                 (x, y + height / 2.0 - 15.0, width, 15.0),
-                &short(&span.name, (width / 6.6) as usize),
+                &short(&span.name, ((width - 4.0) / 6.8) as usize),
             );
             self.fitted((x, y + height / 2.0, width, 15.0), &format!("{}{bytes}", short_content(span)));
         } else {
@@ -153,9 +153,7 @@ impl Picture<'_> {
 
     /// The rings that outlive a call, as wide as they are long.
     fn state(&mut self) {
-        let regions = self.figures.regions.iter();
-        let rings: Vec<RingFigures> =
-            regions.flat_map(|region| region.rings.iter().filter(|ring| ring.in_state).cloned()).collect();
+        let rings: Vec<RingFigures> = self.figures.state().cloned().collect();
         let (state, width) = (self.figures.state_bytes.max(1) as f64, WIDTH - LEFT - RIGHT);
         if rings.is_empty() {
             return;
@@ -173,7 +171,7 @@ impl Picture<'_> {
                 grouped(ring.bytes as u64)
             );
             self.rect((x + 0.75, top, wide - 1.5, 42.0), fill(RING, index), "");
-            self.fitted((x, top + 6.0, wide, 15.0), &short(&ring.name, (wide / 6.6) as usize));
+            self.fitted((x, top + 6.0, wide, 15.0), &short(&ring.name, ((wide - 4.0) / 6.8) as usize));
             self.fitted(
                 (x, top + 21.0, wide, 15.0),
                 &format!("{} x {}", ring.slots.kept, ring.slots.slice_bytes),
