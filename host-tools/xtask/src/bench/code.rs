@@ -119,19 +119,23 @@ impl Image {
         let file = self.file()?;
         let all = functions(&file);
         let size = |function: &u64| all.get(function).map_or(0, |function| function.size);
-        Ok(self.from_kernels(&file, &all)?.iter().map(size).sum())
+        Ok(self.reached_by_kernels(&file, &all)?.iter().map(size).sum())
     }
 
     /// Bytes of all other functions.
     fn outside_kernels(&self) -> Result<u64> {
         let file = self.file()?;
         let all = functions(&file);
-        let kernels = self.from_kernels(&file, &all)?;
+        let kernels = self.reached_by_kernels(&file, &all)?;
         Ok(all.iter().filter(|(at, _)| !kernels.contains(at)).map(|(_, function)| function.size).sum())
     }
 
     /// Functions that kernels reach: those whose address is a constant are the plan's.
-    fn from_kernels(&self, file: &object::File, all: &BTreeMap<u64, Function>) -> Result<BTreeSet<u64>> {
+    fn reached_by_kernels(
+        &self,
+        file: &object::File,
+        all: &BTreeMap<u64, Function>,
+    ) -> Result<BTreeSet<u64>> {
         let mut found = BTreeSet::new();
         for section in constants(file) {
             for word in section.data()?.as_chunks().0 {
