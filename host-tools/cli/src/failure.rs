@@ -218,6 +218,8 @@ fn refused(error: &ConvertError) -> Vec<Refused> {
 
 /// What was wrong with a model, every refused node in a line of its own.
 fn conversion(path: &Path, error: &ConvertError) -> String {
+    let extension = path.extension().unwrap_or_default();
+    let named = ["onnx", "tflite"].iter().any(|own| extension.eq_ignore_ascii_case(own));
     let path = path.display();
     let refused = refused(error);
     let mut text = match error {
@@ -226,6 +228,9 @@ fn conversion(path: &Path, error: &ConvertError) -> String {
         }
         _ if !refused.is_empty() => {
             format!("{path}: {} node(s) have no translation or kernel:", refused.len())
+        }
+        ConvertError::Import(ImportError::Malformed { reason, .. }) if !named => {
+            return format!("{path} is neither an ONNX nor a TFLite model: {reason}");
         }
         ConvertError::Import(ImportError::Malformed { .. }) => return format!("{path} is {error}"),
         ConvertError::NoCalibration => {

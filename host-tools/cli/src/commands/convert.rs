@@ -41,8 +41,13 @@ pub struct Arguments {
     /// of a float network in half the bytes
     #[arg(long)]
     dtype: Option<Dtype>,
-    /// How pictures become inputs: JSON with size, mean and std, and if need be resize, crop_from and order. It is stored
-    /// in the plan; `run`, `eval` and --calibrate use it
+    /// How pictures become inputs; stored in the plan, where `run`, `eval` and --calibrate find it. A JSON file such as
+    ///
+    /// {"size": [224, 224], "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+    ///
+    /// size: rows and columns; mean and std: of each channel, of values from 0 to 1. Optional: "resize" (nearest,
+    /// bilinear, bicubic), "crop_from" (resize the short side to this, then crop the centre; without it pictures are
+    /// stretched), "order" (rgb, bgr, grey)
     #[arg(long, value_name = "FILE.json")]
     preprocess: Option<PathBuf>,
     /// Class names, one a line; stored in the plan
@@ -54,7 +59,8 @@ pub struct Arguments {
     /// Keep ONNX picture inputs channels first; without it plans have rows, columns, channels
     #[arg(long)]
     keep_layout: bool,
-    /// Row by row where that lowers the peak of memory, so that no tensor exists as a whole
+    /// Run row by row where that lowers the peak of memory: tensors are kept only as far as they are still needed, and
+    /// the results stay the same, byte for byte
     #[arg(long, default_value = "auto")]
     rows: RowsChoice,
     /// Leave names, labels and what else only people read out of the plan
@@ -81,8 +87,8 @@ pub struct Arguments {
     #[arg(long, help_heading = "Quantization (--dtype int8)")]
     equalize: bool,
 
-    /// Run frame by frame instead of clip by clip, with the same results; refused with the reason where they could not
-    /// be the same
+    /// Turn a network over clips (of sound, video, sensor data) into one that takes a frame at a time and gives what the
+    /// clip-wise network gives for the window behind it; refused with the reason where that cannot be exact
     #[arg(long, help_heading = "Streams")]
     stream: bool,
     /// Axis of time in the input, counted from 0 after conversion to channels last; without it the one behind the batch
@@ -130,7 +136,7 @@ enum WeightRounding {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum RowsChoice {
-    /// Where they lower the peak of memory
+    /// Where that lowers the peak of memory
     Auto,
     /// Whole tensors only
     Off,
@@ -139,6 +145,10 @@ enum RowsChoice {
 pub fn run(arguments: &Arguments) -> Outcome {
     // Before the work, not behind it.
     check_writable(&arguments.output)?;
+    if arguments.calibrate.is_some() && !matches!(arguments.dtype, Some(Dtype::Int8)) {
+        let help = "add --dtype int8, or leave --calibrate out";
+        return Err(Failure::usage("calibration is for --dtype int8, which is not asked for", help));
+    }
     let model = &arguments.model;
     let bytes = read(model)?;
     let mut options = options(arguments);

@@ -110,6 +110,8 @@ fn int8_without_calibration() {
     refused(&pictures, 1, "input", Some(&empty), &["no pictures", ".png"]);
     let unknown = [&start[..], &["--calibrate", &empty]].concat();
     refused(&unknown, 2, "usage", None, &["--preprocess"]);
+    let forgotten = ["convert", &model(), "-o", &out, "--calibrate", "random"];
+    refused(&forgotten, 2, "usage", None, &["--dtype int8"]);
     let gone = folder.path("gone.npy");
     refused(&[&start[..], &["--calibrate", &gone]].concat(), 1, "file", Some(&gone), &["check the path"]);
     // As PyTorch has them.
