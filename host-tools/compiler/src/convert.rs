@@ -222,10 +222,15 @@ impl Planned {
 }
 
 /// One region without end.
-fn plan_stream(graph: &mut Graph, lowered: Lowered, stream: &Stream) -> Result<Planned, ConvertError> {
+fn plan_stream(graph: &mut Graph, mut lowered: Lowered, stream: &Stream) -> Result<Planned, ConvertError> {
     stream::name_outputs(graph, &lowered);
     let region = stream::endless(&Network::new(graph, &lowered), stream.hop).map_err(ConvertError::Stream)?;
-    Ok(Planned::applied(graph, lowered, vec![region]))
+    let mut regions = [region];
+    stream::apply(graph, &mut lowered, &regions);
+    let [region] = &mut regions;
+    stream::apart(graph, &mut lowered, region);
+    stream::settle_period(&lowered, region).map_err(ConvertError::Stream)?;
+    Ok(Planned::new(graph, lowered, regions.to_vec()))
 }
 
 /// One region without end, all of which runs at every tick.

@@ -158,6 +158,9 @@ impl<'p, 'b> Network<'p, 'b> {
             for k in 0..usize::from(step.inputs) {
                 let Some(operand) = plan.step_operand(&step, k) else { continue };
                 uses[usize::from(operand.tensor)].read.push(index);
+                if let Some(newest) = usize::from(operand.newest).checked_sub(1) {
+                    uses[newest].read.push(index);
+                }
             }
             if let Some(output) = plan.step_output(&step) {
                 let made = &mut uses[usize::from(output.tensor)];
@@ -221,15 +224,17 @@ impl<'p, 'b> Network<'p, 'b> {
         (steps.start, steps.end.saturating_sub(1))
     }
 
-    /// Made (or delivered) and used up within a tick of the region.
+    /// Made (or delivered) and used up within a tick of the region: everything that a frame leaves in the arena.
     fn is_temporary(&self, tensor: usize, region: &RegionRecord) -> bool {
+        if region.kind == RegionKind::Endless as u8 {
+            return true;
+        }
         let uses = &self.uses[tensor];
         let home = self.home(tensor).is_some_and(|home| home.first_step == region.first_step);
         let phase = |step: usize| self.plan.step(step).map(|step| step.phase);
         let made = uses.made.map_or(Some(0), phase);
         let at_once = uses.read.iter().all(|&read| range(region).contains(&read) && phase(read) == made);
-        let collected = uses.output && region.kind == RegionKind::Rows as u8;
-        home && at_once && !collected && uses.view.is_some_and(|view| view.slots == 1)
+        home && at_once && !uses.output && uses.view.is_some_and(|view| view.slots == 1)
     }
 }
 
@@ -239,6 +244,7 @@ mod tests {
     use mote_compiler::convert::{Options, convert};
     use mote_compiler::executor::AlignedBytes;
     use mote_compiler::stream::Rows;
+    use mote_compiler::stream::time::Stream;
     use std::path::Path;
 
     /// Pieces that live at the same time are apart, but for those that a step makes in place of another; together they
@@ -272,5 +278,22 @@ mod tests {
             let rings: usize = by_rows.map(|region| region.rings.len()).sum();
             assert_eq!(rings > 0, rows == Rows::Auto);
         }
+    }
+
+    #[test]
+    fn frames_leave_nothing_in_the_arena() {
+        let model =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/continual/digits_conv/digits_conv.onnx");
+        let options = Options { stream: Some(Stream::default()), ..Options::default() };
+        let plan = convert(&std::fs::read(model).unwrap(), &options).unwrap().plan;
+        let aligned = AlignedBytes::from_slice(&plan);
+        let plan = Plan::parse(aligned.as_ref()).unwrap();
+        check(&plan);
+        let regions = regions(&plan);
+        let kept = regions[0].kept();
+        assert!(kept.iter().all(|ring| ring.in_state));
+        let bytes: usize =
+            kept.iter().map(|ring| ring.bytes.next_multiple_of(mote_runtime::plan::ALIGN)).sum();
+        assert_eq!(bytes, plan.state_bytes());
     }
 }
