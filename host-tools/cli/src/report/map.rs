@@ -171,7 +171,8 @@ pub fn content(span: &Span) -> String {
         Content::Scratch => "scratch of ".into(),
         Content::Ring(slots) => match slots.of {
             Some(all) => format!("{} of {all} rows of ", slots.kept),
-            None => format!("{} frame(s) of ", slots.kept),
+            None if slots.kept == 1 => "a frame of ".into(),
+            None => format!("{} frames of ", slots.kept),
         },
     }
 }
