@@ -77,7 +77,9 @@ impl Tensor {
             |shape: &[u64]| -> Vec<u64> { shape.iter().copied().filter(|&n| n != 1).collect() };
         let (given, own) = (without_ones(&self.shape), without_ones(own));
         let flat = given.len() <= 1 || given[..] == [count / length, length];
-        let fits = given.strip_suffix(&own[..]).is_some_and(|samples| samples.len() <= 1);
+        let behind = |shape: &[u64]| given.strip_suffix(shape).is_some_and(|samples| samples.len() <= 1);
+        // Several samples may also be one behind the other along the batch axis of the plan.
+        let fits = behind(&own) || own.split_first().is_some_and(|(_, rest)| behind(rest));
         if !flat && !fits {
             let reason =
                 format!("shape {:?} has the right number of elements in another order: {wanted}", self.shape);
@@ -138,6 +140,7 @@ mod tests {
         assert_eq!(samples(&[288], &picture), Some(2));
         assert_eq!(samples(&[7, 40], &[1, 1, 1, 1, 40]), Some(7));
         assert_eq!(samples(&[9, 1, 8, 6], &[1, 8, 6, 1]), Some(9));
+        assert_eq!(samples(&[6, 5, 4], &[2, 5, 4]), Some(3), "batches of two");
         assert_eq!(samples(&[5, 3, 8, 6], &picture), None, "channels first");
         assert_eq!(samples(&[100], &picture), None, "not a whole number");
         assert_eq!(samples(&[0, 8, 6, 3], &picture), None, "no sample at all");

@@ -329,7 +329,10 @@ pub fn short(name: &str, most: usize) -> String {
     if count <= most {
         return first.into();
     }
-    let end: String = first.chars().skip(count - most.saturating_sub(2)).collect();
+    if most < 8 {
+        return String::new(); // says nothing any more
+    }
+    let end: String = first.chars().skip(count - (most - 2)).collect();
     format!("..{end}")
 }
 
@@ -355,4 +358,20 @@ pub fn print(text: &str) {
 /// Prints the report for programs.
 pub fn print_json(value: &Value) {
     print(&format!("{value:#}\n"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_and_names_shortened() {
+        assert_eq!(
+            (grouped(0), grouped(999), grouped(1_234_567)),
+            ("0".into(), "999".into(), "1,234,567".into())
+        );
+        assert_eq!(short("model/relu;model/bias;model/conv", 20), "model/relu");
+        assert_eq!(short("/blocks/blocks.0/Relu", 12), "..cks.0/Relu");
+        assert_eq!(short("/blocks/blocks.0/Relu", 5), "");
+    }
 }

@@ -113,7 +113,11 @@ impl Picture<'_> {
             );
             let _ = writeln!(self.text, "<g>{title}");
             self.rect(place, fill(span.content, index), " stroke=\"#ffffff\" stroke-width=\"1\"");
-            self.span_label(place, span);
+            // What lies in its place later covers its end.
+            let covers = |other: &&Span| other.offset == span.offset && other.first <= span.last;
+            let end =
+                f.spans[index + 1..].iter().find(covers).map_or(to, |other| x(other.first as f64).max(from));
+            self.span_label((place.0, place.1, end - from - 1.5, place.3), span);
             self.text.push_str("</g>\n");
         }
         let every = (f.steps.len() / 24 + 1).next_power_of_two().max(1);
@@ -146,8 +150,13 @@ impl Picture<'_> {
                 &short(&span.name, ((width - 4.0) / 6.8) as usize),
             );
             self.fitted((x, y + height / 2.0, width, 15.0), &format!("{}{bytes}", short_content(span)));
-        } else {
+        } else if fits(place, &bytes) {
             self.fitted(place, &bytes);
+        } else if fits((x, y, height, width), &bytes) {
+            let (x, y) = (x + width / 2.0 + 4.0, y + height / 2.0);
+            let style =
+                format!("text-anchor=\"middle\" font-size=\"11\" transform=\"rotate(-90 {x:.1} {y:.1})\"");
+            self.label(x, y, INK, &style, &bytes);
         }
     }
 
@@ -257,7 +266,7 @@ fn fill(content: Content, index: usize) -> &'static str {
 
 fn short_content(span: &Span) -> String {
     match span.content {
-        Content::Ring(slots) => format!("{} x {} = ", slots.kept, slots.slice_bytes),
+        Content::Ring(slots) if slots.kept > 1 => format!("{} x {} = ", slots.kept, slots.slice_bytes),
         _ => String::new(),
     }
 }
