@@ -120,7 +120,7 @@ impl Failure {
                 std::io::ErrorKind::NotADirectory => "this is a file: give a folder".into(),
                 _ => "check that it is a file which you may read".into(),
             },
-            Failure::Output { .. } => "create the folder, or choose another place with --output".into(),
+            Failure::Output { .. } => "choose another place, or create the folder".into(),
             Failure::Input { help, .. } | Failure::Usage { help, .. } => help.clone(),
             Failure::Plan { error, .. } => match error {
                 mote_runtime::Error::Plan(_) => "plans are the .mote files that `mote convert` writes; convert the model again".into(),

@@ -29,6 +29,18 @@ pub fn check_writable(path: &Path) -> Outcome {
     Ok(())
 }
 
+/// Fails where writing `path` would destroy one of the files that are read for it.
+pub fn check_apart<'p>(path: &Path, read: impl IntoIterator<Item = &'p PathBuf>) -> Outcome {
+    let Ok(own) = path.canonicalize() else { return Ok(()) };
+    match read.into_iter().find(|other| other.canonicalize().is_ok_and(|other| other == own)) {
+        Some(_) => {
+            let reason = "it is also what is read, and would be gone".into();
+            Err(Failure::Output { path: path.into(), reason })
+        }
+        None => Ok(()),
+    }
+}
+
 /// Writes a file as a whole, or not at all: a half-written plan must never lie where a whole one is expected, and what
 /// was there before stays until then.
 pub fn write(path: &Path, bytes: &[u8]) -> Outcome {

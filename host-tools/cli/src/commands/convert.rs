@@ -1,7 +1,7 @@
 //! `mote convert`: a model file to a plan.
 
 use crate::failure::{Failure, Outcome};
-use crate::files::{check_writable, lines, read, write};
+use crate::files::{check_apart, check_writable, lines, read, write};
 use crate::npy;
 use crate::picture::{self, Recipe};
 use crate::report::{Figures, print, print_json};
@@ -145,6 +145,8 @@ enum RowsChoice {
 pub fn run(arguments: &Arguments) -> Outcome {
     // Before the work, not behind it.
     check_writable(&arguments.output)?;
+    let read_too = [&arguments.preprocess, &arguments.labels].into_iter().flatten();
+    check_apart(&arguments.output, read_too.chain([&arguments.model]))?;
     if arguments.calibrate.is_some() && !matches!(arguments.dtype, Some(Dtype::Int8)) {
         let help = "add --dtype int8, or leave --calibrate out";
         return Err(Failure::usage("calibration is for --dtype int8, which is not asked for", help));

@@ -1,7 +1,7 @@
 //! `mote inspect`: what a plan does and needs.
 
 use crate::failure::{Failure, Outcome};
-use crate::files::{check_writable, read, write};
+use crate::files::{check_apart, check_writable, read, write};
 use crate::report::{Figures, map, print, print_json, svg};
 use clap::Args;
 use std::path::PathBuf;
@@ -27,6 +27,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let figures = Figures::of(&bytes).map_err(Failure::plan(&arguments.plan))?;
     if let Some(path) = &arguments.svg {
         check_writable(path)?;
+        check_apart(path, [&arguments.plan])?;
         let name = arguments.plan.file_name().unwrap_or_default().to_string_lossy();
         write(path, svg::draw(&figures, &name).as_bytes())?;
     }

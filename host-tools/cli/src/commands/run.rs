@@ -1,7 +1,7 @@
 //! `mote run`: a plan on a picture or on tensors.
 
 use crate::failure::{Failure, Outcome};
-use crate::files::{check_writable, read};
+use crate::files::{check_apart, check_writable, read};
 use crate::npy::{self, Numbers};
 use crate::picture;
 use crate::report::{grouped, print, print_json};
@@ -57,7 +57,10 @@ struct Pushed {
 }
 
 pub fn run(arguments: &Arguments) -> Outcome {
-    arguments.output.iter().try_for_each(|path| check_writable(path))?;
+    for path in &arguments.output {
+        check_writable(path)?;
+        check_apart(path, arguments.input.iter().chain([&arguments.plan]))?;
+    }
     let bytes = read(&arguments.plan)?;
     let failure = Failure::plan(&arguments.plan);
     let mut executor = Executor::new(&bytes).map_err(failure)?;

@@ -1,7 +1,7 @@
 //! `mote stream`: a plan that runs frame by frame, on frames or on sound.
 
 use crate::failure::{Failure, Outcome};
-use crate::files::{check_writable, read};
+use crate::files::{check_apart, check_writable, read};
 use crate::npy::{self, Numbers};
 use crate::report::{print, print_json};
 use crate::sound::{self, FrontEnd, Seconds};
@@ -52,6 +52,7 @@ struct Detection {
 pub fn run(arguments: &Arguments) -> Outcome {
     if let Some(path) = &arguments.output {
         check_writable(path)?;
+        check_apart(path, [&arguments.plan, &arguments.input])?;
     }
     let bytes = read(&arguments.plan)?;
     let failure = Failure::plan(&arguments.plan);

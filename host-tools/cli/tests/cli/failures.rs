@@ -156,7 +156,7 @@ fn arguments_that_do_not_parse() {
 fn places_where_nothing_can_be_written() {
     let folder = Folder::new();
     let nowhere = folder.path("none/out.mote");
-    let parts = ["no folder", "create the folder"];
+    let parts = ["no folder", "another place"];
     refused(&["convert", &model(), "-o", &nowhere], 1, "output", Some(&nowhere), &parts);
     let itself = folder.path("");
     refused(&["convert", &model(), "-o", &itself], 1, "output", Some(&itself), &["it is a folder"]);
@@ -164,6 +164,25 @@ fn places_where_nothing_can_be_written() {
     refused(&["run", &plan(), "--input", &picture(), "--output", &array], 1, "output", Some(&array), &parts);
     let drawn = folder.path("none/map.svg");
     refused(&["inspect", &plan(), "--svg", &drawn], 1, "output", Some(&drawn), &parts);
+}
+
+#[test]
+fn what_is_read_is_not_overwritten() {
+    let folder = Folder::new();
+    let bytes = std::fs::read(model()).unwrap();
+    let file = folder.file("net.onnx", &bytes);
+    refused(&["convert", &file, "-o", &file], 1, "output", Some(&file), &["what is read"]);
+    assert_eq!(std::fs::read(&file).unwrap(), bytes);
+    let own = folder.file("int8.mote", std::fs::read(plan()).unwrap());
+    let other = folder.path("./int8.mote");
+    refused(
+        &["run", &own, "--input", &picture(), "--output", &other],
+        1,
+        "output",
+        Some(&other),
+        &["what is read"],
+    );
+    refused(&["inspect", &own, "--svg", &own], 1, "output", Some(&own), &["what is read"]);
 }
 
 #[test]
@@ -206,6 +225,10 @@ fn tensors_that_do_not_fit() {
     run(&folder.file("first.npy", npy(&[1, 3, 32, 32], &[0i8; 3072])), &["another order", "numpy.transpose"]);
     let whole = npy(&[1, 32, 32, 3], &[0f32; 3072]);
     run(&folder.file("cut.npy", &whole[..whole.len() - 8]), &["cut short"]);
+    let mut vast = npy(&[1, 32, 32, 3], &[0i8; 3072]);
+    let header = b"{'descr': '|i1', 'fortran_order': False, 'shape': (99999999, 99999999), }";
+    vast[10..10 + header.len()].copy_from_slice(header);
+    run(&folder.file("vast.npy", vast), &[]);
     run(&folder.file("no.png", "no picture"), &["no picture", "PNG"]);
     let sample = folder.file("x.npy", npy(&[1, 32, 32, 3], &[0i8; 3072]));
     let twice = ["run", &plan(), "--input", &sample, "--input", &sample];
