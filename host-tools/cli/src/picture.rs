@@ -171,3 +171,48 @@ pub fn class_folders(folder: &Path) -> Result<Vec<String>, Failure> {
     names.sort();
     Ok(names)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{Rgb, RgbImage};
+
+    fn recipe(text: &str) -> Recipe {
+        serde_json::from_str(text).unwrap()
+    }
+
+    /// Numbers of a picture with these pixels, side by side.
+    fn numbers(name: &str, pixels: &[[u8; 3]], recipe: &Recipe, channels_first: bool) -> Vec<f32> {
+        let picture = RgbImage::from_fn(pixels.len() as u32, 1, |x, _| Rgb(pixels[x as usize]));
+        let path = std::env::temp_dir().join(format!("mote-{}-{name}.png", std::process::id()));
+        picture.save(&path).unwrap();
+        let record = recipe.record(&path, 0, channels_first).unwrap();
+        let numbers = load(&path, &record).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        numbers
+    }
+
+    #[test]
+    fn channels_are_scaled_and_ordered() {
+        let pixels = [[255, 0, 51], [0, 255, 102]];
+        let plain = recipe(r#"{"size": [1, 2], "mean": [0, 0.5, 0], "std": [1, 0.5, 0.2]}"#);
+        assert_eq!(numbers("last", &pixels, &plain, false), [1.0, -1.0, 1.0, 0.0, 1.0, 2.0]);
+        assert_eq!(numbers("first", &pixels, &plain, true), [1.0, 0.0, -1.0, 1.0, 1.0, 2.0]);
+        let bgr = recipe(r#"{"size": [1, 2], "mean": [0], "std": [1], "order": "bgr"}"#);
+        assert_eq!(numbers("bgr", &pixels, &bgr, false), [0.2, 0.0, 1.0, 0.4, 1.0, 0.0]);
+        let grey = recipe(r#"{"size": [1, 2], "mean": [0], "std": [0.5], "order": "grey"}"#);
+        assert_eq!(numbers("grey", &[[255; 3], [0; 3]], &grey, false), [2.0, 0.0]);
+    }
+
+    #[test]
+    fn pictures_are_cropped_or_stretched() {
+        let mut pixels = [[0u8; 3]; 9];
+        pixels[4] = [255; 3];
+        let cropped =
+            recipe(r#"{"size": [1, 1], "mean": [0], "std": [1], "crop_from": 1, "resize": "nearest"}"#);
+        assert_eq!(numbers("crop", &pixels, &cropped, false), [1.0; 3], "the middle");
+        let stretched =
+            recipe(r#"{"size": [1, 3], "mean": [0], "std": [1], "order": "grey", "resize": "nearest"}"#);
+        assert_eq!(numbers("stretch", &pixels, &stretched, false), [0.0, 1.0, 0.0]);
+    }
+}
