@@ -58,6 +58,14 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let length = executor.with(|engine| Ok(engine.input_format(0)?.len())).map_err(failure)?;
     picture::check(&recipe, length, arguments.preprocess.as_deref().unwrap_or(&arguments.plan))?;
     let pictures = pictures(&plan, arguments)?;
+    let classes = executor.with(|engine| Ok(engine.output(0)?.len())).map_err(failure)?;
+    if let Some((_, class)) = pictures.iter().find(|(_, class)| *class >= classes) {
+        let reason =
+            format!("there is a folder for class {class}, but the network tells {classes} classes apart");
+        let help =
+            "give one folder for each class, in the network's order; with --labels they are found by name";
+        return Err(Failure::input(&arguments.images, reason, help));
+    }
 
     let mut contestants = vec![("plan", executor)];
     let mut layers = Vec::new();

@@ -272,6 +272,16 @@ fn folders_that_hold_no_classes() {
     eval("strange", &["spaceship", "airplane"]);
     folder.file("empty/cat/readme.txt", "");
     eval("empty", &["no pictures"]);
+
+    let unnamed = folder.path("unnamed.mote");
+    let preprocess = repository("models/cifar10/preprocess.json");
+    mote(&["convert", &model(), "-o", &unnamed, "--preprocess", &preprocess]).text();
+    for class in 0..11 {
+        folder.file(&format!("many/{class:02}/a.jpg"), std::fs::read(picture()).unwrap());
+    }
+    let many = folder.path("many");
+    let parts = ["class 10", "10 classes"];
+    refused(&["eval", &unnamed, "--images", &many], 1, "input", Some(&many), &parts);
 }
 
 #[test]
