@@ -12,7 +12,7 @@ use miette::Diagnostic;
 use mote_compiler::convert::ConvertError;
 use mote_compiler::import::{ImportError, Refusal};
 use mote_compiler::quantize::QuantizeError;
-use mote_compiler::stream::time::{Rule, Violation};
+use mote_compiler::stream::time::{Rule, Violation, broken};
 use serde_json::{Value, json};
 use std::fmt::{Display, Write};
 use std::path::{Path, PathBuf};
@@ -182,7 +182,11 @@ struct Refused {
 impl From<&Refusal> for Refused {
     fn from(refusal: &Refusal) -> Self {
         let Refusal { node, operator, reason, instead } = refusal.clone();
-        Refused { node, operator, reason, alternative: instead, rule: None }
+        let (rule, reason) = match broken(refusal) {
+            Some((rule, reason)) => (Some(rule), reason.to_owned()),
+            None => (None, reason),
+        };
+        Refused { node, operator, reason, alternative: instead, rule }
     }
 }
 

@@ -105,6 +105,15 @@ fn streams_that_break_a_rule() {
     let parts = ["cannot run frame by frame", "breaks rule 1", "--whole-stream"];
     let error = refused(&arguments, 1, "not_streamable", Some(&model()), &parts);
     assert!(error["refused"].as_array().unwrap().iter().all(|node| node["rule"] == 1), "{error:#}");
+
+    // What has no translation at all may break a rule, too.
+    let file = folder.file("sums.onnx", onnx(&["CumSum", "Det"], &[Some(1), Some(4), Some(4)]));
+    let arguments = ["convert", &file, "-o", &out, "--stream"];
+    let error = refused(&arguments, 1, "unsupported_operators", Some(&file), &["breaks rule 4"]);
+    assert_eq!(
+        (&error["refused"][0]["rule"], &error["refused"][1]["rule"]),
+        (&4.into(), &serde_json::Value::Null)
+    );
 }
 
 #[test]
