@@ -250,12 +250,13 @@ fn stream_lines(stream: &StreamFigures) -> String {
         None => writeln!(text, "{per_step} multiplications a frame; no window: all it knows is in its state"),
     };
     let seconds = |seconds: Option<f64>| seconds.map_or_else(String::new, |s| format!(" ({s:.3} s)"));
+    let frames = |count: usize| if count == 1 { "1 frame".to_owned() } else { format!("{count} frames") };
     let _ = writeln!(
         text,
-        "          first result {} frame(s){} after the first frame, then every {} frame(s){}",
-        stream.first_ready,
+        "          first result {}{} after the first frame, then every {}{}",
+        frames(stream.first_ready),
         seconds(stream.delay_seconds()),
-        stream.every,
+        frames(stream.every).trim_start_matches("1 "),
         seconds(stream.frame_seconds.map(|s| s * stream.every as f64))
     );
     text
