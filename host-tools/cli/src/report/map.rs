@@ -78,8 +78,9 @@ pub fn memory(figures: &Figures) -> String {
             writeln!(text, "\n  state: {} bytes that outlive a frame", grouped(figures.state_bytes as u64));
         for ring in state {
             let (frames, bytes) = (ring.slots.kept, grouped(ring.bytes as u64));
+            let s = if frames == 1 { " " } else { "s" };
             let _ =
-                writeln!(text, "      {bytes:>10} bytes  {frames:>4} frames of {}", short(&ring.name, 70));
+                writeln!(text, "      {bytes:>10} bytes  {frames:>4} frame{s} of {}", short(&ring.name, 70));
         }
     }
     text

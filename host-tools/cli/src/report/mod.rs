@@ -250,15 +250,15 @@ fn stream_lines(stream: &StreamFigures) -> String {
         None => writeln!(text, "{per_step} multiplications a frame; no window: all it knows is in its state"),
     };
     let seconds = |seconds: Option<f64>| seconds.map_or_else(String::new, |s| format!(" ({s:.3} s)"));
-    let frames = |count: usize| if count == 1 { "1 frame".to_owned() } else { format!("{count} frames") };
-    let _ = writeln!(
-        text,
-        "          first result {}{} after the first frame, then every {}{}",
-        frames(stream.first_ready),
-        seconds(stream.delay_seconds()),
-        frames(stream.every).trim_start_matches("1 "),
-        seconds(stream.frame_seconds.map(|s| s * stream.every as f64))
-    );
+    let every = if stream.every == 1 { "frame".to_owned() } else { format!("{} frames", stream.every) };
+    let every = format!("every {every}{}", seconds(stream.frame_seconds.map(|s| s * stream.every as f64)));
+    let _ = match stream.first_ready {
+        0 => writeln!(text, "          a result with the first frame, then {every}"),
+        first => {
+            let after = seconds(stream.delay_seconds());
+            writeln!(text, "          first result {first} frame(s) after the first one{after}, then {every}")
+        }
+    };
     text
 }
 
