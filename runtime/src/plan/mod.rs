@@ -111,6 +111,8 @@ impl<'a> Plan<'a> {
     }
 
     /// As [`Plan::parse`] without the CRC, for plans whose storage is trusted: everything else is checked.
+    // Inlined, so that the tables are made where they stay: a device calls this once.
+    #[inline(always)]
     pub const fn parse_unverified(bytes: &'a [u8]) -> Result<Self, PlanError> {
         let header = match check::header(bytes) {
             Ok(header) => header,

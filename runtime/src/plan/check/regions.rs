@@ -158,7 +158,7 @@ struct Seen {
 }
 
 /// Checks operand `i`; its tensor was checked before.
-#[inline(never)]
+#[inline(always)]
 const fn check_operand(plan: &Plan<'_>, i: usize) -> Result<Seen, PlanError> {
     let Some(o) = plan.operand(i) else {
         return Err(PlanError::Record { section: section::OPERANDS, index: i as u16, fault: Fault::Range });
@@ -256,9 +256,10 @@ struct Maker {
 
 impl Maker {
     /// Slices made when the first outputs of a step with this phase are due.
+    #[inline(always)]
     const fn made(&self, phase: u32) -> i64 {
         let ticks = phase as i32 - self.phase as i32 - self.later as i32;
-        let calls = ticks.div_euclid(self.every as i32) as i64 + 1;
+        let calls = if self.every == 1 { ticks } else { ticks.div_euclid(self.every as i32) } as i64 + 1;
         calls * self.burst as i64
     }
 }
