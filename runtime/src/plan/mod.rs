@@ -275,6 +275,11 @@ impl<'a> Plan<'a> {
             .find(|record| usize::from(record.port) == port)
     }
 
+    /// What the conversion knew, if the plan tells.
+    pub fn conversion(&self) -> Option<ConversionRecord> {
+        ConversionRecord::read(self.optional_record(section::CONVERSION, ConversionRecord::SIZE, 0)?, 0)
+    }
+
     /// Class names, first class first.
     pub fn labels(&self) -> impl Iterator<Item = &'a str> {
         let text = core::str::from_utf8(self.optional_section(section::LABELS).unwrap_or(&[])).unwrap_or("");

@@ -67,13 +67,21 @@ impl Rule {
 pub fn explain(refusals: Vec<Refusal>) -> Vec<Refusal> {
     let explained = |refusal: Refusal| match of_operator(&refusal) {
         Some(rule) => Refusal {
-            reason: format!("breaks rule {}: {}", rule.number(), refusal.reason),
+            reason: format!("{BREAKS}{}: {}", rule.number(), refusal.reason),
             instead: Some(rule.instead().into()),
             ..refusal
         },
         None => refusal,
     };
     refusals.into_iter().map(explained).collect()
+}
+
+const BREAKS: &str = "breaks rule ";
+
+/// The number of the rule that [`explain`] added to a refusal, and the reason without it.
+pub fn broken(refusal: &Refusal) -> Option<(u8, &str)> {
+    let (number, reason) = refusal.reason.strip_prefix(BREAKS)?.split_once(": ")?;
+    Some((number.parse().ok()?, reason))
 }
 
 fn of_operator(refusal: &Refusal) -> Option<Rule> {
