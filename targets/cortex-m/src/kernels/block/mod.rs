@@ -1,4 +1,4 @@
-//! The inner loops of convolutions and fully connected layers: one to three positions times all output channels, from
+//! The inner loops of convolutions and fully connected layers: one or two positions times all output channels, from
 //! expanded inputs to codes.
 //!
 //! **Inputs** come as steps: a step holds, for each position, one word with two numbers of 16 bits (`expand` makes

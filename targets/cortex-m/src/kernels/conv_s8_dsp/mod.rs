@@ -2,9 +2,9 @@
 //!
 //! Constants: 0 weights in blocks of four output channels (`block`), the taps of each kernel row in the order of
 //! `expand`, zeros in missing channels; 1 per block the start of the sums and the scales ([`Block`]). Scratch: the
-//! expanded inputs of two positions (of three, where rows of an odd number of columns ask for it), then one run.
+//! expanded inputs of two positions, then one run.
 //!
-//! Two positions are expanded, then multiplied with all blocks; the last three columns of an odd number go together.
+//! Two positions are expanded, then multiplied with all blocks, the last one of an odd number alone.
 //! A run that meets padding is put together in scratch first, so the inner loop knows nothing of borders.
 
 #[cfg(feature = "pack")]
@@ -95,7 +95,6 @@ pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch>
 where
     [(); 1]: Run<1, ROUNDING>,
     [(); 2]: Run<2, ROUNDING>,
-    [(); 3]: Run<3, ROUNDING>,
     (): Pairs<ROUNDING>,
 {
     let Call { given, mut output, scratch } = call;
@@ -105,9 +104,7 @@ where
     let run = args.kernel_width as usize * in_channels;
     let run_steps = steps(run);
     let steps = args.kernel_rows as usize * run_steps;
-    let by_three = scratch.len() >= self::scratch(3, args.kernel_rows.into(), run);
-    let positions = if by_three { 3 } else { 2 };
-    let (x, run_bytes) = scratch.split_at_mut_checked(positions * steps * 4).ok_or(Mismatch)?;
+    let (x, run_bytes) = scratch.split_at_mut_checked(2 * steps * 4).ok_or(Mismatch)?;
     let layer =
         Layer { weights: given.constants(0)?, blocks: given.constants(1)?, zero_point: args.zero_point };
     let conv = Conv::<ROUNDING> {
@@ -117,7 +114,6 @@ where
         run,
         run_steps,
         steps,
-        by_three,
         input_zero_point: args.input_zero_point as u8,
         stage: args.stage(),
         layer: Divided::new(&layer, steps, args.out_channels as usize).ok_or(Mismatch)?,
@@ -145,8 +141,6 @@ struct Conv<'a, const ROUNDING: u8> {
     run_steps: usize,
     /// Steps of a position.
     steps: usize,
-    /// Whether there is room for three positions.
-    by_three: bool,
     input_zero_point: u8,
     stage: Stage,
     layer: Divided<'a>,
@@ -163,7 +157,6 @@ impl<const ROUNDING: u8> Conv<'_, ROUNDING>
 where
     [(); 1]: Run<1, ROUNDING>,
     [(); 2]: Run<2, ROUNDING>,
-    [(); 3]: Run<3, ROUNDING>,
     (): Pairs<ROUNDING>,
 {
     /// Computes one output row.
@@ -184,15 +177,8 @@ where
         while column < columns {
             let left = columns - column;
             let inside = if column < interior.start { 0 } else { interior.end.saturating_sub(column) };
-            // The last three of an odd number go together.
-            let by_two = if left % 2 == 1 && self.by_three { left - 3.min(left) } else { left };
-            let in_pairs = if self.layer.is_whole() { inside.min(by_two) & !1 } else { 0 };
-            let positions = match left {
-                _ if in_pairs > 0 => in_pairs,
-                3 if self.by_three => 3,
-                1 => 1,
-                _ => 2,
-            };
+            let in_pairs = if self.layer.is_whole() { inside & !1 } else { 0 };
+            let positions = if in_pairs > 0 { in_pairs } else { left.min(2) };
             let (now, rest) = to.split_at_mut_checked(positions * self.out_channels).ok_or(Mismatch)?;
             let first = (column * self.columns.stride) as isize - self.columns.pad_left;
             let runs = if inside >= positions {
@@ -209,8 +195,7 @@ where
                     pairs(runs, x, &self.layer, now, self.out_channels).ok_or(Mismatch)?;
                 }
                 (1, runs) => self.positions::<1>(window, runs.as_ref(), first, room, now)?,
-                (2, runs) => self.positions::<2>(window, runs.as_ref(), first, room, now)?,
-                (_, runs) => self.positions::<3>(window, runs.as_ref(), first, room, now)?,
+                (_, runs) => self.positions::<2>(window, runs.as_ref(), first, room, now)?,
             }
             (column, to) = (column + positions, rest);
         }
