@@ -95,7 +95,7 @@ fn over_time_equals_whole() {
         tried += 1;
         let input: Vec<u8> = random.codes(shape.iter().product()).iter().map(|&x| x as u8).collect();
         let expected = run_whole(&build(shape, &layers, Drive::Whole), &input);
-        let streamed = with_engine(&build(shape, &layers, Drive::Endless), |engine| {
+        let work = |engine: &mut Engine<'_>| {
             let mut outputs = Vec::new();
             let mut waiting = None;
             for frame in input.chunks_exact(shape[1] * shape[2]) {
@@ -118,8 +118,11 @@ fn over_time_equals_whole() {
                 }
             }
             outputs
-        });
-        assert_eq!(streamed.unwrap(), expected, "{shape:?} {layers:?}");
+        };
+        for drive in [Drive::Endless, Drive::Apart] {
+            let streamed = with_engine(&build(shape, &layers, drive), work);
+            assert_eq!(streamed.unwrap(), expected, "{drive:?}: {shape:?} {layers:?}");
+        }
     }
 }
 
@@ -130,7 +133,12 @@ fn a_stream_survives_sleep_and_reset() {
     let columns = Window { size: 3, stride: 1, dilation: 1, pad: (1, 1) };
     let first = layer(&mut random, Kind::Conv { out_channels: 4 }, [40, 5, 3], rows, columns).unwrap();
     let second = layer(&mut random, Kind::Depthwise, first.shape, rows, columns).unwrap();
-    let file = build([40, 5, 3], &[first, second], Drive::Endless);
+    let layers = [first, second];
+    [Drive::Endless, Drive::Apart].into_iter().for_each(|drive| sleep_and_reset(&mut random, &layers, drive));
+}
+
+fn sleep_and_reset(random: &mut Random, layers: &[Layer], drive: Drive) {
+    let file = build([40, 5, 3], layers, drive);
     let frames: Vec<Vec<u8>> = (0..40).map(|_| random.codes(15).iter().map(|&x| x as u8).collect()).collect();
     with_engine(&file, |engine| {
         let answer = |engine: &mut Engine<'_>, frame: &[u8]| match engine.step(frame).unwrap() {
@@ -181,6 +189,38 @@ fn a_ring_that_is_too_short_is_refused() {
     assert!(schedule(replace(&step.to_bytes(), &StepRecord { phase: 0, ..step }.to_bytes())));
     let shorter = OperandRecord { slots: operand.slots - 1, ..operand };
     assert!(schedule(replace(&operand.to_bytes(), &shorter.to_bytes())));
+}
+
+#[test]
+fn a_newest_slice_that_is_not_there_is_refused() {
+    let mut random = Random(6);
+    let rows = Window { size: 3, stride: 1, dilation: 1, pad: (2, 0) };
+    let only = layer(&mut random, Kind::Depthwise, [8, 4, 2], rows, rows).unwrap();
+    let file = build([8, 4, 2], &[only], Drive::Apart);
+    let plan = Plan::parse(&file).unwrap();
+    let operands: Vec<OperandRecord> = (0..plan.operands()).map_while(|i| plan.operand(i)).collect();
+    let apart = operands.iter().position(|operand| operand.newest != 0).unwrap();
+    assert_eq!(operands[apart].slots, 2, "a window of three");
+    let with = |index: usize, change: OperandRecord| {
+        let bytes = operands[index].to_bytes();
+        let at = (0..file.len() - bytes.len()).find(|&at| file[at..].starts_with(&bytes)).unwrap();
+        let mut changed = file.clone();
+        changed[at..at + bytes.len()].copy_from_slice(&change.to_bytes());
+        let crc = crc32(&changed[CRC_FROM..]).to_le_bytes();
+        changed[12..16].copy_from_slice(&crc);
+        match Plan::parse(&changed).unwrap_err() {
+            PlanError::Record { fault, .. } => fault,
+            other => panic!("{other}"),
+        }
+    };
+    let o = operands[apart];
+    // All slices in the ring, where the newest is not yet; a tensor that nobody makes; none at all; a frame later.
+    assert_eq!(with(apart, OperandRecord { newest: 0, ..o }), Fault::Schedule);
+    assert_eq!(with(apart, OperandRecord { newest: o.tensor + 1, ..o }), Fault::Schedule);
+    assert_eq!(with(apart, OperandRecord { newest: u16::MAX, ..o }), Fault::Range);
+    assert_eq!(with(apart, OperandRecord { outer_pad: o.outer_pad - 1, ..o }), Fault::Schedule);
+    // Only what a step reads has a newest slice.
+    assert!(with(apart + 1, OperandRecord { newest: o.newest, ..operands[apart + 1] }) == Fault::Alias);
 }
 
 #[test]

@@ -111,6 +111,7 @@ fn write_the_plans_of_this_version() {
     sound("rows", &dressed(plan(input, &layers, Drive::Rows(true))).finish(), &image);
     layers = network(&mut random, input, true);
     sound("endless", &dressed(plan(input, &layers, Drive::Endless)).finish(), &image);
+    sound("apart", &dressed(plan(input, &layers, Drive::Apart)).finish(), &image);
     let optional = SectionRecord { kind: 1000, flags: 0, offset: 0, bytes: 0, stride: 0 };
     sound("unknown-section", &with_section(&plain, optional), &image);
 

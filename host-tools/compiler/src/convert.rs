@@ -196,10 +196,13 @@ fn plan_stream(graph: &mut Graph, mut lowered: Lowered, stream: &Stream) -> Resu
         graph.outputs[index] = root;
         graph.tensor_mut(root).name = graph.tensor(output).name.clone();
     }
-    let graph = &*graph;
     let region = stream::endless(&Network::new(graph, &lowered), stream.hop).map_err(ConvertError::Stream)?;
-    let regions = vec![region];
+    let mut regions = [region];
     stream::apply(graph, &mut lowered, &regions);
+    let [region] = &mut regions;
+    stream::apart(graph, &mut lowered, region);
+    stream::settle_period(&lowered, region).map_err(ConvertError::Stream)?;
+    let regions = regions.to_vec();
     let schedule = schedule(graph, &lowered, &regions);
     Ok(Planned { lowered, regions, schedule })
 }

@@ -58,7 +58,8 @@ pub fn emit(
     writer.labels = graph.labels.clone();
     writer.preprocess = extras.preprocess.clone();
     writer.strip = extras.strip;
-    let mut tensors = Tensors { graph, regions, schedule, writer, indices: HashMap::new() };
+    let mut tensors =
+        Tensors { graph, regions, schedule, newest: &lowered.newest, writer, indices: HashMap::new() };
 
     let mut made_by = HashMap::new();
     for region in regions {
@@ -106,6 +107,7 @@ struct Tensors<'a> {
     graph: &'a Graph,
     regions: &'a [Region],
     schedule: &'a Schedule,
+    newest: &'a HashMap<TensorId, TensorId>,
     writer: PlanWriter,
     indices: HashMap<TensorId, u16>,
 }
@@ -142,7 +144,11 @@ impl Tensors<'_> {
     }
 
     fn operand(&mut self, operand: &Operand) -> Result<OperandRecord, EmitError> {
-        Ok(OperandRecord { tensor: self.index(operand.tensor)?, ..operand.view })
+        let newest = match self.newest.get(&operand.tensor) {
+            Some(&newest) if operand.view.newest != 0 => self.index(newest)? + 1,
+            _ => 0,
+        };
+        Ok(OperandRecord { tensor: self.index(operand.tensor)?, newest, ..operand.view })
     }
 
     fn index(&mut self, id: TensorId) -> Result<u16, EmitError> {

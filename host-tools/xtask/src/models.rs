@@ -107,12 +107,15 @@ impl Model {
         fs::create_dir_all(&folder)?;
         let plan = folder.join(&self.name).with_extension("mote");
         let bundled = if self.name == BUNDLED.0 { BUNDLED_ARGUMENTS } else { &[] };
+        // `--target portable` among the further arguments measures the kernels that define the operators.
+        let target = ["--target", board.plan_target];
+        let target = if extra.iter().any(|argument| argument == target[0]) { &[][..] } else { &target };
         run(mote()?
             .arg("convert")
             .arg(&self.path)
             .arg("-o")
             .arg(&plan)
-            .args(["--target", board.plan_target])
+            .args(target)
             .args(bundled)
             .args(extra)
             .stdout(std::process::Stdio::null()))

@@ -1,8 +1,9 @@
 //! What a kernel sees of the world: rows to read, rows to write, arguments, constants, scratch.
 //!
 //! A whole tensor, a ring that wraps, and padding are all lists of rows here, so no kernel knows about any of them.
+//! Records of the plan are kept as the bytes that they are: copies of them would be most of what a call costs.
 
-use crate::plan::{OperandRecord, Plan, Space, StepRecord, slice};
+use crate::plan::{OperandBytes, OperandRecord, Plan, Space, StepBytes, StepRecord, slice};
 
 /// A kernel met arguments that its check should have refused. Never seen with a plan from [`Plan::parse`] bound
 /// by [`Engine::new`](crate::Engine::new).
@@ -26,9 +27,10 @@ pub struct Call<'a> {
 #[derive(Clone, Copy)]
 pub struct Given<'a> {
     plan: &'a Plan<'a>,
-    step: &'a StepRecord,
-    arena: Shared<'a>,
-    state: Shared<'a>,
+    step: &'a StepBytes,
+    /// The first output slice of the call.
+    first: usize,
+    shared: Shared<'a>,
 }
 
 /// The rows that a call writes: slices `first .. first + slices`, each of `rows` rows.
@@ -36,18 +38,16 @@ pub struct Output<'a> {
     bytes: &'a mut [u8],
     first: usize,
     slices: usize,
-    slots: usize,
-    slice_stride: usize,
-    rows: usize,
-    row_stride: usize,
-    row_bytes: usize,
+    view: &'a OperandBytes,
 }
 
 /// A tensor that a step reads, as slices of rows, with the windows of the step.
 #[derive(Clone, Copy)]
 pub struct Source<'a> {
     bytes: &'a [u8],
-    view: OperandRecord,
+    view: &'a OperandBytes,
+    /// A slice that lies elsewhere, and its memory; a number that no slice has if there is none.
+    newest: (i64, &'a [u8]),
 }
 
 /// The list of input rows that one output row needs, in window order (slices first, rows within).
@@ -59,14 +59,19 @@ pub struct Rows<'a> {
 }
 
 impl<'a> Given<'a> {
+    #[inline(always)]
+    fn step(&self) -> StepRecord {
+        StepRecord::of(self.step)
+    }
+
     /// The kernel's argument record.
     pub fn args(&self) -> &'a [u8] {
-        self.plan.args(self.step)
+        self.plan.args(&self.step())
     }
 
     /// Constant `index` of the step, as bytes; empty if the step has fewer.
     pub fn blob(&self, index: usize) -> &'a [u8] {
-        self.plan.step_blob(self.step, index)
+        self.plan.step_blob(&self.step(), index)
     }
 
     /// Constant `index` as numbers (`i8`, `i32`, `f32`, `f16`, ..).
@@ -76,7 +81,7 @@ impl<'a> Given<'a> {
 
     /// Number of inputs of the step.
     pub fn inputs(&self) -> usize {
-        self.step.inputs.into()
+        self.step().inputs.into()
     }
 
     /// Input `index`, or `None` if it is stored where the output is: the output row then holds the input row.
@@ -84,20 +89,28 @@ impl<'a> Given<'a> {
         if index >= self.inputs() {
             return Err(Mismatch);
         }
-        if index < 4 && self.step.flags & (crate::plan::step_flags::IN_PLACE << index) != 0 {
+        if index < 4 && self.step().flags & (crate::plan::step_flags::IN_PLACE << index) != 0 {
             return Ok(None);
         }
-        let view = self.plan.step_operand(self.step, index).ok_or(Mismatch)?;
-        let tensor = self.plan.tensor(view.tensor.into()).ok_or(Mismatch)?;
-        let (offset, bytes) = (tensor.offset as usize, tensor.bytes as usize);
-        let owned = match Space::from_code(tensor.space) {
-            Some(Space::Arena) => self.arena.get(offset, bytes),
-            Some(Space::State) => self.state.get(offset, bytes),
-            Some(Space::Constant) => Some(slice(self.plan.weights(), offset, bytes)),
-            None => None,
+        let view = self.plan.operand_bytes(usize::from(self.step().operand) + index).ok_or(Mismatch)?;
+        let operand = OperandRecord::of(view);
+        let bytes = self.tensor(operand.tensor)?.get(operand.offset as usize..).ok_or(Mismatch)?;
+        let newest = match operand.newest.checked_sub(1) {
+            Some(tensor) => (operand.last_of_window(self.first), self.tensor(tensor)?),
+            None => (-1, [].as_slice()),
         };
-        let bytes = owned.and_then(|owned| owned.get(view.offset as usize..)).ok_or(Mismatch)?;
-        Ok(Some(Source { bytes, view }))
+        Ok(Some(Source { bytes, view, newest }))
+    }
+
+    /// Memory of a tensor.
+    fn tensor(&self, index: u16) -> Result<&'a [u8], Mismatch> {
+        let tensor = self.plan.tensor(index.into()).ok_or(Mismatch)?;
+        let (offset, bytes) = (tensor.offset as usize, tensor.bytes as usize);
+        let owned = match Space::from_code(tensor.space).ok_or(Mismatch)? {
+            Space::Constant => Some(slice(self.plan.weights(), offset, bytes)),
+            space => self.shared.get(space, offset, bytes),
+        };
+        owned.ok_or(Mismatch)
     }
 
     /// Input `index` of a kernel that is never given its inputs in place.
@@ -107,33 +120,42 @@ impl<'a> Given<'a> {
 }
 
 impl<'a> Source<'a> {
+    #[inline(always)]
+    fn view(&self) -> OperandRecord {
+        OperandRecord::of(self.view)
+    }
+
     /// Bytes of a row.
     pub fn row_bytes(&self) -> usize {
-        self.view.row_bytes as usize
+        self.view().row_bytes as usize
     }
 
     /// Rows of one slice.
     pub fn rows_per_slice(&self) -> usize {
-        self.view.rows as usize
+        self.view().rows as usize
     }
 
     /// Row `row` of slice `slice`, both counted from the start of the tensor; `None` outside (padding).
     #[inline]
     pub fn row(&self, slice: i64, row: i64) -> Option<&'a [u8]> {
         let (s, r) = (u32::try_from(slice).ok()?, u32::try_from(row).ok()?);
-        if s >= self.view.slices || r >= self.view.rows {
+        let v = self.view();
+        if s >= v.slices || r >= v.rows {
             return None;
         }
-        let slot = if s < self.view.slots { s } else { s.checked_rem(self.view.slots)? };
-        let start =
-            slot as usize * self.view.slice_stride as usize + r as usize * self.view.row_stride as usize;
-        self.bytes.get(start..start + self.view.row_bytes as usize)
+        let (bytes, slot) = match self.newest {
+            (newest, bytes) if newest == slice => (bytes, 0),
+            _ if s < v.slots => (self.bytes, s),
+            _ => (self.bytes, s.checked_rem(v.slots)?),
+        };
+        let start = slot as usize * v.slice_stride as usize + r as usize * v.row_stride as usize;
+        bytes.get(start..start + v.row_bytes as usize)
     }
 
     /// The rows that output row `row` of output slice `slice` needs.
     #[inline]
     pub fn window(&self, slice: usize, row: usize) -> Rows<'a> {
-        let v = &self.view;
+        let v = self.view();
         Rows {
             source: *self,
             first_slice: slice as i64 * i64::from(v.outer_stride) - i64::from(v.outer_pad),
@@ -152,7 +174,8 @@ impl<'a> Rows<'a> {
     /// Number of rows in the window, padding included.
     #[inline]
     pub fn len(&self) -> usize {
-        usize::from(self.source.view.outer_count) * usize::from(self.source.view.inner_count)
+        let v = self.source.view();
+        usize::from(v.outer_count) * usize::from(v.inner_count)
     }
 
     /// Whether the window is empty; a checked plan has none such.
@@ -163,7 +186,7 @@ impl<'a> Rows<'a> {
     /// Row `k` of the window; `None` for padding.
     #[inline]
     pub fn get(&self, k: usize) -> Option<&'a [u8]> {
-        let v = &self.source.view;
+        let v = self.source.view();
         let inner = usize::from(v.inner_count);
         let (o, i) = match (v.outer_count, inner) {
             (1, _) => (0, k),
@@ -184,6 +207,11 @@ impl<'a> Rows<'a> {
 }
 
 impl Output<'_> {
+    #[inline(always)]
+    fn view(&self) -> OperandRecord {
+        OperandRecord::of(self.view)
+    }
+
     /// Indices of the slices to compute.
     pub fn slices(&self) -> core::ops::Range<usize> {
         self.first..self.first + self.slices
@@ -191,20 +219,22 @@ impl Output<'_> {
 
     /// Rows of one slice.
     pub fn rows(&self) -> usize {
-        self.rows
+        self.view().rows as usize
     }
 
     /// Bytes of a row.
     pub fn row_bytes(&self) -> usize {
-        self.row_bytes
+        self.view().row_bytes as usize
     }
 
     /// Row `row` of slice `slice` (one of [`Output::slices`]).
     #[inline]
     pub fn row(&mut self, slice: usize, row: usize) -> Result<&mut [u8], Mismatch> {
-        let slot = if slice < self.slots { slice } else { slice.checked_rem(self.slots).ok_or(Mismatch)? };
-        let start = slot * self.slice_stride + row * self.row_stride;
-        self.bytes.get_mut(start..start + self.row_bytes).ok_or(Mismatch)
+        let v = self.view();
+        let slots = v.slots as usize;
+        let slot = if slice < slots { slice } else { slice.checked_rem(slots).ok_or(Mismatch)? };
+        let start = slot * v.slice_stride as usize + row * v.row_stride as usize;
+        self.bytes.get_mut(start..start + v.row_bytes as usize).ok_or(Mismatch)
     }
 
     /// Calls `f(slice, row, bytes)` for every row to compute.
@@ -214,7 +244,7 @@ impl Output<'_> {
         mut f: impl FnMut(usize, usize, &mut [u8]) -> Result<(), Mismatch>,
     ) -> Result<(), Mismatch> {
         for slice in self.slices() {
-            for row in 0..self.rows {
+            for row in 0..self.rows() {
                 f(slice, row, self.row(slice, row)?)?;
             }
         }
@@ -222,24 +252,33 @@ impl Output<'_> {
     }
 }
 
-/// Memory of which up to two pieces are lent out mutably: the pieces before, between and after them.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Shared<'a> {
-    parts: [(usize, &'a [u8]); 3],
+/// A piece of a space: where it starts, and its bytes.
+type Piece<'a> = (usize, &'a [u8]);
+
+/// What is left of arena and state beside the pieces that are lent out mutably.
+#[derive(Clone, Copy)]
+struct Shared<'a> {
+    /// First those of the arena.
+    pieces: [Piece<'a>; 4],
+    of_arena: usize,
 }
 
 impl<'a> Shared<'a> {
-    fn get(&self, offset: usize, bytes: usize) -> Option<&'a [u8]> {
-        self.parts.iter().find_map(|(start, part)| {
+    fn get(&self, space: Space, offset: usize, bytes: usize) -> Option<&'a [u8]> {
+        let (arena, state) = self.pieces.split_at_checked(self.of_arena)?;
+        let pieces = if matches!(space, Space::Arena) { arena } else { state };
+        pieces.iter().find_map(|(start, piece)| {
             let from = offset.checked_sub(*start)?;
-            part.get(from..from.checked_add(bytes)?)
+            piece.get(from..from.checked_add(bytes)?)
         })
     }
 }
 
-type Lent<'a> = (&'a mut [u8], &'a mut [u8], Shared<'a>);
+/// Two pieces of memory that were asked for, and the pieces before, between and after them.
+type Lent<'a> = (&'a mut [u8], &'a mut [u8], [Piece<'a>; 3]);
 
 /// Lends out two disjoint ranges (offset, bytes) of `memory`, and shares the rest.
+#[inline(always)]
 fn lend(memory: &mut [u8], a: (usize, usize), b: (usize, usize)) -> Option<Lent<'_>> {
     let swapped = b.0 < a.0 || (b.0 == a.0 && b.1 < a.1);
     let (low, high) = if swapped { (b, a) } else { (a, b) };
@@ -248,44 +287,52 @@ fn lend(memory: &mut [u8], a: (usize, usize), b: (usize, usize)) -> Option<Lent<
     let between_from = low.0 + low.1;
     let (between, rest) = rest.split_at_mut_checked(high.0.checked_sub(between_from)?)?;
     let (second, after) = rest.split_at_mut_checked(high.1)?;
-    let shared = Shared { parts: [(0, before), (between_from, between), (high.0 + high.1, after)] };
-    Some(if swapped { (second, first, shared) } else { (first, second, shared) })
+    let pieces: [Piece<'_>; 3] = [(0, before), (between_from, between), (high.0 + high.1, after)];
+    Some(if swapped { (second, first, pieces) } else { (first, second, pieces) })
+}
+
+/// Lends out one range (offset, bytes) of `memory`, and shares the rest.
+#[inline(always)]
+fn lend_one(memory: &mut [u8], (offset, bytes): (usize, usize)) -> Option<(&mut [u8], [Piece<'_>; 2])> {
+    let (before, rest) = memory.split_at_mut_checked(offset)?;
+    let (lent, after) = rest.split_at_mut_checked(bytes)?;
+    Some((lent, [(0, before), (offset + bytes, after)]))
 }
 
 /// Builds the call of `step` for output slices `first .. first + slices`.
+// Inlined into its only caller, so that the call is built where the kernel will find it.
+#[inline(always)]
 pub(crate) fn prepare<'a>(
     plan: &'a Plan<'a>,
-    step: &'a StepRecord,
+    step: &'a StepBytes,
     arena: &'a mut [u8],
     state: &'a mut [u8],
     first: usize,
     slices: usize,
 ) -> Result<Call<'a>, Mismatch> {
-    let view = plan.step_output(step).ok_or(Mismatch)?;
-    let owner = plan.tensor(view.tensor.into()).ok_or(Mismatch)?;
+    let record = StepRecord::of(step);
+    let view = plan.operand_bytes(record.output()).ok_or(Mismatch)?;
+    let operand = OperandRecord::of(view);
+    let owner = plan.tensor(operand.tensor.into()).ok_or(Mismatch)?;
     let owned = (owner.offset as usize, owner.bytes as usize);
     // An empty range is put where it cuts nothing.
-    let scratch =
-        if step.scratch_bytes == 0 { (0, 0) } else { (step.scratch as usize, step.scratch_bytes as usize) };
-    let in_arena = owner.space == Space::Arena as u8;
-    let (output, scratch, arena, state) = if in_arena {
-        let (output, scratch, arena) = lend(arena, owned, scratch).ok_or(Mismatch)?;
-        (output, scratch, arena, Shared { parts: [(0, state), (0, &[]), (0, &[])] })
+    let scratch = if record.scratch_bytes == 0 {
+        (0, 0)
     } else {
-        let (output, _, state) = lend(state, owned, (0, 0)).ok_or(Mismatch)?;
-        let (scratch, _, arena) = lend(arena, scratch, (0, 0)).ok_or(Mismatch)?;
-        (output, scratch, arena, state)
+        (record.scratch as usize, record.scratch_bytes as usize)
     };
-    let bytes = output.get_mut(view.offset as usize..).ok_or(Mismatch)?;
-    let output = Output {
-        bytes,
-        first,
-        slices,
-        slots: view.slots as usize,
-        slice_stride: view.slice_stride as usize,
-        rows: view.rows as usize,
-        row_stride: view.row_stride as usize,
-        row_bytes: view.row_bytes as usize,
+    let (output, scratch, shared) = if owner.space == Space::Arena as u8 {
+        let (output, scratch, [a, b, c]) = lend(arena, owned, scratch).ok_or(Mismatch)?;
+        (output, scratch, Shared { pieces: [a, b, c, (0, state)], of_arena: 3 })
+    } else {
+        let (output, [c, d]) = lend_one(state, owned).ok_or(Mismatch)?;
+        let (scratch, [a, b]) = lend_one(arena, scratch).ok_or(Mismatch)?;
+        (output, scratch, Shared { pieces: [a, b, c, d], of_arena: 2 })
     };
-    Ok(Call { given: Given { plan, step, arena, state }, output, scratch })
+    let bytes = output.get_mut(operand.offset as usize..).ok_or(Mismatch)?;
+    Ok(Call {
+        given: Given { plan, step, first, shared },
+        output: Output { bytes, first, slices, view },
+        scratch,
+    })
 }

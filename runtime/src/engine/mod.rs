@@ -13,7 +13,7 @@ pub use view::{Format, TensorMut, TensorView};
 use core::ops::Range;
 
 use crate::kernels::StepView;
-use crate::plan::{ALIGN, Fault, Plan, PortRecord, RegionKind, RegionRecord, StepRecord};
+use crate::plan::{ALIGN, Fault, Plan, PortRecord, RegionKind, RegionRecord, StepBytes, StepRecord};
 
 /// Watches steps as they run: for profiles, and for comparing intermediate tensors.
 pub trait Observer {
@@ -299,10 +299,9 @@ impl<'a> Engine<'a> {
 
     /// Runs each step of a plain region once, over all slices.
     fn plain(&mut self, region: &RegionRecord, observer: &mut impl Observer) -> Result<(), Error> {
-        for index in steps(region) {
-            let step = self.record(index)?;
-            let slices = self.output_slices(&step);
-            self.call(index, &step, 0, slices as usize, observer)?;
+        for (index, step) in self.steps(region) {
+            let slices = self.output_slices(step);
+            self.call(index, step, 0, slices as usize, observer)?;
         }
         Ok(())
     }
@@ -314,47 +313,61 @@ impl<'a> Engine<'a> {
         tick: u32,
         observer: &mut impl Observer,
     ) -> Result<(), Error> {
-        for index in steps(region) {
-            let step = self.record(index)?;
-            let Some(since) = tick.checked_sub(step.phase) else { continue };
-            let every = u32::from(step.every.max(1));
-            if since % every != 0 {
+        for (index, step) in self.steps(region) {
+            let record = StepRecord::of(step);
+            let Some(since) = tick.checked_sub(record.phase) else { continue };
+            let (calls, rest) = match u32::from(record.every) {
+                0 | 1 => (since, 0), // most steps: spares them the division
+                every => (since / every, since % every),
+            };
+            if rest != 0 {
                 continue;
             }
-            let first = (since / every).saturating_mul(step.burst.into());
-            let count = self.output_slices(&step).saturating_sub(first).min(step.burst.into());
+            let burst = u32::from(record.burst);
+            let first = calls.saturating_mul(burst);
+            let count = self.output_slices(step).saturating_sub(first).min(burst);
             if count > 0 {
-                self.call(index, &step, first as usize, count as usize, observer)?;
+                self.call(index, step, first as usize, count as usize, observer)?;
             }
         }
         Ok(())
     }
 
+    /// The steps of a region, with their indices.
+    #[inline(always)]
+    fn steps(&self, region: &RegionRecord) -> impl Iterator<Item = (usize, &'a StepBytes)> + use<'a> {
+        let range = region.step_range();
+        range.clone().zip(self.plan.step_records(range))
+    }
+
+    #[inline(always)]
     fn call(
         &mut self,
         index: usize,
-        step: &StepRecord,
+        step: &'a StepBytes,
         first: usize,
         slices: usize,
         observer: &mut impl Observer,
     ) -> Result<(), Error> {
+        let record = StepRecord::of(step);
         let mismatch = Error::Step { index, fault: Fault::Arguments };
-        let kernel = self.kernels.get(usize::from(step.kernel)).ok_or(mismatch)?;
+        let kernel = self.kernels.get(usize::from(record.kernel)).ok_or(mismatch)?;
         observer.before(index);
-        let call = call::prepare(self.plan, step, self.arena, self.state, first, slices);
-        call.and_then(kernel).map_err(|_| mismatch)?;
-        let output = self.plan.step_output(step).ok_or(mismatch)?;
+        let Ok(call) = call::prepare(self.plan, step, self.arena, self.state, first, slices) else {
+            return Err(mismatch);
+        };
+        if kernel(call).is_err() {
+            return Err(mismatch);
+        }
+        let output = self.plan.step_output(&record).ok_or(mismatch)?;
         let memory = view::memory(self.plan, output.tensor, self.arena, self.state);
         observer.after(index, first..first + slices, memory.unwrap_or(&[]));
         Ok(())
     }
 
-    fn record(&self, index: usize) -> Result<StepRecord, Error> {
-        self.plan.step(index).ok_or(Error::Step { index, fault: Fault::Range })
-    }
-
-    fn output_slices(&self, step: &StepRecord) -> u32 {
-        self.plan.step_output(step).map_or(0, |output| output.slices)
+    #[inline(always)]
+    fn output_slices(&self, step: &StepBytes) -> u32 {
+        self.plan.step_output(&StepRecord::of(step)).map_or(0, |output| output.slices)
     }
 
     /// Steps whose results leave an endless region: those that the ports name, or else the last one.
@@ -376,14 +389,13 @@ impl<'a> Engine<'a> {
     }
 
     fn warm_ticks(&self, region: &RegionRecord) -> u32 {
-        let longest =
-            steps(region).filter_map(|i| self.plan.step(i)).map(|s| s.phase + u32::from(s.every)).max();
+        let longest = self
+            .steps(region)
+            .map(|(_, step)| StepRecord::of(step))
+            .map(|s| s.phase + u32::from(s.every))
+            .max();
         longest.unwrap_or(0)
     }
-}
-
-fn steps(region: &RegionRecord) -> Range<usize> {
-    usize::from(region.first_step)..usize::from(region.first_step) + usize::from(region.steps)
 }
 
 /// Checks every step of a plan against its kernel: once, for plans that come at run time.

@@ -1,13 +1,13 @@
 //! A step as a kernel's `check` sees it.
 
-use crate::plan::{DType, Fault, OperandRecord, Plan, StepRecord, TensorRecord, step_flags};
+use crate::plan::{DType, Fault, OperandRecord, Plan, StepBytes, StepRecord, TensorRecord, step_flags};
 
 /// One step of a plan, for checking.
 #[derive(Clone, Copy)]
 pub struct StepView<'a> {
     plan: &'a Plan<'a>,
     /// Read field by field: a check needs few of them.
-    bytes: &'a [u8; StepRecord::SIZE],
+    bytes: &'a StepBytes,
 }
 
 impl<'a> StepView<'a> {

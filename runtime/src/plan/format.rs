@@ -5,7 +5,7 @@ use crate::records;
 /// First bytes of every plan.
 pub const LABEL: [u8; 8] = *b"MOTEPLAN";
 /// Version that this runtime writes, and the newest that it reads.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// Oldest version that this runtime reads.
 pub const OLDEST_VERSION: u16 = 1;
 /// Stored little-endian; reads as another number where byte order was changed.
@@ -208,7 +208,9 @@ records! {
     /// Row `r` of slice `s` starts at `offset + (s mod slots) * slice_stride + r * row_stride`.
     pub struct OperandRecord {
         pub tensor: u16,
-        pub flags: u16,
+        /// Tensor that holds the newest slice of the window, plus one; 0 if the view's own tensor has it. Its rows lie
+        /// as in the view, from its start.
+        pub newest: u16,
         /// From the start of the tensor.
         pub offset: u32,
         /// Slices kept at a time.
@@ -335,10 +337,37 @@ records! {
 /// Bytes before the part that the CRC covers.
 pub const CRC_FROM: usize = 16;
 
+/// Records as they lie in a plan: who reads one field of them loads one field.
+pub(crate) type StepBytes = [u8; StepRecord::SIZE];
+pub(crate) type OperandBytes = [u8; OperandRecord::SIZE];
+
+impl StepRecord {
+    /// Index of the operand that the step writes.
+    #[inline(always)]
+    pub const fn output(&self) -> usize {
+        self.operand as usize + self.inputs as usize
+    }
+}
+
+impl RegionRecord {
+    /// Indices of the region's steps.
+    pub const fn step_range(&self) -> core::ops::Range<usize> {
+        let first = self.first_step as usize;
+        first..first + self.steps as usize
+    }
+}
+
 impl OperandRecord {
     /// Bytes of one slice.
     pub const fn slice_bytes(&self) -> usize {
         self.rows as usize * self.row_bytes as usize
+    }
+
+    /// Number of the last slice of the window in which output slice `slice` reads.
+    #[inline(always)]
+    pub const fn last_of_window(&self, slice: usize) -> i64 {
+        slice as i64 * self.outer_stride as i64 - self.outer_pad as i64
+            + (self.outer_count as i64 - 1) * self.outer_dilation as i64
     }
 
     /// Whether only some of the slices are kept at a time.

@@ -30,6 +30,17 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
+    /// The first bytes of the records `range`; of none where one of them is not there.
+    #[inline(always)]
+    fn records<const N: usize>(
+        &self,
+        range: core::ops::Range<usize>,
+    ) -> impl Iterator<Item = &'a [u8; N]> + use<'a, N> {
+        let stride = usize::from(self.stride).max(1);
+        let bytes = self.bytes.get(range.start * stride..range.end * stride).unwrap_or(&[]);
+        bytes.chunks_exact(stride).filter_map(|record| record.first_chunk())
+    }
+
     /// The first bytes of record `index`. One comparison: the product of two small numbers cannot overflow.
     #[inline(always)]
     const fn record<const N: usize>(&self, index: usize) -> Option<&'a [u8; N]> {
@@ -146,10 +157,25 @@ impl<'a> Plan<'a> {
         fill, fills: FillRecord in FILLS;
     }
 
-    /// The record of step `index`, unread.
+    /// The record of step `index`, unread: who wants one field of it loads one field.
     #[inline(always)]
-    pub(crate) const fn step_bytes(&self, index: usize) -> Option<&'a [u8; StepRecord::SIZE]> {
+    pub(crate) const fn step_bytes(&self, index: usize) -> Option<&'a StepBytes> {
         self.core[section::STEPS as usize].record(index)
+    }
+
+    /// The records of steps `range`, unread.
+    #[inline(always)]
+    pub(crate) fn step_records(
+        &self,
+        range: core::ops::Range<usize>,
+    ) -> impl Iterator<Item = &'a StepBytes> + use<'a> {
+        self.core[section::STEPS as usize].records(range)
+    }
+
+    /// The record of operand `index`, unread.
+    #[inline(always)]
+    pub(crate) const fn operand_bytes(&self, index: usize) -> Option<&'a OperandBytes> {
+        self.core[section::OPERANDS as usize].record(index)
     }
 
     /// Identifier of the `index`-th kernel that the plan calls.
@@ -179,7 +205,7 @@ impl<'a> Plan<'a> {
     /// View of a step's output.
     #[inline(always)]
     pub const fn step_output(&self, step: &StepRecord) -> Option<OperandRecord> {
-        self.step_operand(step, step.inputs as usize)
+        self.operand(step.output())
     }
 
     /// Kernel arguments of a step.

@@ -261,7 +261,7 @@ impl OperandRecord {
     pub fn rows(tensor: u16, rows: u32, row_bytes: u32) -> Self {
         Self {
             tensor,
-            flags: 0,
+            newest: 0,
             offset: 0,
             slots: 1,
             slices: 1,

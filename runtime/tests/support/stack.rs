@@ -3,6 +3,7 @@
 
 use mote_runtime::kernels::binary_s8::{Affine, SumS8};
 use mote_runtime::kernels::conv2d_s8::ConvS8;
+use mote_runtime::kernels::copy::CopyRows;
 use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
 use mote_runtime::kernels::pack::{Packed, Requant};
 use mote_runtime::kernels::pool_s8::PoolS8;
@@ -137,12 +138,14 @@ pub fn layer(
     Some(Layer { kind, rows, packed, shape })
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Drive {
     Whole,
     /// `true`: the input is pushed row by row into a ring.
     Rows(bool),
     Endless,
+    /// The newest slice of each tensor is kept apart from the ring of the older ones, which is a slot shorter.
+    Apart,
 }
 
 /// When a layer's slices are made.
@@ -180,16 +183,24 @@ pub fn plan(input: [usize; 3], layers: &[Layer], drive: Drive) -> PlanWriter {
             });
             *slot = needs.max().unwrap_or(1);
         }
-        if drive == Drive::Endless {
+        if matches!(drive, Drive::Endless | Drive::Apart) {
             *slots.last_mut().unwrap() = 1;
         }
     }
-    let row_bytes = |t: usize| shapes[t][1] * shapes[t][2];
-    let endless = drive == Drive::Endless;
+    // The ring of a tensor's older slices, where they are kept apart: the slots of tensor `shapes.len() + t`.
+    let apart: Vec<usize> =
+        slots.iter().map(|&slots| if drive == Drive::Apart { slots - 1 } else { 0 }).collect();
+    if drive == Drive::Apart {
+        slots.fill(1);
+    }
+    let all = |t: usize| if t < shapes.len() { slots[t] } else { apart[t - shapes.len()] };
+    let row_bytes = |t: usize| shapes[t % shapes.len()][1] * shapes[t % shapes.len()][2];
+    let endless = matches!(drive, Drive::Endless | Drive::Apart);
     let mut writer = PlanWriter::new(target::PORTABLE);
     let mut offset = 0;
-    for (t, shape) in shapes.iter().enumerate() {
-        let bytes = slots[t] * row_bytes(t);
+    let tensors = if drive == Drive::Apart { 2 * shapes.len() } else { shapes.len() };
+    for t in 0..tensors {
+        let (shape, bytes) = (shapes[t % shapes.len()], all(t) * row_bytes(t));
         let record = TensorRecord {
             dtype: DType::I8 as u8,
             space: if endless { Space::State } else { Space::Arena } as u8,
@@ -200,7 +211,7 @@ pub fn plan(input: [usize; 3], layers: &[Layer], drive: Drive) -> PlanWriter {
             offset: offset as u32,
             bytes: bytes as u32,
             shape: [
-                if endless { slots[t] } else { shape[0] } as u32,
+                if endless { all(t).max(1) } else { shape[0] } as u32,
                 shape[1] as u32,
                 shape[2] as u32,
                 1,
@@ -217,13 +228,26 @@ pub fn plan(input: [usize; 3], layers: &[Layer], drive: Drive) -> PlanWriter {
         writer.arena_bytes = offset as u32
     }
     let view = |t: usize| {
-        let view = OperandRecord::rows(t as u16, shapes[t][0] as u32, row_bytes(t) as u32);
+        let view = OperandRecord::rows(t as u16, shapes[t % shapes.len()][0] as u32, row_bytes(t) as u32);
         if drive == Drive::Whole {
             return view;
         }
-        let view = view.as_slices(slots[t] as u32);
+        let view = view.as_slices(all(t) as u32);
         if endless { OperandRecord { slices: u32::MAX, ..view } } else { view }
     };
+    // Where the window of layer `i` on tensor `t` ends: the newest slice, or so many before it.
+    let lag = |i: usize, t: usize| {
+        let w = layers[i].rows;
+        let newest = (rates[i + 1].phase - rates[t].phase) / rates[t].every;
+        newest + w.pad.0 - w.dilation * (w.size - 1)
+    };
+    let read = |i: usize, t: usize| match (apart[t], lag(i, t), layers[i].rows.size) {
+        (0, ..) | (_, 0, 1) => view(t),
+        (_, 0, _) => OperandRecord { newest: t as u16 + 1, ..view(shapes.len() + t) },
+        _ => view(shapes.len() + t),
+    };
+    let last_reader = |t: usize| (0..layers.len()).rfind(|&i| reads(i).contains(&t));
+    let mut last_step = 0;
     for (i, layer) in layers.iter().enumerate() {
         let w = layer.rows;
         let window = |view: OperandRecord| {
@@ -233,10 +257,10 @@ pub fn plan(input: [usize; 3], layers: &[Layer], drive: Drive) -> PlanWriter {
                 _ => view.with_outer(window.0, window.1, window.2, window.3),
             }
         };
-        let inputs: Vec<OperandRecord> = reads(i).into_iter().map(|t| window(view(t))).collect();
+        let inputs: Vec<OperandRecord> = reads(i).into_iter().map(|t| window(read(i, t))).collect();
         let Rate { every, phase } =
             if drive == Drive::Whole { Rate { every: 1, phase: 0 } } else { rates[i + 1] };
-        writer.step(&StepEntry {
+        let entry = StepEntry {
             name: "layer",
             macs: 0,
             packed: &layer.packed,
@@ -247,18 +271,32 @@ pub fn plan(input: [usize; 3], layers: &[Layer], drive: Drive) -> PlanWriter {
             every: every as u16,
             phase: phase as u32,
             burst: 1,
-        });
+        };
+        last_step = writer.step(&entry);
+        for t in (0..=i).filter(|&t| apart[t] > 0 && last_reader(t) == Some(i)) {
+            let Rate { every, phase } = rates[t];
+            writer.step(&StepEntry {
+                name: "to the ring",
+                packed: &CopyRows.pack(),
+                inputs: &[view(t)],
+                output: view(shapes.len() + t),
+                every: every as u16,
+                phase: phase as u32,
+                ..entry
+            });
+        }
     }
     let last = shapes.len() - 1;
     let ticks =
         (1..shapes.len()).map(|t| rates[t].phase + (shapes[t][0] - 1) * rates[t].every + 1).max().unwrap();
     writer.port(0, "in", view(0), NONE);
-    writer.port(1, "out", view(last), (layers.len() - 1) as u16);
+    writer.port(1, "out", view(last), last_step);
     match drive {
         Drive::Whole => writer.region(RegionKind::Plain, NONE, 1, 0),
         Drive::Rows(_) => writer.region(RegionKind::Rows, 0, ticks.max(input[0]) as u32, 0),
-        Drive::Endless => {
-            let period = slots.iter().zip(&rates).fold(1, |all, (s, r)| lcm(all, s * r.every));
+        Drive::Endless | Drive::Apart => {
+            let slots = slots.iter().zip(&apart).map(|(a, b)| a * b.max(&1));
+            let period = slots.zip(&rates).fold(1, |all, (s, r)| lcm(all, s * r.every));
             writer.region(RegionKind::Endless, 0, 0, period as u32);
         }
     }

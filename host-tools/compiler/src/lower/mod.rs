@@ -86,6 +86,8 @@ pub struct Lowered {
     pub aliases: HashMap<TensorId, TensorId>,
     /// Tensors that are the first rows of a constant, of which a stream sees all rows in turn.
     pub tables: HashMap<TensorId, TensorId>,
+    /// Rings whose newest slice is in another tensor when they are read.
+    pub newest: HashMap<TensorId, TensorId>,
     /// What tensors of the state hold at the start.
     pub initial: Vec<(TensorId, Data)>,
 }

@@ -6,7 +6,7 @@
 use super::time::{Rule, Violation};
 use super::window::{Axis, Origin, Window, behind, ring};
 use super::{Network, Rate, Region};
-use crate::lower::{Operand, Step};
+use crate::lower::{Lowered, Operand, Step};
 use mote_runtime::plan::RegionKind;
 use std::collections::{BTreeMap, HashMap};
 
@@ -68,11 +68,27 @@ pub fn endless(network: &Network<'_>, hop: Option<usize>) -> Result<Region, Vec<
             region.period = lcm(region.period, rows * rate.every);
         }
     }
-    for (id, ring) in &region.rings {
-        region.period = lcm(region.period, ring.slots * origins[id].rate.every);
-    }
     Ok(region)
 }
+
+/// Makes the period, until now that of the tables, a period of all rings.
+pub fn settle_period(lowered: &Lowered, region: &mut Region) -> Result<(), Vec<Violation>> {
+    let mut period = region.period;
+    for (id, ring) in &region.rings {
+        let made = lowered.steps.iter().position(|step| step.output.tensor == *id);
+        period = lcm(period, ring.slots * made.map_or(1, |made| region.rates[made].every));
+        if period > LONGEST_PERIOD {
+            let reason =
+                format!("its rings are at the same places again only after more than {period} frames");
+            return Err(vec![Violation::of_graph(Rule::Unsupported, &reason)]);
+        }
+    }
+    region.period = period;
+    Ok(())
+}
+
+/// The counter of frames goes back by whole periods before it reaches 2^30.
+const LONGEST_PERIOD: usize = 1 << 28;
 
 /// Ticks from slice to slice of the last tensor that still has several: the product of the temporal strides.
 fn least_hop(network: &Network<'_>) -> usize {

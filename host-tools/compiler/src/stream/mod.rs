@@ -12,7 +12,9 @@
 //! * [`endless`]: such a network as one region without end.
 //! * [`steps`]: a network with states of its own, step by step.
 //! * [`apply`]: rewrites the views of the steps to what was chosen.
+//! * [`apart`]: rings over time without their newest slice.
 
+mod apart;
 mod apply;
 mod choose;
 mod endless;
@@ -24,9 +26,10 @@ mod tests;
 pub mod time;
 mod window;
 
+pub use apart::apart;
 pub use apply::apply;
 pub use choose::{choose, plain};
-pub use endless::endless;
+pub use endless::{endless, settle_period};
 pub use network::Network;
 pub use steps::{runs, stepwise};
 

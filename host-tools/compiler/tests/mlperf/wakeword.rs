@@ -51,6 +51,7 @@ fn step_wise_equals_the_reference() {
     );
     assert_eq!((results.len(), results[0].0), (282, 29));
     assert!(macs <= 46_040);
+    assert!(converted.schedule.state_bytes <= 3_600);
     for ((_, result), expected) in results.iter().zip(expected.chunks_exact(3)) {
         assert_eq!(result, expected);
     }

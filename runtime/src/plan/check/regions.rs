@@ -61,7 +61,7 @@ pub(super) const fn regions(plan: &Plan<'_>) -> Checked {
             continue;
         }
         match check_operand(plan, i) {
-            Ok(_) => {}
+            Ok(seen) => ensure!(seen.newest == 0, OPERANDS, i, Schedule),
             Err(error) => return Err(error),
         }
         i += 1;
@@ -122,7 +122,7 @@ const fn check_step(
             let made = if plain { seen.slices } else { step.burst as u32 };
             ensure!(seen.slots >= seen.slices || made <= seen.slots, STEPS, s, Schedule);
             ensure!(seen.tensor.space != Space::Constant as u8, STEPS, s, Alias);
-            ensure!(seen.tensor.disjoint(&scratch), STEPS, s, Alias);
+            ensure!(seen.tensor.disjoint(&scratch) && seen.newest == 0, STEPS, s, Alias);
             own = seen.tensor;
             i = first;
         } else {
@@ -131,6 +131,14 @@ const fn check_step(
                 ensure!(same_place(plan, i, last), STEPS, s, Alias);
             } else {
                 ensure!(seen.tensor.disjoint(&own) && seen.tensor.disjoint(&scratch), STEPS, s, Alias);
+            }
+            if seen.newest != 0 {
+                match check_newest(plan, i, kind, &step) {
+                    Ok(newest) => {
+                        ensure!(newest.disjoint(&own) && newest.disjoint(&scratch), STEPS, s, Alias)
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             ensure!(plain || in_order(plan, region, driver, s, i), STEPS, s, Schedule);
             i += 1;
@@ -144,6 +152,7 @@ const fn check_step(
 /// What a step asks of its operands.
 struct Seen {
     tensor: Bytes,
+    newest: u16,
     slots: u32,
     slices: u32,
 }
@@ -175,7 +184,29 @@ const fn check_operand(plan: &Plan<'_>, i: usize) -> Result<Seen, PlanError> {
     ensure!(slice <= u32::MAX as u64 && slices <= u32::MAX as u64, OPERANDS, i, Range);
     ensure!(o.offset as u64 + slices + slice <= tensor.bytes as u64, OPERANDS, i, Range);
     let tensor = Bytes { space: tensor.space, offset: tensor.offset, bytes: tensor.bytes };
-    Ok(Seen { tensor, slots: o.slots, slices: o.slices })
+    Ok(Seen { tensor, newest: o.newest, slots: o.slots, slices: o.slices })
+}
+
+/// Checks the tensor that holds the newest slice of operand `i`: it is of the same kind, and a slice fits.
+#[inline(never)]
+const fn check_newest(
+    plan: &Plan<'_>,
+    i: usize,
+    kind: RegionKind,
+    step: &StepRecord,
+) -> Result<Bytes, PlanError> {
+    let range = PlanError::Record { section: section::OPERANDS, index: i as u16, fault: Fault::Range };
+    let Some(o) = plan.operand(i) else { return Err(range) };
+    let (Some(tensor), Some(ring)) = (plan.tensor(o.newest as usize - 1), plan.tensor(o.tensor as usize))
+    else {
+        return Err(range);
+    };
+    ensure!(matches!(kind, RegionKind::Endless), OPERANDS, i, Schedule);
+    ensure!(step.burst == 1 && o.outer_count > 1 && o.outer_dilation > 0, OPERANDS, i, Schedule);
+    ensure!(tensor.dtype == ring.dtype, OPERANDS, i, Code);
+    let slice = (o.rows - 1) as u64 * o.row_stride as u64 + o.row_bytes as u64;
+    ensure!(slice <= tensor.bytes as u64, OPERANDS, i, Range);
+    Ok(Bytes { space: tensor.space, offset: tensor.offset, bytes: tensor.bytes })
 }
 
 /// A piece of a space, inside of it: no sum overflows.
@@ -223,12 +254,22 @@ struct Maker {
     later: bool,
 }
 
+impl Maker {
+    /// Slices made when the first outputs of a step with this phase are due.
+    const fn made(&self, phase: u32) -> i64 {
+        let ticks = phase as i32 - self.phase as i32 - self.later as i32;
+        let calls = ticks.div_euclid(self.every as i32) as i64 + 1;
+        calls * self.burst as i64
+    }
+}
+
 /// Whether every slice that step `s` reads through operand `i` has been made by an earlier step (or delivered by the
 /// port) when it is due, and has not been overwritten.
 ///
 /// Slices and ticks are linear in each other, so one equation of rates and a look at the first outputs are enough:
 /// the producer makes slice `r` at tick `phase + r / burst * every`, the consumer needs
-/// `o * stride - pad .. + (count - 1) * dilation` at tick `phase + o / burst * every`.
+/// `o * stride - pad .. + (count - 1) * dilation` at tick `phase + o / burst * every`. Where the newest one has a tensor
+/// of its own, it must be exactly the one made last; the ring may then be filled behind the reader.
 #[inline(never)]
 const fn in_order(plan: &Plan<'_>, region: &RegionRecord, driver: &Driver, s: usize, i: usize) -> bool {
     let (Some(step), Some(input)) = (plan.step(s), plan.operand(i)) else { return false };
@@ -247,13 +288,24 @@ const fn in_order(plan: &Plan<'_>, region: &RegionRecord, driver: &Driver, s: us
     if stride as u64 * burst as u64 * maker.every as u64 != maker.burst as u64 * step.every as u64 {
         return false;
     }
-    // Made when the first outputs are due.
-    let ticks = step.phase as i32 - maker.phase as i32 - maker.later as i32;
-    let calls = ticks.div_euclid(maker.every as i32) as i64 + 1;
-    let made = calls * maker.burst as i64;
+    let made = maker.made(step.phase);
     let (oldest, slices) = (-(input.outer_pad as i64), input.slices as i64);
-    let reach = (input.outer_count as u32 - 1) * input.outer_dilation as u32;
-    let newest = oldest + (burst - 1) as i64 * stride as i64 + reach as i64;
+    let mut newest = input.last_of_window(burst as usize - 1);
+    if input.newest != 0 {
+        // The newest slice is in a tensor that holds one, all others in the ring.
+        match self::maker(plan, region, driver, s, input.newest - 1) {
+            Some(maker)
+                if !maker.later && maker.slots == 1 && maker.every > 0 && maker.phase <= MAX_PHASE =>
+            {
+                let same_rate = stride as u64 * maker.every as u64 == step.every as u64;
+                if maker.burst != 1 || !same_rate || newest != maker.made(step.phase) - 1 {
+                    return false;
+                }
+            }
+            _ => return false,
+        }
+        newest -= input.outer_dilation as i64;
+    }
     let newest = if newest < slices { newest } else { slices - 1 };
     newest < made && (made - 1 - oldest < input.slots as i64 || input.slots >= input.slices)
 }
