@@ -18,6 +18,7 @@ macro_rules! ensure {
     };
 }
 
+mod order;
 mod regions;
 
 use super::*;
