@@ -35,7 +35,7 @@ pub struct Samples {
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Speed {
-    /// opt-level 3
+    /// opt-level 2
     Fast,
     /// opt-level s
     Small,

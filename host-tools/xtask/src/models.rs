@@ -51,6 +51,8 @@ pub struct Facts {
     pub arena_bytes: u64,
     pub state_bytes: u64,
     pub weight_bytes: u64,
+    /// Of the plan's kernels, if it was measured for the target.
+    pub code_bytes: Option<u64>,
     pub macs: u64,
     pub steps: Vec<Step>,
     /// Only of a plan over a stream.
@@ -107,12 +109,15 @@ impl Model {
         fs::create_dir_all(&folder)?;
         let plan = folder.join(&self.name).with_extension("mote");
         let bundled = if self.name == BUNDLED.0 { BUNDLED_ARGUMENTS } else { &[] };
+        // `--target portable` among the further arguments measures the kernels that define the operators.
+        let target = ["--target", board.plan_target];
+        let target = if extra.iter().any(|argument| argument == target[0]) { &[][..] } else { &target };
         run(mote()?
             .arg("convert")
             .arg(&self.path)
             .arg("-o")
             .arg(&plan)
-            .args(["--target", board.plan_target])
+            .args(target)
             .args(bundled)
             .args(extra)
             .stdout(std::process::Stdio::null()))

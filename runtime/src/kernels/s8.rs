@@ -132,11 +132,23 @@ pub struct Window<'a> {
 
 impl<'a> Window<'a> {
     pub fn new(rows: Rows<'a>) -> Self {
-        let mut first = [None; KEPT];
-        for (k, kept) in first.iter_mut().enumerate().take(rows.len()) {
-            *kept = row(&rows, k);
+        let mut window = Self::unkept(rows);
+        window.keep();
+        window
+    }
+
+    /// A window to be filled by [`Window::keep`] where it is, since the compiler copies one that is handed out filled.
+    #[inline(always)]
+    pub fn unkept(rows: Rows<'a>) -> Self {
+        Self { rows, len: rows.len(), first: [None; KEPT] }
+    }
+
+    /// Looks up the rows.
+    #[inline(always)]
+    pub fn keep(&mut self) {
+        for (k, kept) in self.first.iter_mut().enumerate().take(self.len) {
+            *kept = row(&self.rows, k);
         }
-        Self { rows, len: rows.len(), first }
     }
 
     #[allow(clippy::len_without_is_empty)] // a checked plan has no empty windows

@@ -19,7 +19,7 @@ use crate::kernels::StepView;
 use crate::kernels::numbers::{numbers, numbers_mut};
 use crate::kernels::pool_s8::rounded_average;
 use crate::kernels::reduce_s8::{ReduceArgs, SUM};
-use crate::kernels::s8::{LANES, arguments, is_stage, require, s8, s8_mut};
+use crate::kernels::s8::{arguments, is_stage, require, s8, s8_mut};
 use crate::plan::{DType, Fault};
 use crate::records;
 
@@ -45,18 +45,14 @@ pub fn run_s8(call: Call<'_>) -> Result<(), Mismatch> {
     let channels = (args.channels as usize).max(1);
     let (source, mut output) = (call.given.source(0)?, call.output);
     output.for_each(|slice, row, to| {
-        for (block, sums) in numbers_mut::<i32>(to)?.chunks_mut(LANES).enumerate() {
-            let mut acc = [0i32; LANES];
-            if slice > 0 {
-                acc.iter_mut().zip(&*sums).for_each(|(acc, sum)| *acc = *sum);
+        let sums: &mut [i32] = numbers_mut(to)?;
+        if slice == 0 {
+            sums.fill(0);
+        }
+        for row in source.window(slice, row).iter() {
+            for pixel in s8(row.ok_or(Mismatch)?).chunks_exact(channels) {
+                sums.iter_mut().zip(pixel).for_each(|(sum, &code)| *sum = sum.wrapping_add(code.into()));
             }
-            for row in source.window(slice, row).iter() {
-                for pixel in s8(row.ok_or(Mismatch)?).chunks_exact(channels) {
-                    let pixel = pixel.get(block * LANES..).ok_or(Mismatch)?;
-                    acc.iter_mut().zip(pixel).for_each(|(acc, &code)| *acc = acc.wrapping_add(code.into()));
-                }
-            }
-            sums.iter_mut().zip(acc).for_each(|(sum, acc)| *sum = acc);
         }
         Ok(())
     })

@@ -1,5 +1,6 @@
-//! Checks of regions and of their steps: schedule, aliases, order.
+//! Checks of regions and of their steps: indices, schedule, aliases.
 
+use super::order::{Driver, in_order, stretched_in_order};
 use super::{Checked, within};
 use crate::plan::*;
 
@@ -7,7 +8,7 @@ use crate::plan::*;
 const MAX_TICKS: u32 = 1 << 20;
 
 /// Latest first tick of a step: differences of ticks fit 32 bits.
-const MAX_PHASE: u32 = 1 << 30;
+pub(super) const MAX_PHASE: u32 = 1 << 30;
 
 pub(super) const fn regions(plan: &Plan<'_>) -> Checked {
     // Operands are checked with their steps, which mostly name them one behind the other: `first..seen` are done.
@@ -69,21 +70,6 @@ pub(super) const fn regions(plan: &Plan<'_>) -> Checked {
     Ok(())
 }
 
-/// The tensor into which a region's port delivers a slice each tick, if there is one.
-struct Driver {
-    tensor: Option<u16>,
-    slots: u32,
-}
-
-impl Driver {
-    const fn new(port: Option<OperandRecord>) -> Self {
-        match port {
-            Some(port) => Self { tensor: Some(port.tensor), slots: port.slots },
-            None => Self { tensor: None, slots: 0 },
-        }
-    }
-}
-
 /// Checks a step and its operands, whose range it gives.
 const fn check_step(
     plan: &Plan<'_>,
@@ -140,7 +126,14 @@ const fn check_step(
                     Err(error) => return Err(error),
                 }
             }
-            ensure!(plain || in_order(plan, region, driver, s, i), STEPS, s, Schedule);
+            let stretched = step.flags & step_flags::STRETCHED != 0;
+            let ordered = plain
+                || if stretched {
+                    stretched_in_order(plan, region, driver, s, i)
+                } else {
+                    in_order(plan, region, driver, s, i)
+                };
+            ensure!(ordered, STEPS, s, Schedule);
             i += 1;
         }
         if i == last {
@@ -158,7 +151,7 @@ struct Seen {
 }
 
 /// Checks operand `i`; its tensor was checked before.
-#[inline(never)]
+#[inline(always)]
 const fn check_operand(plan: &Plan<'_>, i: usize) -> Result<Seen, PlanError> {
     let Some(o) = plan.operand(i) else {
         return Err(PlanError::Record { section: section::OPERANDS, index: i as u16, fault: Fault::Range });
@@ -242,101 +235,4 @@ const fn same_place(plan: &Plan<'_>, a: usize, b: usize) -> bool {
         && a.rows == b.rows
         && a.row_stride == b.row_stride
         && a.row_bytes == b.row_bytes
-}
-
-/// How the slices of a tensor come to be.
-struct Maker {
-    slots: u32,
-    every: u32,
-    burst: u32,
-    phase: u32,
-    /// Whether the reader runs before the maker in a tick.
-    later: bool,
-}
-
-impl Maker {
-    /// Slices made when the first outputs of a step with this phase are due.
-    const fn made(&self, phase: u32) -> i64 {
-        let ticks = phase as i32 - self.phase as i32 - self.later as i32;
-        let calls = ticks.div_euclid(self.every as i32) as i64 + 1;
-        calls * self.burst as i64
-    }
-}
-
-/// Whether every slice that step `s` reads through operand `i` has been made by an earlier step (or delivered by the
-/// port) when it is due, and has not been overwritten.
-///
-/// Slices and ticks are linear in each other, so one equation of rates and a look at the first outputs are enough:
-/// the producer makes slice `r` at tick `phase + r / burst * every`, the consumer needs
-/// `o * stride - pad .. + (count - 1) * dilation` at tick `phase + o / burst * every`. Where the newest one has a tensor
-/// of its own, it must be exactly the one made last; the ring may then be filled behind the reader.
-#[inline(never)]
-const fn in_order(plan: &Plan<'_>, region: &RegionRecord, driver: &Driver, s: usize, i: usize) -> bool {
-    let (Some(step), Some(input)) = (plan.step(s), plan.operand(i)) else { return false };
-    let Some(maker) = maker(plan, region, driver, s, input.tensor) else {
-        return true; // Made before the region began.
-    };
-    let (stride, burst) = (input.outer_stride as u32, step.burst as u32);
-    if maker.slots != input.slots || (stride == 0 && input.slices != 1) {
-        return false;
-    }
-    // A later step has not been looked at yet.
-    if maker.every == 0 || maker.phase > MAX_PHASE {
-        return false;
-    }
-    // Equal rates: slices wanted per tick = slices made per tick.
-    if stride as u64 * burst as u64 * maker.every as u64 != maker.burst as u64 * step.every as u64 {
-        return false;
-    }
-    let made = maker.made(step.phase);
-    let (oldest, slices) = (-(input.outer_pad as i64), input.slices as i64);
-    let mut newest = input.last_of_window(burst as usize - 1);
-    if input.newest != 0 {
-        // The newest slice is in a tensor that holds one, all others in the ring.
-        match self::maker(plan, region, driver, s, input.newest - 1) {
-            Some(maker)
-                if !maker.later && maker.slots == 1 && maker.every > 0 && maker.phase <= MAX_PHASE =>
-            {
-                let same_rate = stride as u64 * maker.every as u64 == step.every as u64;
-                if maker.burst != 1 || !same_rate || newest != maker.made(step.phase) - 1 {
-                    return false;
-                }
-            }
-            _ => return false,
-        }
-        newest -= input.outer_dilation as i64;
-    }
-    let newest = if newest < slices { newest } else { slices - 1 };
-    newest < made && (made - 1 - oldest < input.slots as i64 || input.slots >= input.slices)
-}
-
-/// Who makes the slices of `tensor` in this region: the port (one per tick), the nearest step before `s`, a step after
-/// it, or nobody. A step reads mostly what the one before it made, so this search is short.
-const fn maker(
-    plan: &Plan<'_>,
-    region: &RegionRecord,
-    driver: &Driver,
-    s: usize,
-    tensor: u16,
-) -> Option<Maker> {
-    if let Some(driven) = driver.tensor
-        && driven == tensor
-    {
-        return Some(Maker { slots: driver.slots, every: 1, burst: 1, phase: 0, later: false });
-    }
-    let (first, steps) = (region.first_step as usize, region.steps as usize);
-    let mut n = 0;
-    while n < steps {
-        // s - 1, s - 2, ... first, then s, s + 1, ... last.
-        let p = if n < s - first { s - 1 - n } else { first + n };
-        if let Some(step) = plan.step(p)
-            && let Some(output) = plan.step_output(&step)
-            && output.tensor == tensor
-        {
-            let (every, burst) = (step.every as u32, step.burst as u32);
-            return Some(Maker { slots: output.slots, every, burst, phase: step.phase, later: p >= s });
-        }
-        n += 1;
-    }
-    None
 }

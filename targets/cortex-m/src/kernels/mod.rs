@@ -24,7 +24,6 @@ pub mod mve;
 pub mod pack;
 mod stage;
 mod taps;
-mod unpack;
 mod window;
 
 use self::stage::{DOUBLE, DOUBLE_CLAMPED, SINGLE};

@@ -12,8 +12,8 @@ use super::{add_s8_dsp, conv_s8_dsp, depthwise_s8_dsp, depthwise3x3_s8_dsp, full
 pub struct Dsp;
 
 impl Packer for Dsp {
-    fn conv_s8(&self, layer: &ConvS8<'_>, geometry: Geometry) -> Packed {
-        conv_s8_dsp::pack(layer, geometry).unwrap_or_else(|| layer.pack())
+    fn conv_s8(&self, layer: &ConvS8<'_>, _: Geometry) -> Packed {
+        conv_s8_dsp::pack(layer).unwrap_or_else(|| layer.pack())
     }
 
     fn depthwise_s8(&self, layer: &DepthwiseS8<'_>, geometry: Geometry) -> Packed {

@@ -1,4 +1,4 @@
-//! The inner loops of convolutions and fully connected layers: one to three positions times all output channels, from
+//! The inner loops of convolutions and fully connected layers: one or two positions times all output channels, from
 //! expanded inputs to codes.
 //!
 //! **Inputs** come as steps: a step holds, for each position, one word with two numbers of 16 bits (`expand` makes
@@ -13,6 +13,7 @@
 //! **Codes** are made as `stage` tells, without the layer's own clamp. The const `ROUNDING` is one of its roundings.
 
 use super::stage::{self, Scale};
+use super::window::Runs;
 
 /// A step of weights: four output channels, two inputs.
 pub type Weights = [u32; 2];
@@ -52,6 +53,11 @@ impl<'a> Divided<'a> {
         let rest = (!outputs.is_multiple_of(4)).then_some(rest);
         fits.then_some(Self { steps, whole: Layer { weights, blocks, ..*layer }, rest })
     }
+
+    /// Whether [`pairs`] serves the layer: no channels are left behind whole blocks.
+    pub fn is_whole(&self) -> bool {
+        self.rest.is_none()
+    }
 }
 
 /// `P` positions: the output channels of position `p` go to `to[p]`. `None` if lengths differ from the layer's.
@@ -71,6 +77,20 @@ where
     if channels > 0 {
         <[(); P]>::run(x, &layer.whole, to.each_mut().map(|to| &mut **to));
     }
+    rest(x, layer, to)
+}
+
+/// The channels behind whole blocks.
+#[inline(always)]
+fn rest<const P: usize, const ROUNDING: u8>(
+    x: &[[u32; P]],
+    layer: &Divided<'_>,
+    to: [&mut [i8]; P],
+) -> Option<()>
+where
+    [(); P]: Run<P, ROUNDING>,
+{
+    let channels = 4 * layer.whole.blocks.len();
     if let Some(rest) = &layer.rest {
         let mut codes = [[0; 4]; P];
         let rest = Layer { blocks: rest.blocks.get(..1)?, ..*rest };
@@ -80,6 +100,37 @@ where
         }
     }
     Some(())
+}
+
+/// Neighbouring positions whose runs lie in the rows as they are, two at a time: `to` holds `outputs` codes for each.
+/// `None` if lengths differ from the layer's.
+#[inline(always)]
+pub fn pairs<const ROUNDING: u8>(
+    runs: &Runs<'_>,
+    x: &mut [[u32; 2]],
+    layer: &Divided<'_>,
+    to: &mut [i8],
+    outputs: usize,
+) -> Option<()>
+where
+    (): Pairs<ROUNDING>,
+{
+    let fits = x.len() == layer.steps && runs.steps() == layer.steps && layer.rest.is_none();
+    if !fits
+        || outputs != 4 * layer.whole.blocks.len()
+        || to.is_empty()
+        || !to.len().is_multiple_of(2 * outputs)
+    {
+        return None;
+    }
+    <()>::pairs(runs, x, &layer.whole, to, outputs);
+    Some(())
+}
+
+/// The loop of [`pairs`]: expands the runs of two positions to `x`, then does what [`Run`] does. There are at least one
+/// pair and one block, and runs for as many positions as `to` has `channels` codes for.
+pub trait Pairs<const ROUNDING: u8> {
+    fn pairs(runs: &Runs<'_>, x: &mut [[u32; 2]], layer: &Layer<'_>, to: &mut [i8], channels: usize);
 }
 
 /// The inner loop for `P` positions. `weights` holds at least as many steps as blocks times `x.len()`, each of `to` at
@@ -126,8 +177,9 @@ pub fn codes<const ROUNDING: u8>([both, second]: [i32; 2], scales: [Scale; 2], z
 
 #[cfg(not(mote_dsp))]
 mod plain {
-    use super::{Dense, Layer, Run, codes};
+    use super::{Dense, Layer, Pairs, Run, codes};
     use crate::kernels::instructions::{smlad, sxtb16, sxtb16_ror8};
+    use crate::kernels::window::Runs;
 
     impl<const P: usize, const ROUNDING: u8> Run<P, ROUNDING> for [(); P] {
         fn run(x: &[[u32; P]], layer: &Layer<'_>, to: [&mut [i8]; P]) {
@@ -145,6 +197,16 @@ mod plain {
                         let codes = codes::<ROUNDING>(sums[p], [[m0, p0], [m1, p1]], layer.zero_point);
                         to[p][4 * i + 2 * k..][..2].copy_from_slice(&codes);
                     }
+                }
+            }
+        }
+    }
+
+    impl<const ROUNDING: u8> Pairs<ROUNDING> for () {
+        fn pairs(runs: &Runs<'_>, x: &mut [[u32; 2]], layer: &Layer<'_>, to: &mut [i8], channels: usize) {
+            for (pair, to) in to.chunks_exact_mut(2 * channels.max(1)).enumerate() {
+                if runs.expand(2 * pair, x).is_some() {
+                    <[(); 2] as Run<2, ROUNDING>>::run(x, layer, to.split_at_mut(channels).into());
                 }
             }
         }
@@ -172,3 +234,5 @@ mod plain {
 
 #[cfg(mote_dsp)]
 mod arm;
+#[cfg(mote_dsp)]
+mod pairs;

@@ -2,9 +2,9 @@
 //!
 //! Constants: 0 weights in blocks of four output channels (`block`), the taps of each kernel row in the order of
 //! `expand`, zeros in missing channels; 1 per block the start of the sums and the scales ([`Block`]). Scratch: the
-//! expanded inputs of two positions (of three, where rows of an odd number of columns ask for it), then one run.
+//! expanded inputs of two positions, then one run.
 //!
-//! Two positions are expanded, then multiplied with all blocks; the last three columns of an odd number go together.
+//! Two positions are expanded, then multiplied with all blocks, the last one of an odd number alone.
 //! A run that meets padding is put together in scratch first, so the inner loop knows nothing of borders.
 
 #[cfg(feature = "pack")]
@@ -21,11 +21,11 @@ use mote_runtime::kernels::s8::{arguments, is_code, require, s8_mut};
 use mote_runtime::plan::{DType, Fault};
 use mote_runtime::records;
 
-use super::block::{Block, Divided, Layer, Run, positions};
-use super::expand::{Words, expand, expand_at, steps};
+use super::block::{Block, Divided, Layer, Pairs, Run, pairs, positions};
+use super::expand::{Words, expand_at, steps};
 use super::instructions::sxtb16;
 use super::stage::Stage;
-use super::window::{ROWS, Window};
+use super::window::{ROWS, Runs, Window};
 
 records! {
     /// Arguments.
@@ -95,7 +95,7 @@ pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch>
 where
     [(); 1]: Run<1, ROUNDING>,
     [(); 2]: Run<2, ROUNDING>,
-    [(); 3]: Run<3, ROUNDING>,
+    (): Pairs<ROUNDING>,
 {
     let Call { given, mut output, scratch } = call;
     let args = ConvArgs::read(given.args(), 0).ok_or(Mismatch)?;
@@ -104,9 +104,7 @@ where
     let run = args.kernel_width as usize * in_channels;
     let run_steps = steps(run);
     let steps = args.kernel_rows as usize * run_steps;
-    let by_three = scratch.len() >= self::scratch(3, args.kernel_rows.into(), run);
-    let positions = if by_three { 3 } else { 2 };
-    let (x, run_bytes) = scratch.split_at_mut_checked(positions * steps * 4).ok_or(Mismatch)?;
+    let (x, run_bytes) = scratch.split_at_mut_checked(2 * steps * 4).ok_or(Mismatch)?;
     let layer =
         Layer { weights: given.constants(0)?, blocks: given.constants(1)?, zero_point: args.zero_point };
     let conv = Conv::<ROUNDING> {
@@ -116,7 +114,6 @@ where
         run,
         run_steps,
         steps,
-        by_three,
         input_zero_point: args.input_zero_point as u8,
         stage: args.stage(),
         layer: Divided::new(&layer, steps, args.out_channels as usize).ok_or(Mismatch)?,
@@ -144,8 +141,6 @@ struct Conv<'a, const ROUNDING: u8> {
     run_steps: usize,
     /// Steps of a position.
     steps: usize,
-    /// Whether there is room for three positions.
-    by_three: bool,
     input_zero_point: u8,
     stage: Stage,
     layer: Divided<'a>,
@@ -162,7 +157,7 @@ impl<const ROUNDING: u8> Conv<'_, ROUNDING>
 where
     [(); 1]: Run<1, ROUNDING>,
     [(); 2]: Run<2, ROUNDING>,
-    [(); 3]: Run<3, ROUNDING>,
+    (): Pairs<ROUNDING>,
 {
     /// Computes one output row.
     fn row(
@@ -172,44 +167,49 @@ where
         room: &mut Room<'_>,
         to: &mut [i8],
     ) -> Result<(), Mismatch> {
-        let mut kept = [&[][..]; ROWS];
-        let rows = kept.get_mut(..window.len()).ok_or(Mismatch)?;
-        let mut complete = self.columns.dilation == 1;
-        for (kept, row) in rows.iter_mut().zip(window.iter()) {
-            complete &= row.is_some();
-            *kept = row.unwrap_or_default();
-        }
-        let rows = &*rows;
-        let window = Window::new(rows).ok_or(Mismatch)?;
-        let mut left = to.len().checked_div(self.out_channels).ok_or(Mismatch)?;
-        let interior = if complete { self.columns.interior(left, width) } else { 0..0 };
+        let mut kept = Window::empty();
+        kept.look_up(window).ok_or(Mismatch)?;
+        let window = &kept;
+        let columns = to.len().checked_div(self.out_channels).ok_or(Mismatch)?;
+        let whole = window.is_complete() && self.columns.dilation == 1;
+        let interior = if whole { self.columns.interior(columns, width) } else { 0..0 };
         let (mut column, mut to) = (0, to);
-        while left > 0 {
-            let positions = match left {
-                3 if self.by_three => 3,
-                1 => 1,
-                _ => 2,
-            };
+        while column < columns {
+            let left = columns - column;
+            let inside = if column < interior.start { 0 } else { interior.end.saturating_sub(column) };
+            let in_pairs = if self.layer.is_whole() { inside & !1 } else { 0 };
+            let positions = if in_pairs > 0 { in_pairs } else { left.min(2) };
             let (now, rest) = to.split_at_mut_checked(positions * self.out_channels).ok_or(Mismatch)?;
-            let whole = column >= interior.start && column + positions <= interior.end;
-            match positions {
-                1 => self.positions::<1>(&window, rows, column, whole, room, now)?,
-                2 => self.positions::<2>(&window, rows, column, whole, room, now)?,
-                _ => self.positions::<3>(&window, rows, column, whole, room, now)?,
+            let first = (column * self.columns.stride) as isize - self.columns.pad_left;
+            let runs = if inside >= positions {
+                let (at, stride) =
+                    (first as usize * self.in_channels, self.columns.stride * self.in_channels);
+                Some(Runs::new(window, at, stride, self.run, positions).ok_or(Mismatch)?)
+            } else {
+                None
+            };
+            match (positions, &runs) {
+                (_, Some(runs)) if in_pairs > 0 => {
+                    let (x, _) = room.x.as_chunks_mut();
+                    let x = x.get_mut(..self.steps).ok_or(Mismatch)?;
+                    pairs(runs, x, &self.layer, now, self.out_channels).ok_or(Mismatch)?;
+                }
+                (1, runs) => self.positions::<1>(window, runs.as_ref(), first, room, now)?,
+                (_, runs) => self.positions::<2>(window, runs.as_ref(), first, room, now)?,
             }
-            (column, left, to) = (column + positions, left - positions, rest);
+            (column, to) = (column + positions, rest);
         }
         Ok(())
     }
 
-    /// Computes `P` neighbouring positions; `whole` if they meet no padding and their runs lie in the rows as they are.
-    #[inline(always)]
+    /// Computes `P` neighbouring positions, the first of which reads from column `first` on; `runs` if they meet no
+    /// padding and their runs lie in the rows as they are.
+    #[inline(never)]
     fn positions<const P: usize>(
         &self,
         window: &Window<'_>,
-        rows: &[&[u8]],
-        column: usize,
-        whole: bool,
+        runs: Option<&Runs<'_>>,
+        first: isize,
         room: &mut Room<'_>,
         to: &mut [i8],
     ) -> Result<(), Mismatch>
@@ -218,27 +218,12 @@ where
     {
         let (x, _) = room.x.as_chunks_mut::<P>();
         let x = x.get_mut(..self.steps).ok_or(Mismatch)?;
-        let first = (column * self.columns.stride) as isize - self.columns.pad_left;
-        if whole {
-            let (at, stride) = (first as usize * self.in_channels, self.columns.stride * self.in_channels);
-            if P == 2 {
-                window
-                    .expand_two(x.as_flattened_mut().as_chunks_mut().0, at, stride, self.run)
-                    .ok_or(Mismatch)?;
-            } else {
-                for (x, row) in x.chunks_exact_mut(self.run_steps.max(1)).zip(rows) {
-                    let mut rest = row.get(at..).ok_or(Mismatch)?;
-                    let mut runs = [&[][..]; P];
-                    for run in &mut runs {
-                        *run = rest.get(..self.run).ok_or(Mismatch)?;
-                        rest = rest.get(stride..).unwrap_or_default();
-                    }
-                    expand(x, runs);
+        match runs {
+            Some(runs) => runs.expand(0, x).ok_or(Mismatch)?,
+            None => {
+                for (x, row) in x.chunks_exact_mut(self.run_steps.max(1)).zip(window.rows()) {
+                    self.expand_padded(x.as_flattened_mut(), P, row, first, room.run);
                 }
-            }
-        } else {
-            for (x, row) in x.chunks_exact_mut(self.run_steps.max(1)).zip(rows) {
-                self.expand_padded(x.as_flattened_mut(), P, row, first, room.run);
             }
         }
         let mut pixels = to.chunks_exact_mut(self.out_channels.max(1));

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use mote_runtime::kernels::conv2d_s8::{ConvS8, channels};
-use mote_runtime::kernels::pack::{Geometry, Packed, Requant};
+use mote_runtime::kernels::pack::{Packed, Requant};
 use mote_runtime::kernels::requantize::requantize;
 
 use super::{ConvArgs, scratch};
@@ -13,7 +13,7 @@ use crate::kernels::stage::{Stage, range, scale};
 use crate::kernels::window::ROWS;
 
 /// The kernel, fed; `None` if it does not compute this layer exactly.
-pub fn pack(layer: &ConvS8<'_>, geometry: Geometry) -> Option<Packed> {
+pub fn pack(layer: &ConvS8<'_>) -> Option<Packed> {
     let (stage, rounding) = Stage::of(&layer.requant)?;
     if layer.groups != 1 || layer.kernel_rows > ROWS {
         return None;
@@ -38,11 +38,10 @@ pub fn pack(layer: &ConvS8<'_>, geometry: Geometry) -> Option<Packed> {
         max: stage.max,
         reserved2: 0,
     };
-    let positions = if geometry.columns >= 3 && geometry.columns % 2 == 1 { 3 } else { 2 };
     let packed = Packed::new(id::CONV_S8_DSP + u16::from(rounding), args.to_bytes())
         .with_blob(&weights)
         .with_blob(&blocks);
-    Some(Packed { scratch: scratch(positions, layer.kernel_rows, run), ..packed })
+    Some(Packed { scratch: scratch(2, layer.kernel_rows, run), ..packed })
 }
 
 /// A layer whose channels that need more bits than the kernel has, but always give the same code, are given that code

@@ -11,13 +11,13 @@ pub use pack::pack;
 
 use mote_runtime::engine::{Call, Mismatch};
 use mote_runtime::kernels::StepView;
-use mote_runtime::kernels::columns::Columns;
-use mote_runtime::kernels::s8::{Window, arguments, is_code, require, s8, s8_mut};
+use mote_runtime::kernels::columns::{Columns, Span};
+use mote_runtime::kernels::s8::{arguments, is_code, require, s8, s8_mut};
 use mote_runtime::plan::{DType, Fault};
 
 pub use super::conv_s8_dsp::ConvArgs;
-use super::mve::copy::two_runs;
 use super::mve::dot::{Layer, Loops, STEP, Weights, steps};
+use super::mve::gather::{ROWS, Run, Window};
 use super::mve::stage::{Block, Stage};
 
 /// Bytes of scratch for a layer of this many inputs.
@@ -37,7 +37,8 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     require!(step.row_len(0).is_multiple_of(inputs) && step.row_len(1).is_multiple_of(outputs), Shape);
     let (width, columns) = (step.row_len(0) / inputs, step.row_len(1) / outputs);
     require!(args.columns().fits(columns, width), Shape);
-    require!(args.kernel_rows > 0 && step.window(0) == args.kernel_rows as usize, Shape);
+    let rows = args.kernel_rows as usize;
+    require!(rows > 0 && rows <= ROWS && step.window(0) == rows, Shape);
     let taps = args.kernel_rows as u64 * args.kernel_width as u64;
     let per_output = taps * inputs as u64;
     require!(per_output < 1 << 24, Arguments);
@@ -91,7 +92,10 @@ where
             conv.layer.positions(x, conv.columns.stride * in_channels, s8_mut(to))
         });
     }
-    output.for_each(|slice, row, to| conv.row(&Window::new(source.window(slice, row)), width, x, s8_mut(to)))
+    output.for_each(|slice, row, to| {
+        let window = Window::new(source.window(slice, row), source.row_bytes()).ok_or(Mismatch)?;
+        conv.row(&window, width, x, s8_mut(to))
+    })
 }
 
 /// Everything of a convolution but its rows.
@@ -119,58 +123,55 @@ impl Conv<'_> {
     {
         let out_channels = self.layer.out_channels;
         let columns = to.len().checked_div(out_channels).ok_or(Mismatch)?;
-        let interior = self.columns.interior(columns, width);
-        let interior = if self.columns.dilation == 1 { interior } else { 0..0 };
+        let whole = window.complete && self.columns.dilation == 1;
+        let interior = if whole { self.columns.interior(columns, width) } else { 0..0 };
         let position = self.layer.steps * STEP;
-        let stride = self.columns.stride * self.in_channels;
-        let mut first = -self.columns.pad_left * self.in_channels as isize;
-        for (pair, to) in to.chunks_mut((2 * out_channels).max(1)).enumerate() {
-            let both = to.len() > out_channels;
-            let column = 2 * pair;
-            let whole = both && interior.contains(&column) && interior.contains(&(column + 1));
-            for k in 0..self.kernel_rows {
-                let x = x.get_mut(k * self.run..).ok_or(Mismatch)?;
-                match window.get(k) {
-                    Some(row) if whole => {
-                        let from = row.get(first as usize..).ok_or(Mismatch)?;
-                        two_runs(from, stride, self.run, x, position)?;
-                    }
-                    row => self.padded(row, column, both, width, x)?,
+        let distance = self.columns.stride * self.in_channels;
+        let mut column = 0;
+        for to in to.chunks_mut((2 * out_channels).max(1)) {
+            if interior.contains(&column) && interior.contains(&(column + 1)) {
+                let from = (column * self.columns.stride) as isize - self.columns.pad_left;
+                window.two(from as usize * self.in_channels, distance, self.run, x, position)?;
+            } else {
+                for (p, x) in x.chunks_exact_mut(position.max(1)).enumerate() {
+                    self.one(window, column + p, width, x)?;
                 }
             }
             self.layer.positions(x, position, to)?;
-            first += 2 * stride as isize;
+            column += 2;
         }
         Ok(())
     }
 
-    /// The runs of a kernel row of which not all taps, or none, lie inside the input, or that are apart.
+    /// The inputs of a position that meets padding (or lies behind the last one).
+    fn one(&self, window: &Window<'_>, column: usize, width: usize, x: &mut [i8]) -> Result<(), Mismatch> {
+        let span = self.columns.span(column, width);
+        if self.columns.dilation > 1 {
+            return self.apart(window, &span, x);
+        }
+        let inside = span.to - span.from;
+        let run = Run {
+            left: span.from * self.in_channels,
+            from: if inside > 0 { span.column(span.from) * self.in_channels } else { 0 },
+            inside: inside * self.in_channels,
+            right: (self.columns.kernel_width - span.to) * self.in_channels,
+        };
+        window.one(run, self.input_zero_point, x)
+    }
+
+    /// The inputs of a position whose taps are apart.
+    #[cold]
     #[inline(never)]
-    fn padded(
-        &self,
-        row: Option<&[i8]>,
-        column: usize,
-        both: bool,
-        width: usize,
-        x: &mut [i8],
-    ) -> Result<(), Mismatch> {
-        for p in 0..=usize::from(both) {
-            let x = x.get_mut(p * self.layer.steps * STEP..).and_then(|x| x.get_mut(..self.run));
-            let x = x.ok_or(Mismatch)?;
-            let Some(row) = row else {
-                x.fill(self.input_zero_point);
-                continue;
-            };
-            let mut from = ((column + p) * self.columns.stride) as isize - self.columns.pad_left;
-            for pixel in x.chunks_exact_mut(self.in_channels.max(1)) {
-                match usize::try_from(from) {
-                    Ok(from) if from < width => {
-                        let row = row.get(from * self.in_channels..).ok_or(Mismatch)?;
+    fn apart(&self, window: &Window<'_>, span: &Span, x: &mut [i8]) -> Result<(), Mismatch> {
+        for (k, x) in x.chunks_exact_mut(self.run.max(1)).take(self.kernel_rows).enumerate() {
+            for (tap, pixel) in x.chunks_exact_mut(self.in_channels.max(1)).enumerate() {
+                match window.get(k) {
+                    Some(row) if (span.from..span.to).contains(&tap) => {
+                        let row = row.get(span.column(tap) * self.in_channels..).ok_or(Mismatch)?;
                         pixel.iter_mut().zip(row).for_each(|(to, from)| *to = *from);
                     }
                     _ => pixel.fill(self.input_zero_point),
                 }
-                from += self.columns.dilation as isize;
             }
         }
         Ok(())

@@ -6,12 +6,13 @@ use mote_runtime::kernels::pack::{Geometry, Packed};
 use super::{ConvArgs, STEP, scratch, steps};
 use crate::kernels::id;
 use crate::kernels::mve::dot::{blocks, weights};
+use crate::kernels::mve::gather::ROWS;
 use crate::kernels::mve::stage::{rounding, scaled};
 
 /// The kernel, fed; `None` if it does not compute this layer exactly.
 pub fn pack(layer: &ConvS8<'_>, geometry: Geometry) -> Option<Packed> {
     let ConvS8 { out_channels, in_channels, input_zero_point, requant, .. } = layer;
-    if layer.groups != 1 {
+    if layer.groups != 1 || layer.kernel_rows > ROWS {
         return None;
     }
     let channels = scaled(layer.weights, layer.bias, *out_channels, *input_zero_point, requant)?;

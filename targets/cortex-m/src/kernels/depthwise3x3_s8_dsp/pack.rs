@@ -2,12 +2,13 @@
 
 use alloc::vec::Vec;
 
+use mote_runtime::kernels::columns::Columns;
 use mote_runtime::kernels::conv2d_s8::channels;
 use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
 use mote_runtime::kernels::pack::{Geometry, Packed};
 
-use super::columns::{Channel, Record};
-use super::{Depthwise3x3Args, SHORTEST};
+use super::piece::{Channel, Record};
+use super::{Depthwise3x3Args, SHORTEST, is_tight};
 use crate::kernels::id;
 use crate::kernels::stage::{Stage, fits, scales};
 
@@ -19,6 +20,10 @@ pub fn pack(layer: &DepthwiseS8<'_>, geometry: Geometry) -> Option<Packed> {
     let DepthwiseS8 { weights, bias, in_channels, input_zero_point, requant, .. } = layer;
     let shape = (layer.kernel_rows, layer.kernel_width, layer.multiplier, layer.dilation);
     if shape != (3, 3, 1, 1) || !in_channels.is_multiple_of(4) || !(1..=2).contains(&layer.stride) {
+        return None;
+    }
+    let columns = Columns { kernel_width: 3, stride: layer.stride, dilation: 1, pad_left: layer.pad_left };
+    if !is_tight(&columns, geometry.columns, geometry.width) {
         return None;
     }
     let (stage, rounding) = Stage::of(requant)?;

@@ -2,91 +2,100 @@
 
 use mote_runtime::engine::Mismatch;
 
+use super::strip::Strip;
 #[cfg(not(mote_mve))]
-use super::COLUMN;
+use super::{COLUMN, strip::fill};
 use super::{LANES, OUTPUTS, WEIGHTS, scratch};
 use crate::kernels::mve::stage::Stage;
 
-/// Channels of a strip.
+/// What all strips of a layer share.
 #[derive(Clone, Copy)]
 pub struct Channels<'a> {
-    pub strip: &'a [i8],
     /// A vector in front, then one for each channel.
     pub weights: &'a [[i8; WEIGHTS]],
     /// Start, multiplier and shift of each channel.
     pub scales: &'a [[i32; 3]],
-    /// From output column to output column.
+    /// From output column to output column: all channels.
     pub distance: usize,
     pub stride: usize,
     pub stage: Stage,
 }
 
-/// Computes `outputs` output columns, of which the first one begins at the start of `to`.
+/// Computes `outputs` output columns, of which the first one begins at the start of `to`; `room` is for a strip.
 #[inline(always)]
 pub fn compute<const ROUNDING: u8>(
     channels: &Channels<'_>,
+    strip: &Strip<'_>,
+    room: &mut [i8],
     outputs: usize,
     to: &mut [i8],
 ) -> Result<(), Mismatch>
 where
     for<'a> Channels<'a>: Compute<ROUNDING>,
 {
-    let lanes = channels.scales.len();
-    let written = (outputs.max(1) - 1) * channels.distance + lanes;
+    let count = channels.distance;
     let complete = (1..=OUTPUTS).contains(&outputs)
-        && (1..=LANES).contains(&lanes)
-        && channels.weights.len() > lanes
-        && channels.strip.len() + LANES >= scratch(outputs, channels.stride)
-        && to.len() >= written
-        && channels.distance * OUTPUTS < 1 << 16;
+        && count > 0
+        && count < (1 << 16) / OUTPUTS
+        && channels.weights.len() > count
+        && channels.scales.len() >= count
+        && strip.is_complete(count)
+        && room.len() >= strip.bytes()
+        && room.len() + LANES >= scratch(outputs, channels.stride)
+        && to.len() >= outputs * count;
     if !complete {
         return Err(Mismatch);
     }
     match (channels.stride, outputs > OUTPUTS / 2) {
-        (1, true) => channels.eight(outputs, to),
-        (1, false) => channels.four(outputs, to),
-        (_, true) => channels.eight_apart(outputs, to),
-        (_, false) => channels.four_apart(outputs, to),
+        (1, true) => channels.eight(strip, room, outputs, to),
+        (1, false) => channels.four(strip, room, outputs, to),
+        (_, true) => channels.eight_apart(strip, room, outputs, to),
+        (_, false) => channels.four_apart(strip, room, outputs, to),
     }
     Ok(())
 }
 
-/// Up to eight or up to four outputs, at stride 1 or (apart) 2. All that is read and written is there.
+/// Up to eight or up to four outputs, at stride 1 or (apart) 2, of all channels. All that is read and written is there.
 pub trait Compute<const ROUNDING: u8> {
-    fn eight(&self, outputs: usize, to: &mut [i8]);
-    fn four(&self, outputs: usize, to: &mut [i8]);
-    fn eight_apart(&self, outputs: usize, to: &mut [i8]);
-    fn four_apart(&self, outputs: usize, to: &mut [i8]);
+    fn eight(&self, strip: &Strip<'_>, room: &mut [i8], outputs: usize, to: &mut [i8]);
+    fn four(&self, strip: &Strip<'_>, room: &mut [i8], outputs: usize, to: &mut [i8]);
+    fn eight_apart(&self, strip: &Strip<'_>, room: &mut [i8], outputs: usize, to: &mut [i8]);
+    fn four_apart(&self, strip: &Strip<'_>, room: &mut [i8], outputs: usize, to: &mut [i8]);
 }
 
 #[cfg(not(mote_mve))]
 impl<const ROUNDING: u8> Compute<ROUNDING> for Channels<'_> {
-    fn eight(&self, outputs: usize, to: &mut [i8]) {
-        let weights = self.weights.iter().skip(1);
-        for (c, (weights, &[start, multiplier, shift])) in weights.zip(self.scales).enumerate() {
-            for (j, to) in to.iter_mut().skip(c).step_by(self.distance.max(1)).take(outputs).enumerate() {
-                let columns = self.strip.chunks_exact(COLUMN).skip(j * self.stride);
-                let mut sum = start;
-                for (column, weights) in columns.zip(weights.as_chunks::<4>().0) {
-                    let word = column.get(4 * c..).unwrap_or_default();
-                    let products = word.iter().zip(weights).map(|(&x, &w)| i32::from(x) * i32::from(w));
-                    sum = sum.wrapping_add(products.sum());
+    fn eight(&self, strip: &Strip<'_>, room: &mut [i8], outputs: usize, to: &mut [i8]) {
+        let weights = self.weights.get(1..).unwrap_or_default().chunks(LANES);
+        for (block, (weights, scales)) in weights.zip(self.scales.chunks(LANES)).enumerate() {
+            let first = block * LANES;
+            fill(room, strip, first, scales.len());
+            for (c, (weights, &[start, multiplier, shift])) in weights.iter().zip(scales).enumerate() {
+                let outputs = to.iter_mut().skip(first + c).step_by(self.distance.max(1)).take(outputs);
+                for (j, to) in outputs.enumerate() {
+                    let columns = room.chunks_exact(COLUMN).skip(j * self.stride);
+                    let mut sum = start;
+                    for (column, weights) in columns.zip(weights.as_chunks::<4>().0) {
+                        let word = column.get(4 * c..).unwrap_or_default();
+                        let products = word.iter().zip(weights).map(|(&x, &w)| i32::from(x) * i32::from(w));
+                        sum = sum.wrapping_add(products.sum());
+                    }
+                    *to = self.stage.code::<ROUNDING>(sum, multiplier, shift);
                 }
-                *to = self.stage.code::<ROUNDING>(sum, multiplier, shift);
             }
         }
     }
 
-    fn four(&self, outputs: usize, to: &mut [i8]) {
-        Compute::<ROUNDING>::eight(self, outputs, to);
+    fn four(&self, strip: &Strip<'_>, room: &mut [i8], outputs: usize, to: &mut [i8]) {
+        Compute::<ROUNDING>::eight(self, strip, room, outputs, to);
     }
 
-    fn eight_apart(&self, outputs: usize, to: &mut [i8]) {
-        Compute::<ROUNDING>::eight(self, outputs, to);
+    fn eight_apart(&self, strip: &Strip<'_>, room: &mut [i8], outputs: usize, to: &mut [i8]) {
+        Compute::<ROUNDING>::eight(self, strip, room, outputs, to);
     }
 
-    fn four_apart(&self, outputs: usize, to: &mut [i8]) {
-        Compute::<ROUNDING>::eight(self, outputs, to);
+    fn four_apart(&self, strip: &Strip<'_>, room: &mut [i8], outputs: usize, to: &mut [i8]) {
+        Compute::<ROUNDING>::eight(self, strip, room, outputs, to);
     }
 }
 

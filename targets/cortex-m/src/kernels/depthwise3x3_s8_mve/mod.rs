@@ -22,7 +22,7 @@ use mote_runtime::plan::{DType, Fault};
 use mote_runtime::records;
 
 use self::columns::{Channels, Compute};
-use self::strip::{Strip, fill};
+use self::strip::Strip;
 use super::mve::stage::Stage;
 
 records! {
@@ -120,7 +120,7 @@ impl Depthwise<'_> {
         &self,
         rows: [Option<&[i8]>; 3],
         padding: &[i8; LANES],
-        strip: &mut [i8],
+        room: &mut [i8],
         to: &mut [i8],
     ) -> Result<(), Mismatch>
     where
@@ -134,36 +134,28 @@ impl Depthwise<'_> {
             let left = usize::try_from(-column).unwrap_or(0).min(columns);
             let end = usize::try_from(self.width as isize - column).unwrap_or(0).min(columns).max(left);
             let start = (column + left as isize) as usize * self.channels;
-            let mut first = 0;
-            while first < self.channels {
-                let lanes = (self.channels - first).min(LANES);
-                let mut sources = [&padding[..]; 3];
-                let mut advance = [0; 3];
-                for ((source, advance), row) in sources.iter_mut().zip(&mut advance).zip(rows) {
-                    if let Some(row) = row
-                        && end > left
-                    {
-                        *source = row.get(start + first..).ok_or(Mismatch)?;
+            let mut strip = Strip {
+                sources: [&padding[..]; 3],
+                advance: [0; 3],
+                counts: [left, end - left, columns - end],
+                padding: padding[0],
+            };
+            if end > left {
+                for ((source, advance), row) in strip.sources.iter_mut().zip(&mut strip.advance).zip(rows) {
+                    if let Some(row) = row {
+                        *source = row.get(start..).ok_or(Mismatch)?;
                         *advance = self.channels;
                     }
                 }
-                let counts = [left, end - left, columns - end];
-                fill(strip, &Strip { sources, advance, counts, lanes }, padding[0])?;
-                let channels = Channels {
-                    strip,
-                    weights: self.weights.get(first..).ok_or(Mismatch)?,
-                    scales: self
-                        .scales
-                        .get(first..)
-                        .and_then(|scales| scales.get(..lanes))
-                        .ok_or(Mismatch)?,
-                    distance: self.channels,
-                    stride: self.stride,
-                    stage: self.stage,
-                };
-                columns::compute::<ROUNDING>(&channels, outputs, to.get_mut(first..).ok_or(Mismatch)?)?;
-                first += LANES;
             }
+            let channels = Channels {
+                weights: self.weights,
+                scales: self.scales,
+                distance: self.channels,
+                stride: self.stride,
+                stage: self.stage,
+            };
+            columns::compute::<ROUNDING>(&channels, &strip, room, outputs, to)?;
             column += (OUTPUTS * self.stride) as isize;
         }
         Ok(())

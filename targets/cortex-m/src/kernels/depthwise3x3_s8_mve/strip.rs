@@ -1,45 +1,47 @@
 //! Columns of three rows, row beside row.
 
-use mote_runtime::engine::Mismatch;
-
 use super::{COLUMN, LANES};
 
-/// What goes into a strip.
+/// What goes into strips.
 pub struct Strip<'a> {
-    /// The first column that is not padding, in each row.
+    /// The first column that is not padding, in each row; or, if the advance is zero, a vector of padding.
     pub sources: [&'a [i8]; 3],
-    /// From column to column.
+    /// From column to column: all channels, or nothing.
     pub advance: [usize; 3],
     /// Columns of padding, columns of the sources, columns of padding.
     pub counts: [usize; 3],
-    /// Channels.
-    pub lanes: usize,
+    pub padding: i8,
 }
 
-/// Fills a strip: for each column 16 times four bytes, of the three rows and one that does not matter.
-#[inline(always)]
-pub fn fill(to: &mut [i8], strip: &Strip<'_>, padding: i8) -> Result<(), Mismatch> {
-    let [left, columns, right] = strip.counts;
-    let there = strip
-        .sources
-        .iter()
-        .zip(strip.advance)
-        .all(|(source, advance)| columns == 0 || source.len() >= (columns - 1) * advance + strip.lanes);
-    if !there || to.len() < (left + columns + right) * COLUMN || strip.lanes > LANES {
-        return Err(Mismatch);
+impl Strip<'_> {
+    /// Whether all of the sources is there.
+    #[inline(always)]
+    pub fn is_complete(&self, channels: usize) -> bool {
+        let columns = self.counts[1];
+        self.sources.iter().zip(self.advance).all(|(source, advance)| match advance {
+            0 => source.len() >= LANES,
+            _ => advance == channels && source.len() / channels >= columns,
+        })
     }
-    fill_checked(to, strip, padding);
-    Ok(())
+
+    /// Bytes of a strip.
+    pub fn bytes(&self) -> usize {
+        self.counts.iter().sum::<usize>() * COLUMN
+    }
 }
 
+/// Fills a strip with `lanes` channels from channel `first` on: for each column 16 times four bytes, of the three rows
+/// and one that does not matter. The strip is complete, `to` as long as it, and the channels are there.
 #[cfg(mote_mve)]
-#[inline(never)]
-fn fill_checked(to: &mut [i8], strip: &Strip<'_>, padding: i8) {
-    let [a, b, c] = strip.sources.map(<[i8]>::as_ptr);
+#[inline(always)]
+pub fn fill(to: &mut [i8], strip: &Strip<'_>, first: usize, lanes: usize) {
     let [advance_a, advance_b, advance_c] = strip.advance;
+    let start = |source: &[i8], advance| source.as_ptr().wrapping_add(if advance == 0 { 0 } else { first });
+    let [a, b, c] = strip.sources;
+    let (a, b, c) = (start(a, advance_a), start(b, advance_b), start(c, advance_c));
     let [left, columns, right] = strip.counts;
-    // SAFETY: `fill` has compared all lengths; loads are of `lanes` bytes only. The predicate is nobody's across a
-    // function that is not inlined.
+    // SAFETY: the caller has compared all lengths; loads are of `lanes` bytes only. The predicate is nobody's in a
+    // function that has no other code with vectors.
     unsafe {
         core::arch::asm!(
             "vdup.8 q4, r12",
@@ -83,8 +85,8 @@ fn fill_checked(to: &mut [i8], strip: &Strip<'_>, padding: i8) {
             in("r9") left,
             in("r10") columns,
             in("r11") right,
-            in("r12") i32::from(padding),
-            inlateout("lr") strip.lanes => _,
+            in("r12") i32::from(strip.padding),
+            inlateout("lr") lanes => _,
             out("d0") _, out("d1") _, out("d2") _, out("d3") _, out("d4") _, out("d5") _, out("d6") _, out("d7") _,
             out("d8") _, out("d9") _,
             options(nostack),
@@ -93,16 +95,17 @@ fn fill_checked(to: &mut [i8], strip: &Strip<'_>, padding: i8) {
 }
 
 #[cfg(not(mote_mve))]
-fn fill_checked(to: &mut [i8], strip: &Strip<'_>, padding: i8) {
+pub fn fill(to: &mut [i8], strip: &Strip<'_>, first: usize, lanes: usize) {
     let [left, columns, _] = strip.counts;
     let total = strip.counts.iter().sum();
     for (column, to) in to.chunks_exact_mut(COLUMN).take(total).enumerate() {
         let within = column.checked_sub(left).filter(|&column| column < columns);
         for (lane, word) in to.as_chunks_mut::<4>().0.iter_mut().enumerate() {
             for ((byte, source), advance) in word.iter_mut().zip(strip.sources).zip(strip.advance) {
-                let inside = within.map(|column| column * advance + lane);
-                let inside = inside.filter(|_| lane < strip.lanes).and_then(|at| source.get(at).copied());
-                *byte = inside.unwrap_or(padding);
+                let first = if advance == 0 { 0 } else { first };
+                let inside = within.map(|column| column * advance + first + lane);
+                let inside = inside.filter(|_| lane < lanes).and_then(|at| source.get(at).copied());
+                *byte = inside.unwrap_or(strip.padding);
             }
         }
     }

@@ -111,7 +111,8 @@ where
         stage: Stage::new(args.zero_point, args.min, args.max),
     };
     output.for_each(|slice, row, to| {
-        let window = Window::new(source.window(slice, row));
+        let mut window = Window::unkept(source.window(slice, row));
+        window.keep();
         for (column, to) in s8_mut(to).chunks_exact_mut(channels.count.max(1)).enumerate() {
             let position = Position { columns, window: &window, column, width, padding };
             channels.compute(&position, to)?;

@@ -1,35 +1,45 @@
-//! The same for Helium: a loop over channels. Sums are the even registers, which `VMLADAV` can write. Q4 holds the
+//! The same for Helium: a loop over channels in one over blocks of them. Sums are the even registers, which `VMLADAV` can write. Q4 holds the
 //! addresses of four columns, and each load of a channel's first window moves them on. The channel's scales are scalars,
 //! since the lanes are output columns. Codes are narrowed to 16 bits and stored column by column, as many as there are.
 
 use core::arch::asm;
 
 use super::{Channels, Compute};
+use crate::kernels::depthwise3x3_s8_mve::LANES;
+use crate::kernels::depthwise3x3_s8_mve::strip::{Strip, fill};
 use crate::kernels::mve::stage::{DOUBLE, DOUBLE_CLAMPED, SINGLE};
 
-macro_rules! clobbers {
-    ($self:ident, $to:ident, $outputs:ident, $base:expr, $text:expr) => {
-        // SAFETY: `compute` has compared all lengths. R6 and R7 are given back, and so is the stack pointer. The
-        // predicate is nobody's across a function that is not inlined.
-        unsafe {
-            asm!(
-                $text,
-                inlateout("r0") $self.strip.as_ptr().wrapping_offset($base) => _,
-                inlateout("r1") $to.as_mut_ptr() => _,
-                inlateout("r2") $self.distance => _,
-                inlateout("r3") $outputs => _,
-                inlateout("r4") $self.stage.zero_point => _,
-                inlateout("r5") $self.scales.as_ptr_range().end => _,
-                out("r8") _,
-                inlateout("r9") $self.scales.as_ptr() => _,
-                inlateout("r10") $self.stage.min => _,
-                inlateout("r11") $self.weights.as_ptr().wrapping_add(1) => _,
-                inlateout("r12") $self.stage.max => _,
-                out("lr") _,
-                out("d0") _, out("d1") _, out("d2") _, out("d3") _, out("d4") _, out("d5") _, out("d6") _,
-                out("d7") _, out("d8") _, out("d9") _, out("d10") _, out("d11") _, out("d12") _, out("d13") _,
-                out("d14") _, out("d15") _,
-            );
+/// All channels, 16 at a time: a strip, then its columns.
+macro_rules! blocks {
+    ($self:ident, $strip:ident, $room:ident, $outputs:ident, $to:ident, $base:expr, $text:expr) => {
+        let mut first = 0;
+        while first < $self.distance {
+            let lanes = ($self.distance - first).min(LANES);
+            fill($room, $strip, first, lanes);
+            let scales = $self.scales.as_ptr().wrapping_add(first);
+            // SAFETY: `compute` has compared all lengths. R6 and R7 are given back, and so is the stack pointer. The
+            // predicate is nobody's in a function that has no other code with vectors.
+            unsafe {
+                asm!(
+                    $text,
+                    inlateout("r0") $room.as_ptr().wrapping_offset($base) => _,
+                    inlateout("r1") $to.as_mut_ptr().wrapping_add(first) => _,
+                    inlateout("r2") $self.distance => _,
+                    inlateout("r3") $outputs => _,
+                    inlateout("r4") $self.stage.zero_point => _,
+                    inlateout("r5") scales.wrapping_add(lanes) => _,
+                    out("r8") _,
+                    inlateout("r9") scales => _,
+                    inlateout("r10") $self.stage.min => _,
+                    inlateout("r11") $self.weights.as_ptr().wrapping_add(1 + first) => _,
+                    inlateout("r12") $self.stage.max => _,
+                    out("lr") _,
+                    out("d0") _, out("d1") _, out("d2") _, out("d3") _, out("d4") _, out("d5") _, out("d6") _,
+                    out("d7") _, out("d8") _, out("d9") _, out("d10") _, out("d11") _, out("d12") _, out("d13") _,
+                    out("d14") _, out("d15") _,
+                );
+            }
+            first += LANES;
         }
     };
 }
@@ -126,11 +136,13 @@ macro_rules! loops {
     ($rounding:ident, $high:literal, $high_both:literal) => {
         impl Compute<$rounding> for Channels<'_> {
             #[inline(never)]
-            fn eight(&self, outputs: usize, to: &mut [i8]) {
-                clobbers!(
+            fn eight(&self, strip: &Strip<'_>, room: &mut [i8], outputs: usize, to: &mut [i8]) {
+                blocks!(
                     self,
-                    to,
+                    strip,
+                    room,
                     outputs,
+                    to,
                     -STEP,
                     text!(
                         "16",
@@ -156,11 +168,13 @@ macro_rules! loops {
             }
 
             #[inline(never)]
-            fn four(&self, outputs: usize, to: &mut [i8]) {
-                clobbers!(
+            fn four(&self, strip: &Strip<'_>, room: &mut [i8], outputs: usize, to: &mut [i8]) {
+                blocks!(
                     self,
-                    to,
+                    strip,
+                    room,
                     outputs,
+                    to,
                     -STEP,
                     text!(
                         "32",
@@ -180,11 +194,13 @@ macro_rules! loops {
             }
 
             #[inline(never)]
-            fn eight_apart(&self, outputs: usize, to: &mut [i8]) {
-                clobbers!(
+            fn eight_apart(&self, strip: &Strip<'_>, room: &mut [i8], outputs: usize, to: &mut [i8]) {
+                blocks!(
                     self,
-                    to,
+                    strip,
+                    room,
                     outputs,
+                    to,
                     -STEP_BACK,
                     text!(
                         "16",
@@ -213,11 +229,13 @@ macro_rules! loops {
             }
 
             #[inline(never)]
-            fn four_apart(&self, outputs: usize, to: &mut [i8]) {
-                clobbers!(
+            fn four_apart(&self, strip: &Strip<'_>, room: &mut [i8], outputs: usize, to: &mut [i8]) {
+                blocks!(
                     self,
-                    to,
+                    strip,
+                    room,
                     outputs,
+                    to,
                     -STEP,
                     text!(
                         "32",
