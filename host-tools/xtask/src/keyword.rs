@@ -41,6 +41,9 @@ pub struct Options {
     /// Compare with `mote stream`, and check the image without logs
     #[arg(long)]
     compare: bool,
+    /// Further arguments for `mote convert`, after `--`: such as `--dtype int8 --calibrate windows.npy`
+    #[arg(last = true)]
+    convert: Vec<String>,
 }
 
 /// What the app listens for.
@@ -83,7 +86,7 @@ impl Network {
     }
 
     /// The plan; `None` where the network is not there.
-    pub fn plan(self, board: &Board) -> Result<Option<PathBuf>> {
+    pub fn plan(self, board: &Board, extra: &[String]) -> Result<Option<PathBuf>> {
         let (path, labels) = match self {
             Self::Digits => {
                 let folder = root().join("models/continual/digits_conv");
@@ -99,7 +102,7 @@ impl Network {
         }
         let model = Model { name: format!("keyword-{}", self.name()), path };
         let labels = format!("--labels={}", labels.display());
-        model.convert(board, &["--stream".into(), labels]).map(Some)
+        model.convert(board, &[&["--stream".into(), labels], extra].concat()).map(Some)
     }
 
     /// The recording of the tests: for digits sound that resembles speech, for the wakeword ten seconds from the data
@@ -120,7 +123,7 @@ impl Network {
 pub fn run(options: &Options) -> Result<()> {
     let board = Board::by_name(&options.board)?;
     let network = options.network;
-    let Some(plan) = network.plan(board)? else {
+    let Some(plan) = network.plan(board, &options.convert)? else {
         bail!("the network is not in the data folder (MOTE_DATA)");
     };
     let recording = match &options.input {
@@ -166,7 +169,7 @@ fn step(
     serial: bool,
 ) {
     let name = format!("keyword on {}: {name}", board.name);
-    match recording.and_then(|recording| Ok(network.plan(board)?.zip(recording))) {
+    match recording.and_then(|recording| Ok(network.plan(board, &[])?.zip(recording))) {
         Ok(Some((plan, recording))) => steps.tests(&name, || {
             App { board, network, plan: &plan, recording: &recording, serial }.test(!serial)
         }),

@@ -79,7 +79,7 @@ fn plan_for(packages: &[&str], board: &Board) -> Result<Option<PathBuf>> {
         return model.convert(board, &[]).map(Some);
     }
     if holds("mote-keyword") {
-        return Network::Digits.plan(board);
+        return Network::Digits.plan(board, &[]);
     }
     if holds("mote-sensor") {
         return sensor::plan(board).map(Some);

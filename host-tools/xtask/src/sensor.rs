@@ -21,7 +21,7 @@ use crate::{
     keyword::npy_data,
     models::{self, Model},
     panics,
-    qemu::{self, Settings},
+    qemu::{self, Outcome, Settings},
     qmp::Qmp,
     steps::{Steps, Tally},
     workspace::{capture, root, target},
@@ -95,6 +95,8 @@ fn test(board: &Board, echo: bool, wanted: impl Fn(&Scenario) -> bool) -> Result
             }
         }
     }
+    absent(board, &image, echo)?;
+    tally.passed += 1;
     let image = build(board, &plan, "")?;
     panics::check(&image)?;
     kernels::check(&image, &models::facts(&plan)?)?;
@@ -117,21 +119,8 @@ fn build(board: &Board, plan: &Path, features: &str) -> Result<PathBuf> {
 
 /// One run; what was seen.
 fn play(board: &Board, image: &Path, plan: &Path, scenario: &Scenario, echo: bool) -> Result<String> {
-    let (control, port) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
-    let devices = [
-        ["-qmp".into(), format!("tcp:{}", control.local_addr()?)],
-        ["-serial".into(), format!("tcp:{}", port.local_addr()?)],
-        ["-device".into(), "tmp105,id=sensor,address=0x48".into()],
-    ];
-    let temperatures = scenario.millidegrees.clone();
-    let world = thread::spawn(move || turn(&control, &port, &temperatures));
-    let settings = Settings { count: true, echo, patience: Duration::from_secs(300) };
-    let outcome = qemu::emulate_with(board, image, settings, &devices.concat())?;
-    if outcome.exit != 0 {
-        bail!("the image ended with code {}: {}", outcome.exit, outcome.log.join("\n"));
-    }
-    world.join().map_err(|_| anyhow!("the sensor's world came to an end"))??;
-
+    let temperatures: Vec<_> = scenario.millidegrees.iter().copied().map(Some).collect();
+    let outcome = watch(board, image, &temperatures, echo)?;
     let told: Vec<Reading> = outcome.log.iter().filter_map(|line| Reading::parse(line)).collect();
     let expected = expected(plan, scenario)?;
     if let Some(index) = (0..expected.len()).find(|&i| told.get(i) != Some(&expected[i])) {
@@ -165,15 +154,47 @@ fn play(board: &Board, image: &Path, plan: &Path, scenario: &Scenario, echo: boo
     ))
 }
 
+/// Without a sensor the app says so, reading by reading, and goes on.
+fn absent(board: &Board, image: &Path, echo: bool) -> Result<()> {
+    let outcome = watch(board, image, &[None; 3], echo)?;
+    let errors: Vec<_> = outcome.log.iter().filter(|line| line.starts_with("ERROR")).collect();
+    let expected = (0..3).map(|i| format!("ERROR reading {i}: the sensor does not answer"));
+    if !errors.iter().copied().cloned().eq(expected) {
+        bail!("without a sensor the app says {:?}", outcome.log);
+    }
+    Ok(())
+}
+
+/// Runs the app for as many readings as there are temperatures; without any there is no sensor.
+fn watch(board: &Board, image: &Path, temperatures: &[Option<i64>], echo: bool) -> Result<Outcome> {
+    let (control, port) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
+    let mut devices = vec!["-qmp".into(), format!("tcp:{}", control.local_addr()?)];
+    devices.extend(["-serial".into(), format!("tcp:{}", port.local_addr()?)]);
+    if temperatures.iter().any(Option::is_some) {
+        devices.extend(["-device".into(), "tmp105,id=sensor,address=0x48".into()]);
+    }
+    let temperatures = temperatures.to_vec();
+    let world = thread::spawn(move || turn(&control, &port, &temperatures));
+    let settings = Settings { count: true, echo, patience: Duration::from_secs(300) };
+    let outcome = qemu::emulate_with(board, image, settings, &devices)?;
+    if outcome.exit != 0 {
+        bail!("the image ended with code {}: {}", outcome.exit, outcome.log.join("\n"));
+    }
+    world.join().map_err(|_| anyhow!("the sensor's world came to an end"))??;
+    Ok(outcome)
+}
+
 /// Lets the app take one reading after the other, each of the temperature that is set before it; then ends the emulator.
-fn turn(control: &TcpListener, port: &TcpListener, temperatures: &[i64]) -> Result<()> {
+fn turn(control: &TcpListener, port: &TcpListener, temperatures: &[Option<i64>]) -> Result<()> {
     let mut qmp = Qmp::accept(control)?;
     let mut app = port.accept()?.0;
     // The app waits: it has told all about the reading before.
     let wait = |mut app: &std::net::TcpStream| app.read_exact(&mut [0]).context("the app takes no reading");
-    for &temperature in temperatures {
+    for temperature in temperatures {
         wait(&app)?;
-        qmp.set("sensor", "temperature", json!(temperature))?;
+        if let Some(temperature) = temperature {
+            qmp.set("sensor", "temperature", json!(temperature))?;
+        }
         app.write_all(b"!")?;
     }
     wait(&app)?;
