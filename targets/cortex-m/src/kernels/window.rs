@@ -34,7 +34,7 @@ impl<'a> Window<'a> {
         self.count = window.len();
         self.bytes = usize::MAX;
         for (k, kept) in self.rows.get_mut(..self.count)?.iter_mut().enumerate() {
-            let row = window.get(k).unwrap_or_default();
+            let row = row(&window, k).unwrap_or_default();
             self.bytes = self.bytes.min(row.len());
             *kept = row;
             #[cfg(mote_dsp)]
@@ -53,6 +53,12 @@ impl<'a> Window<'a> {
     pub fn rows(&self) -> &[&'a [u8]] {
         self.rows.get(..self.count).unwrap_or_default()
     }
+}
+
+/// Row `k` of a window. Called, since it is long where it is inlined.
+#[inline(never)]
+pub fn row<'a>(window: &Rows<'a>, k: usize) -> Option<&'a [u8]> {
+    window.get(k)
 }
 
 /// Runs of neighbouring positions, which lie in all rows of a window as they are: `run` bytes from `at` on for the first
