@@ -1,5 +1,6 @@
-"""What the recipes of this folder share: training, the log, the export, counting."""
+"""What the recipes of this folder share: arguments, training, the log, the export, the proof, counting."""
 
+import argparse
 import time
 
 import numpy as np
@@ -7,6 +8,17 @@ import onnx
 import onnxruntime
 import torch
 from torch.nn import functional as F
+
+
+def arguments(doc, epochs, batch, lr, weight_decay, seed):
+    """The parser of a recipe's command line, with its defaults."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("--epochs", type=int, default=epochs)
+    parser.add_argument("--batch", type=int, default=batch)
+    parser.add_argument("--lr", type=float, default=lr)
+    parser.add_argument("--weight-decay", type=float, default=weight_decay)
+    parser.add_argument("--seed", type=int, default=seed)
+    return parser
 
 
 def say(log, line):
@@ -40,6 +52,21 @@ def fit(network, args, steps, batches, test, log, note, answer=None):
         score = accuracy(network, *test)
         say(log, f"{epoch + 1:7d}  {total / steps:10.4f}  {right / steps / args.batch:9.4f}  {score:8.4f}  "
                  f"{time.time() - started:7.1f}")
+
+
+def fit_generated(network, args, clips, tests, window, log):
+    """Trains `network` on clips that `clips(count, window, seed)` makes anew for every epoch, and tests on others."""
+
+    def tensors(clips, targets):
+        return torch.from_numpy(clips), torch.from_numpy(targets)
+
+    steps = args.clips // args.batch
+    test = tensors(*clips(tests, window, args.seed + 1_000_000))
+
+    def batches(epoch):
+        return shuffled(*tensors(*clips(steps * args.batch, window, args.seed + 1000 * epoch)), args.batch)
+
+    fit(network, args, steps, batches, test, log, f"new clips in every epoch, {tests} others for testing")
 
 
 def shuffled(clips, targets, batch):
@@ -90,6 +117,33 @@ def export(network, path, shape, log, change=None):
     say(log, f"# {path.name}: {path.stat().st_size} bytes, nodes {counts}, "
              f"{macs(model)} multiply-accumulates, ONNX Runtime within {error:.1e} of PyTorch")
     assert error < 1e-4, "ONNX Runtime and PyTorch disagree"
+
+
+@torch.no_grad()
+def step_wise(step, pair):
+    """The convolution `step` of `continual-inference` with the weights of a plain one and its batch norm, folded."""
+    plain, norm = pair
+    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    step.weight.copy_(plain.weight * scale.reshape(-1, *[1] * (plain.weight.ndim - 1)))
+    step.bias.copy_(norm.bias - norm.running_mean * scale)
+    return step
+
+
+@torch.no_grad()
+def prove(step, whole, frames, window, macs, log):
+    """Feeds frames `[1, C, T, ..]` one by one to `step`, and compares each result with that of `whole` for the window of
+    frames up to there: `step(frame, t)` gives logits, or no tensor as long as it has none; `whole(frames, start)`."""
+    count = frames.shape[2]
+    worst, ready = 0.0, 0
+    for t in range(count):
+        logits = step(frames[:, :, t], t)
+        if isinstance(logits, torch.Tensor):
+            start = t - window + 1
+            worst = max(worst, (logits - whole(frames[:, :, start:t + 1], start)).abs().max().item())
+            ready += 1
+    say(log, f"# continual-inference: {ready} steps of {count} frames ready, "
+             f"within {worst:.1e} of whole windows; {macs} multiply-accumulates a step")
+    assert ready == count - window + 1 and worst < 1e-4
 
 
 def constants_to_initializers(graph):

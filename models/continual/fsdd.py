@@ -1,4 +1,4 @@
-"""Free Spoken Digit Dataset: reading, splits, and windows for training and testing.
+"""Free Spoken Digit Dataset: reading, splits, windows for training and testing, and the training itself.
 
 A window is one second with one word in it. Training places the word anywhere, changes its speed and
 level, adds noise and sometimes the edge of a neighbour; a part of the windows holds no word and is
@@ -8,9 +8,12 @@ class 10, `background`. Testing places the word in the middle and changes nothin
 import io
 import tarfile
 import wave
+from pathlib import Path
 
 import numpy as np
+import torch
 
+import common
 from frontend import DIGITS
 
 WINDOW = 64  # frames
@@ -108,6 +111,38 @@ class Augmented:
             level = 10 ** self.rng.uniform(-5, -2.2)
             window = window + level * noise
         return window.astype(np.float32)
+
+
+def arguments(doc, epochs, batch, lr, weight_decay, seed):
+    """The command line of a digit recipe."""
+    parser = common.arguments(doc, epochs, batch, lr, weight_decay, seed)
+    parser.add_argument("--data", type=Path, required=True, help="fsdd-wav.tar.xz")
+    parser.add_argument("--hold-out", metavar="SPEAKER", help="test on a speaker that training never hears")
+    return parser.parse_args()
+
+
+def fit(make, args, folder, answer=None):
+    """Trains the network that `make` makes as `common.fit` does, on augmented words; gives the network, the test and
+    the log in `folder`."""
+    torch.set_num_threads(1)
+    torch.manual_seed(args.seed)
+    train, test = split(load(args.data), args.hold_out)
+    tested = tensors(*test_set(test))
+    windows = Augmented(train, args.seed)
+    network = make()
+    steps = len(train) // args.batch
+    name = f"hold_out_{args.hold_out}.log" if args.hold_out else "train.log"
+    log = (folder / name).open("w", buffering=1)
+    note = f"{len(train)} words for training, {len(test)} for testing"
+    note += f", speaker {args.hold_out} held out" if args.hold_out else ""
+    common.fit(network, args, steps, lambda _: (tensors(*windows.batch(args.batch)) for _ in range(steps)),
+               tested, log, note, answer and (lambda batch: answer(network, batch)))
+    return network, tested, log
+
+
+def tensors(features, targets):
+    """[N, T, mels] of the front end -> [N, mels, T] of Conv1d."""
+    return torch.from_numpy(np.ascontiguousarray(features.transpose(0, 2, 1))), torch.from_numpy(targets)
 
 
 def place(samples, start):

@@ -1,55 +1,342 @@
-//! Errors as people read them: what was wrong, where, and what to do.
+//! Errors as people and programs read them: what was wrong, where, and what to do.
+//!
+//! People get them from miette on standard error. With `--json` programs get [`Failure::to_json`] on standard output,
+//! where the report would have been:
+//!
+//! ```json
+//! {"error": {"kind": "unsupported_operators", "message": "..", "where": "net.onnx", "help": "..",
+//!   "refused": [{"node": "..", "operator": "..", "reason": "..", "alternative": "..", "rule": 1}]}}
+//! ```
 
 use miette::Diagnostic;
 use mote_compiler::convert::ConvertError;
+use mote_compiler::import::{ImportError, Refusal};
+use mote_compiler::quantize::QuantizeError;
+use mote_compiler::stream::time::{Rule, Violation, broken};
+use serde_json::{Value, json};
+use std::fmt::{Display, Write};
 use std::path::{Path, PathBuf};
 
 /// Everything that a command can fail with.
-#[derive(Debug, thiserror::Error, Diagnostic)]
+#[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    #[error("{}: {source}", path.display())]
-    #[diagnostic(help("check the path and its permissions"))]
-    File { path: PathBuf, source: std::io::Error },
+    /// A file could not be read.
+    #[error("{}: {error}", path.display())]
+    File { path: PathBuf, error: std::io::Error },
 
-    #[error("{}: {source}", path.display())]
-    #[diagnostic(help("PNG and JPEG pictures can be read"))]
-    Picture { path: PathBuf, source: image::ImageError },
+    /// A file could not be written.
+    #[error("{} cannot be written: {reason}", path.display())]
+    Output { path: PathBuf, reason: String },
 
+    /// A picture, tensor, recording, recipe or folder is not what it should be.
     #[error("{}: {reason}", path.display())]
-    #[diagnostic(help("save it with numpy.save, as float32 or as the plan's own element type, in C order"))]
-    Npy { path: PathBuf, reason: String },
+    Input { path: PathBuf, reason: String, help: String },
 
-    #[error("{} could not be converted\n{source}", path.display())]
-    Convert { path: PathBuf, source: Box<ConvertError> },
+    /// A model file did not become a plan.
+    #[error("{}", conversion(path, error))]
+    Convert { path: PathBuf, error: Box<ConvertError> },
 
-    #[error("{}: {source}", path.display())]
-    #[diagnostic(help("plans are made by `mote convert`"))]
-    Plan { path: PathBuf, source: mote_runtime::Error },
+    /// A plan file cannot be used.
+    #[error("{}: {error}", path.display())]
+    Plan { path: PathBuf, error: mote_runtime::Error },
 
-    #[error("{0}")]
-    Usage(String),
-
+    /// Something that cannot be, but was.
     #[error("{message}")]
-    Hint {
-        message: String,
-        #[help]
-        help: String,
-    },
+    Defect { message: String },
+
+    /// The arguments do not fit each other, or not the plan.
+    #[error("{message}")]
+    Usage { message: String, help: String },
 }
 
 pub type Outcome = Result<(), Failure>;
 
-/// Reads a file.
-pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|source| Failure::File { path: path.into(), source })
+impl Failure {
+    pub fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Failure::Usage { message: message.into(), help: help.into() }
+    }
+
+    /// [`Failure::Input`] of a file or folder.
+    pub fn input(path: &Path, reason: impl Into<String>, help: impl Into<String>) -> Self {
+        Failure::Input { path: path.into(), reason: reason.into(), help: help.into() }
+    }
+
+    /// Maker of [`Failure::Plan`] for a plan file.
+    pub fn plan<E: Into<mote_runtime::Error>>(path: &Path) -> impl Fn(E) -> Self + Copy {
+        move |error| Failure::Plan { path: path.into(), error: error.into() }
+    }
+
+    /// Maker of [`Failure::Convert`] for a model file.
+    pub fn convert<E: Into<ConvertError>>(path: &Path) -> impl Fn(E) -> Self + Copy {
+        move |error| Failure::Convert { path: path.into(), error: Box::new(error.into()) }
+    }
+
+    /// Class of the failure. An interface: the words stay.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Failure::File { .. } => "file",
+            Failure::Output { .. } => "output",
+            Failure::Input { .. } => "input",
+            Failure::Plan { .. } => "plan",
+            Failure::Usage { .. } => "usage",
+            Failure::Defect { .. } => "internal",
+            Failure::Convert { error, .. } => match &**error {
+                ConvertError::Import(ImportError::Unsupported(_)) | ConvertError::NoKernel(_) => {
+                    "unsupported_operators"
+                }
+                ConvertError::Import(ImportError::Inconsistent(_)) | ConvertError::Refused(_) => "internal",
+                ConvertError::Import(_) => "model",
+                ConvertError::Stream(_) => "not_streamable",
+                ConvertError::NoCalibration | ConvertError::Quantize(_) => "calibration",
+                ConvertError::States | ConvertError::AlreadyQuantized => "usage",
+                _ => "conversion",
+            },
+        }
+    }
+
+    /// What the process ends with: 2 where the arguments are wrong, as for those that do not parse; else 1.
+    pub fn exit_code(&self) -> u8 {
+        if self.kind() == "usage" { 2 } else { 1 }
+    }
+
+    /// The file or folder that it is about.
+    fn place(&self) -> Option<&Path> {
+        match self {
+            Failure::File { path, .. }
+            | Failure::Output { path, .. }
+            | Failure::Input { path, .. }
+            | Failure::Convert { path, .. }
+            | Failure::Plan { path, .. } => Some(path),
+            Failure::Usage { .. } | Failure::Defect { .. } => None,
+        }
+    }
+
+    /// What to do about it.
+    fn advice(&self) -> String {
+        match self {
+            Failure::File { error, .. } => match error.kind() {
+                std::io::ErrorKind::NotFound => "check the path: there is no such file or folder".into(),
+                std::io::ErrorKind::IsADirectory => "this is a folder: give a file".into(),
+                std::io::ErrorKind::NotADirectory => "this is a file: give a folder".into(),
+                _ => "check that it is a file which you may read".into(),
+            },
+            Failure::Output { .. } => "choose another place, or create the folder".into(),
+            Failure::Input { help, .. } | Failure::Usage { help, .. } => help.clone(),
+            Failure::Plan { error, .. } => match error {
+                mote_runtime::Error::Plan(_) => "plans are the .mote files that `mote convert` writes; convert the model again".into(),
+                mote_runtime::Error::Drive => {
+                    "plans made with `mote convert --stream` are run by `mote stream`, all others by `mote run`".into()
+                }
+                _ => "the plan may come from a newer version of mote: convert the model again with this one".into(),
+            },
+            Failure::Defect { .. } => DEFECT.into(),
+            Failure::Convert { error, .. } => convert_advice(error),
+        }
+    }
+
+    /// The object that programs get.
+    pub fn to_json(&self) -> Value {
+        let mut error = json!({"kind": self.kind(), "message": self.to_string(), "where": self.place(),
+            "help": self.advice()});
+        let refused = match self {
+            Failure::Convert { error, .. } => refused(error),
+            _ => Vec::new(),
+        };
+        if !refused.is_empty() {
+            error["refused"] = refused.iter().map(Refused::to_json).collect();
+        }
+        json!({"error": error})
+    }
 }
 
-/// Writes a file as a whole, or not at all: a half-written plan must never lie where a whole one is expected.
-pub fn write(path: &Path, bytes: &[u8]) -> Outcome {
-    let failure = |source| Failure::File { path: path.into(), source };
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".part");
-    let part = path.with_file_name(name);
-    std::fs::write(&part, bytes).map_err(failure)?;
-    std::fs::rename(&part, path).map_err(failure)
+impl Diagnostic for Failure {
+    fn code<'a>(&'a self) -> Option<Box<dyn Display + 'a>> {
+        Some(Box::new(self.kind()))
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn Display + 'a>> {
+        Some(Box::new(self.advice()))
+    }
+}
+
+/// The object for arguments that do not parse.
+pub fn usage_json(error: &clap::Error) -> Value {
+    let text = error.render().to_string();
+    let message = text.split("\n\n").next().unwrap_or(&text).trim_start_matches("error: ").trim();
+    json!({"error": {"kind": "usage", "message": message, "where": null,
+        "help": "`mote COMMAND --help` tells the arguments of a command"}})
+}
+
+const DEFECT: &str = "this is a defect of mote, not of the model: please report it with the model";
+
+/// A node without a place in the plan.
+struct Refused {
+    node: String,
+    operator: String,
+    reason: String,
+    alternative: Option<String>,
+    /// Of the conditions for streaming.
+    rule: Option<u8>,
+}
+
+impl From<&Refusal> for Refused {
+    fn from(refusal: &Refusal) -> Self {
+        let Refusal { node, operator, reason, instead } = refusal.clone();
+        let (rule, reason) = match broken(refusal) {
+            Some((rule, reason)) => (Some(rule), reason.to_owned()),
+            None => (None, reason),
+        };
+        Refused { node, operator, reason, alternative: instead, rule }
+    }
+}
+
+impl From<&Violation> for Refused {
+    fn from(violation: &Violation) -> Self {
+        let Violation { node, operator, rule, reason } = violation.clone();
+        let number = Some(rule.number()).filter(|_| rule != Rule::Unsupported);
+        Refused { node, operator, reason, alternative: Some(rule.instead().into()), rule: number }
+    }
+}
+
+impl Refused {
+    fn to_json(&self) -> Value {
+        let mut value = json!({"node": self.node, "operator": self.operator, "reason": self.reason,
+            "alternative": self.alternative});
+        if let Some(rule) = self.rule {
+            value["rule"] = json!(rule);
+        }
+        value
+    }
+}
+
+/// Every node that a conversion failed for.
+fn refused(error: &ConvertError) -> Vec<Refused> {
+    match error {
+        ConvertError::Import(ImportError::Unsupported(nodes)) | ConvertError::NoKernel(nodes) => {
+            nodes.iter().map(Refused::from).collect()
+        }
+        ConvertError::Stream(violations) => violations.iter().map(Refused::from).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// What was wrong with a model, every refused node in a line of its own.
+fn conversion(path: &Path, error: &ConvertError) -> String {
+    let extension = path.extension().unwrap_or_default();
+    let named = ["onnx", "tflite"].iter().any(|own| extension.eq_ignore_ascii_case(own));
+    let path = path.display();
+    let refused = refused(error);
+    let mut text = match error {
+        ConvertError::Stream(_) => {
+            format!("{path} cannot run frame by frame; {} node(s) are in the way:", refused.len())
+        }
+        _ if !refused.is_empty() => {
+            format!("{path}: {} node(s) have no translation or kernel:", refused.len())
+        }
+        ConvertError::Import(ImportError::Malformed { reason, .. }) if !named => {
+            return format!("{path} is neither an ONNX nor a TFLite model: {reason}");
+        }
+        ConvertError::Import(ImportError::Malformed { .. }) => return format!("{path} is {error}"),
+        ConvertError::NoCalibration => {
+            return format!("{path}: int8 needs calibration samples, and none are given");
+        }
+        ConvertError::Quantize(QuantizeError::NoSamples) => {
+            return format!("{path}: there are no calibration samples");
+        }
+        _ => return format!("{path}: {error}"),
+    };
+    for node in refused {
+        let rule = node.rule.map_or_else(String::new, |rule| format!("breaks rule {rule}: "));
+        let operator = if node.operator.is_empty() { String::new() } else { format!(" ({})", node.operator) };
+        let _ = write!(text, "\n  {}{operator}: {rule}{}", node.node, node.reason);
+    }
+    text
+}
+
+/// What to do about a model that did not become a plan.
+fn convert_advice(error: &ConvertError) -> String {
+    match error {
+        ConvertError::Import(ImportError::Malformed { .. }) => {
+            "models are ONNX (.onnx) or TFLite (.tflite) files; if this is one, it is damaged or cut short: export or \
+             download it again"
+        }
+        ConvertError::Import(ImportError::OpenAxis { .. }) => {
+            "give the size with --size SYMBOL=N, or export the model with fixed shapes"
+        }
+        ConvertError::Import(ImportError::Unsupported(_))
+        | ConvertError::NoKernel(_) => return alternatives(&refused(error)),
+        ConvertError::Stream(_) => {
+            return alternatives(&refused(error)) + "\nif another axis of the input is time, name it: --time-axis";
+        }
+        ConvertError::Import(ImportError::Inconsistent(_)) | ConvertError::Refused(_) => DEFECT,
+        ConvertError::NoCalibration | ConvertError::Quantize(QuantizeError::NoSamples) => {
+            "give --calibrate a folder of pictures or a .npy file with some dozen typical inputs; `--calibrate random` \
+             is enough to try things out, but not for a network that shall be used"
+        }
+        ConvertError::Quantize(_) => "look at the calibration samples and at the model's weights",
+        ConvertError::AlreadyQuantized => "leave --dtype out: the file's own format is kept",
+        _ => "leave out the option that asks for it, or change the model",
+    }
+    .into()
+}
+
+/// The nearest that would work, each once, with the number of nodes that it would help.
+fn alternatives(refused: &[Refused]) -> String {
+    let mut counted: Vec<(String, usize)> = Vec::new();
+    for alternative in refused.iter().filter_map(|node| {
+        let alternative = node.alternative.as_ref()?;
+        Some(node.rule.map_or_else(|| alternative.clone(), |rule| format!("rule {rule}: {alternative}")))
+    }) {
+        match counted.iter_mut().find(|(text, _)| *text == alternative) {
+            Some((_, count)) => *count += 1,
+            None => counted.push((alternative, 1)),
+        }
+    }
+    if counted.is_empty() {
+        return "replace these nodes before exporting the model".into();
+    }
+    let line = |(text, count): &(String, usize)| match count {
+        1 => text.clone(),
+        _ => format!("{text} ({count} nodes)"),
+    };
+    counted.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(node: &str, instead: Option<&str>) -> Refusal {
+        let (operator, reason) = ("Einsum".into(), "`bhwc,hkc->bhwk` is no product".into());
+        Refusal { node: node.into(), operator, reason, instead: instead.map(str::to_owned) }
+    }
+
+    #[test]
+    fn refused_nodes_are_listed_for_people_and_programs() {
+        let nodes =
+            vec![refusal("a", Some("use MatMul")), refusal("b", Some("use MatMul")), refusal("c", None)];
+        let failure = Failure::convert(Path::new("net.onnx"))(ImportError::Unsupported(nodes));
+        let text = failure.to_string();
+        assert!(text.starts_with("net.onnx: 3 node(s)") && text.contains("\n  b (Einsum): `bhwc"), "{text}");
+        assert_eq!(failure.advice(), "use MatMul (2 nodes)");
+        let error = &failure.to_json()["error"];
+        assert_eq!(error["kind"], "unsupported_operators");
+        assert_eq!(error["where"], "net.onnx");
+        assert_eq!(error["refused"][0]["alternative"], "use MatMul");
+        assert!(error["refused"][2]["alternative"].is_null());
+    }
+
+    #[test]
+    fn broken_rules_have_their_number() {
+        let violation = Violation {
+            node: "conv".into(),
+            operator: "conv".into(),
+            rule: Rule::Padding,
+            reason: "it pads".into(),
+        };
+        let failure = Failure::convert(Path::new("clip.onnx"))(ConvertError::Stream(vec![violation]));
+        assert!(failure.to_string().ends_with("conv (conv): breaks rule 1: it pads"), "{failure}");
+        assert_eq!(failure.to_json()["error"]["refused"][0]["rule"], 1);
+        assert_eq!((failure.kind(), failure.exit_code()), ("not_streamable", 1));
+    }
 }

@@ -1,20 +1,32 @@
 //! The `mote` command.
 //!
 //! One file per subcommand under [`commands`]; [`failure`] turns every error into what was wrong, where, and what to
-//! do; [`npy`], [`picture`] and [`sound`] read the data that people have.
+//! do; [`files`], [`npy`], [`picture`] and [`sound`] read the data that people have; [`report`] tells what a plan does
+//! and needs.
 
 mod commands;
 mod failure;
+mod files;
 mod npy;
 mod picture;
 mod report;
 mod sound;
 
 use clap::{Parser, Subcommand};
+use std::process::ExitCode;
 
 /// Neural networks for small machines: convert, look inside, run, judge.
+///
+/// A network is converted once into a plan, a flat .mote file that firmware and this tool run with the same results:
+///
+///   mote convert net.tflite -o net.mote
+///   mote inspect net.mote
+///   mote run net.mote --input picture.jpg
+///
+/// With --json, standard output is one JSON object: the report, or {"error": {"kind", "message", "where", "help"}}.
+/// The exit code is 0, 1 where the work failed, or 2 where the arguments are wrong.
 #[derive(Parser)]
-#[command(version, propagate_version = true)]
+#[command(version, propagate_version = true, verbatim_doc_comment)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -22,28 +34,37 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Convert an ONNX or TFLite network into a plan
     Convert(commands::convert::Arguments),
-    /// Show steps, memory and figures of a plan
     Inspect(commands::inspect::Arguments),
-    /// Run a plan on a picture or on tensors
     Run(commands::run::Arguments),
-    /// Run a plan over a stream: frames or sound
     Stream(commands::stream::Arguments),
-    /// Accuracy on a folder of labelled pictures, int8 beside float
     Eval(commands::eval::Arguments),
-    /// Convert the bundled network, run it on bundled pictures, show memory and accuracy
     Demo(commands::demo::Arguments),
 }
 
-fn main() -> miette::Result<()> {
-    let result = match Arguments::parse().command {
-        Command::Convert(arguments) => commands::convert::run(&arguments),
-        Command::Inspect(arguments) => commands::inspect::run(&arguments),
-        Command::Run(arguments) => commands::run::run(&arguments),
-        Command::Stream(arguments) => commands::stream::run(&arguments),
-        Command::Eval(arguments) => commands::eval::run(&arguments),
-        Command::Demo(arguments) => commands::demo::run(&arguments),
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() && std::env::args().any(|argument| argument == "--json") => {
+            println!("{:#}", failure::usage_json(&error));
+            return ExitCode::from(2);
+        }
+        Err(error) => error.exit(),
     };
-    Ok(result?)
+    let (json, outcome) = match &arguments.command {
+        Command::Convert(arguments) => (arguments.json, commands::convert::run(arguments)),
+        Command::Inspect(arguments) => (arguments.json, commands::inspect::run(arguments)),
+        Command::Run(arguments) => (arguments.json, commands::run::run(arguments)),
+        Command::Stream(arguments) => (arguments.json, commands::stream::run(arguments)),
+        Command::Eval(arguments) => (arguments.json, commands::eval::run(arguments)),
+        Command::Demo(arguments) => (arguments.json, commands::demo::run(arguments)),
+    };
+    let Err(failure) = outcome else { return ExitCode::SUCCESS };
+    let code = failure.exit_code();
+    if json {
+        println!("{:#}", failure.to_json());
+    } else {
+        eprintln!("Error: {:?}", miette::Report::new(failure));
+    }
+    ExitCode::from(code)
 }

@@ -26,6 +26,9 @@ pub struct Recipe {
     pub order: String,
 }
 
+/// A recipe that is right.
+const RECIPE_HELP: &str = r#"a recipe is JSON such as {"size": [224, 224], "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "resize": "bilinear", "crop_from": 256, "order": "rgb"}"#;
+
 fn bilinear() -> String {
     "bilinear".into()
 }
@@ -37,24 +40,24 @@ fn rgb() -> String {
 impl Recipe {
     /// Reads a recipe file.
     pub fn load(path: &Path) -> Result<Self, Failure> {
-        let bytes = crate::failure::read(path)?;
-        serde_json::from_slice(&bytes).map_err(|e| Failure::Usage(format!("{}: {e}", path.display())))
+        let bytes = crate::files::read(path)?;
+        serde_json::from_slice(&bytes)
+            .map_err(|e| Failure::input(path, format!("no recipe: {e}"), RECIPE_HELP))
     }
 
-    /// The plan's record for input `port`.
-    pub fn record(&self, port: u16, channels_first: bool) -> Result<PreprocessRecord, Failure> {
+    /// The plan's record for input `port`; `path` is where the recipe was read.
+    pub fn record(&self, path: &Path, port: u16, channels_first: bool) -> Result<PreprocessRecord, Failure> {
+        let failure = |reason: String| Failure::input(path, reason, RECIPE_HELP);
         let code = |value: &str, names: &[&str], what: &str| {
             let position = names.iter().position(|name| *name == value);
             position.map(|p| p as u8).ok_or_else(|| {
-                Failure::Usage(format!("{what} `{value}` is unknown; it can be {}", names.join(", ")))
+                failure(format!("{what} `{value}` is unknown; it can be {}", names.join(", ")))
             })
         };
         let channel = |values: &[f32], c: usize| values.get(c).or(values.first()).copied().unwrap_or(0.0);
         if self.std.iter().any(|s| !(s.is_finite() && *s != 0.0)) || self.mean.iter().any(|m| !m.is_finite())
         {
-            return Err(Failure::Usage(
-                "mean and std of the preprocessing must be finite, std not zero".into(),
-            ));
+            return Err(failure("mean and std must be finite, and std not zero".into()));
         }
         Ok(PreprocessRecord {
             port,
@@ -75,9 +78,27 @@ impl Recipe {
     }
 }
 
+/// Whether pictures made by `recipe` are inputs of `length` numbers; `path` is what the failure shall be about.
+pub fn check(recipe: &PreprocessRecord, length: usize, path: &Path) -> Result<(), Failure> {
+    let (height, width) = (recipe.height, recipe.width);
+    let channels = if recipe.order == 2 { 1 } else { 3 };
+    let made = usize::from(height) * usize::from(width) * channels;
+    if made == length {
+        return Ok(());
+    }
+    let reason = format!(
+        "the recipe makes pictures of {height} x {width} pixels with {channels} channel(s), {made} numbers; the network \
+         takes {length}"
+    );
+    Err(Failure::input(path, reason, RECIPE_HELP))
+}
+
 /// Real numbers of the network's input for a picture file.
 pub fn load(path: &Path, recipe: &PreprocessRecord) -> Result<Vec<f32>, Failure> {
-    let picture = image::open(path).map_err(|source| Failure::Picture { path: path.into(), source })?;
+    let bytes = crate::files::read(path)?;
+    let picture = image::load_from_memory(&bytes).map_err(|error| {
+        Failure::input(path, format!("no picture: {error}"), "give a PNG or JPEG picture")
+    })?;
     let (width, height) = (u32::from(recipe.width), u32::from(recipe.height));
     let filter = match recipe.filter {
         0 => FilterType::Nearest,
@@ -112,10 +133,13 @@ pub fn load(path: &Path, recipe: &PreprocessRecord) -> Result<Vec<f32>, Failure>
     })
 }
 
+/// What to do about a folder without pictures.
+pub const FOLDER_HELP: &str = "give a folder with .png, .jpg or .jpeg files, or with folders of them";
+
 /// Pictures of a folder in order of their names; one level of class folders gives the class index.
 pub fn list(folder: &Path) -> Result<Vec<(PathBuf, Option<usize>)>, Failure> {
     let entries = |path: &Path| -> Result<Vec<PathBuf>, Failure> {
-        let failure = |source| Failure::File { path: path.into(), source };
+        let failure = |error| Failure::File { path: path.into(), error };
         let found = std::fs::read_dir(path).map_err(failure)?;
         let mut paths: Vec<PathBuf> = found.filter_map(|entry| Some(entry.ok()?.path())).collect();
         paths.sort();
@@ -137,7 +161,7 @@ pub fn list(folder: &Path) -> Result<Vec<(PathBuf, Option<usize>)>, Failure> {
 
 /// Names of the class folders, in the order of [`list`]'s indices.
 pub fn class_folders(folder: &Path) -> Result<Vec<String>, Failure> {
-    let failure = |source| Failure::File { path: folder.into(), source };
+    let failure = |error| Failure::File { path: folder.into(), error };
     let found = std::fs::read_dir(folder).map_err(failure)?;
     let mut names: Vec<String> = found
         .filter_map(|entry| entry.ok())
@@ -146,4 +170,49 @@ pub fn class_folders(folder: &Path) -> Result<Vec<String>, Failure> {
         .collect();
     names.sort();
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{Rgb, RgbImage};
+
+    fn recipe(text: &str) -> Recipe {
+        serde_json::from_str(text).unwrap()
+    }
+
+    /// Numbers of a picture with these pixels, side by side.
+    fn numbers(name: &str, pixels: &[[u8; 3]], recipe: &Recipe, channels_first: bool) -> Vec<f32> {
+        let picture = RgbImage::from_fn(pixels.len() as u32, 1, |x, _| Rgb(pixels[x as usize]));
+        let path = std::env::temp_dir().join(format!("mote-{}-{name}.png", std::process::id()));
+        picture.save(&path).unwrap();
+        let record = recipe.record(&path, 0, channels_first).unwrap();
+        let numbers = load(&path, &record).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        numbers
+    }
+
+    #[test]
+    fn channels_are_scaled_and_ordered() {
+        let pixels = [[255, 0, 51], [0, 255, 102]];
+        let plain = recipe(r#"{"size": [1, 2], "mean": [0, 0.5, 0], "std": [1, 0.5, 0.2]}"#);
+        assert_eq!(numbers("last", &pixels, &plain, false), [1.0, -1.0, 1.0, 0.0, 1.0, 2.0]);
+        assert_eq!(numbers("first", &pixels, &plain, true), [1.0, 0.0, -1.0, 1.0, 1.0, 2.0]);
+        let bgr = recipe(r#"{"size": [1, 2], "mean": [0], "std": [1], "order": "bgr"}"#);
+        assert_eq!(numbers("bgr", &pixels, &bgr, false), [0.2, 0.0, 1.0, 0.4, 1.0, 0.0]);
+        let grey = recipe(r#"{"size": [1, 2], "mean": [0], "std": [0.5], "order": "grey"}"#);
+        assert_eq!(numbers("grey", &[[255; 3], [0; 3]], &grey, false), [2.0, 0.0]);
+    }
+
+    #[test]
+    fn pictures_are_cropped_or_stretched() {
+        let mut pixels = [[0u8; 3]; 9];
+        pixels[4] = [255; 3];
+        let cropped =
+            recipe(r#"{"size": [1, 1], "mean": [0], "std": [1], "crop_from": 1, "resize": "nearest"}"#);
+        assert_eq!(numbers("crop", &pixels, &cropped, false), [1.0; 3], "the middle");
+        let stretched =
+            recipe(r#"{"size": [1, 3], "mean": [0], "std": [1], "order": "grey", "resize": "nearest"}"#);
+        assert_eq!(numbers("stretch", &pixels, &stretched, false), [0.0, 1.0, 0.0]);
+    }
 }

@@ -1,6 +1,7 @@
 //! Recordings as frames of features.
 
-use crate::failure::{Failure, read};
+use crate::failure::Failure;
+use crate::files::read;
 use clap::ValueEnum;
 use mote_audio::{Rounding, digits, quantize, wakeword};
 use std::path::Path;
@@ -22,6 +23,12 @@ pub struct Seconds {
 }
 
 impl Seconds {
+    /// Of frames that come every so many microseconds; `None` if that is 0.
+    pub fn of_frames(micros: u32) -> Option<Self> {
+        let hop = f64::from(micros) / 1e6;
+        (micros > 0).then_some(Self { first: hop, hop })
+    }
+
     /// End of frame `index`, in seconds of the recording.
     pub fn at(&self, index: usize) -> f64 {
         self.first + self.hop * index as f64
@@ -49,10 +56,7 @@ impl Sound {
 
 /// Reads a recording of any number of channels (the first counts) and makes its frames of `values` numbers.
 pub fn load(path: &Path, named: Option<FrontEnd>, values: usize) -> Result<Sound, Failure> {
-    let failure = |message: String, help: &str| Failure::Hint {
-        message: format!("{}: {message}", path.display()),
-        help: help.into(),
-    };
+    let failure = |reason: String, help: &str| Failure::input(path, reason, help);
     let bytes = read(path)?;
     let wav = |error: hound::Error| failure(error.to_string(), "16-bit PCM recordings (.wav) can be read");
     let mut reader = hound::WavReader::new(&bytes[..]).map_err(wav)?;

@@ -12,7 +12,8 @@ use crate::stream::time::{Stream, Violation};
 use crate::stream::{self, Network, Region, Rows};
 use crate::targets;
 use mote_runtime::Error;
-use mote_runtime::plan::PreprocessRecord;
+use mote_runtime::plan::{ConversionRecord, PreprocessRecord};
+use std::time::Duration;
 
 /// Number format of the converted network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,6 +50,10 @@ pub struct Options {
     pub stream: Option<Stream>,
     /// Inputs and outputs of an ONNX file that are the state of a network which takes one step at a time, by name.
     pub states: Vec<(String, String)>,
+    /// Sizes of open axes of an ONNX file, by their symbol.
+    pub sizes: Vec<(String, usize)>,
+    /// From frame to frame of a stream; 0 if not known.
+    pub frame: Duration,
 }
 
 /// A plan and how it came to be.
@@ -61,6 +66,8 @@ pub struct Converted {
     pub steps: Vec<Step>,
     pub regions: Vec<Region>,
     pub schedule: Schedule,
+    /// Bytes that the arena would need with whole tensors only; of a plan over a stream, which has none, its own.
+    pub arena_whole: usize,
     /// What the passes did.
     pub passes: passes::Report,
     /// Figures of the quantization, if there was one.
@@ -123,7 +130,8 @@ pub fn import(bytes: &[u8], options: &Options) -> Result<Imported, ImportError> 
         Format::Onnx => {
             let onnx =
                 import::onnx::OnnxOptions { channels_last_io: !options.keep_layout, ..Default::default() };
-            let onnx = import::onnx::OnnxOptions { states: options.states.clone(), ..onnx };
+            let symbols = options.sizes.iter().cloned().collect();
+            let onnx = import::onnx::OnnxOptions { states: options.states.clone(), symbols, ..onnx };
             import::onnx::import(bytes, &onnx)
         }
     };
@@ -168,17 +176,26 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
     }
     let choices = Choices { half_weights: half, running_sums: options.stream.is_none() && !by_steps, packer };
     let lowered = lower(&mut graph, &choices).map_err(ConvertError::NoKernel)?;
-    let Planned { lowered, regions, schedule } = match &options.stream {
+    let Planned { lowered, regions, schedule, arena_whole } = match &options.stream {
         Some(stream) => plan_stream(&mut graph, lowered, stream)?,
         None if by_steps => plan_steps(&mut graph, lowered)?,
         None => plan_memory(&graph, lowered, options.rows),
     };
-    let extras =
-        Extras { target: options.target, preprocess: options.preprocess.clone(), strip: options.strip };
+    let conversion = ConversionRecord {
+        arena_whole: arena_whole as u32,
+        frame_micros: options.frame.as_micros().try_into().unwrap_or(u32::MAX),
+    };
+    let extras = Extras {
+        target: options.target,
+        preprocess: options.preprocess.clone(),
+        conversion: Some(conversion),
+        strip: options.strip,
+    };
     let plan = emit(&graph, &lowered, &regions, &schedule, &extras)?;
     // The runtime's own opinion of the plan.
     Executor::new(&plan).map_err(|error| refused(error, &lowered.steps))?;
-    Ok(Converted { plan, graph, steps: lowered.steps, regions, schedule, passes, quantization })
+    let steps = lowered.steps;
+    Ok(Converted { plan, graph, steps, regions, schedule, arena_whole, passes, quantization })
 }
 
 /// Steps in the views of their regions, with addresses.
@@ -186,33 +203,40 @@ struct Planned {
     lowered: Lowered,
     regions: Vec<Region>,
     schedule: Schedule,
+    arena_whole: usize,
+}
+
+impl Planned {
+    /// Gives addresses to steps whose views are those of their regions already.
+    fn new(graph: &Graph, lowered: Lowered, regions: Vec<Region>) -> Self {
+        let schedule = schedule(graph, &lowered, &regions);
+        let arena_whole = schedule.arena;
+        Self { lowered, regions, schedule, arena_whole }
+    }
+
+    /// Rewrites the views first.
+    fn applied(graph: &Graph, mut lowered: Lowered, regions: Vec<Region>) -> Self {
+        stream::apply(graph, &mut lowered, &regions);
+        Self::new(graph, lowered, regions)
+    }
 }
 
 /// One region without end.
 fn plan_stream(graph: &mut Graph, mut lowered: Lowered, stream: &Stream) -> Result<Planned, ConvertError> {
-    // An output that is only another shape of a tensor is that tensor.
-    for index in 0..graph.outputs.len() {
-        let (output, root) = (graph.outputs[index], lowered.root(graph.outputs[index]));
-        graph.outputs[index] = root;
-        graph.tensor_mut(root).name = graph.tensor(output).name.clone();
-    }
+    stream::name_outputs(graph, &lowered);
     let region = stream::endless(&Network::new(graph, &lowered), stream.hop).map_err(ConvertError::Stream)?;
     let mut regions = [region];
     stream::apply(graph, &mut lowered, &regions);
     let [region] = &mut regions;
     stream::apart(graph, &mut lowered, region);
     stream::settle_period(&lowered, region).map_err(ConvertError::Stream)?;
-    let regions = regions.to_vec();
-    let schedule = schedule(graph, &lowered, &regions);
-    Ok(Planned { lowered, regions, schedule })
+    Ok(Planned::new(graph, lowered, regions.to_vec()))
 }
 
 /// One region without end, all of which runs at every tick.
 fn plan_steps(graph: &mut Graph, mut lowered: Lowered) -> Result<Planned, ConvertError> {
     let region = stream::stepwise(graph, &mut lowered).map_err(ConvertError::Stream)?;
-    let regions = vec![region];
-    let schedule = schedule(graph, &lowered, &regions);
-    Ok(Planned { lowered, regions, schedule })
+    Ok(Planned::new(graph, lowered, vec![region]))
 }
 
 /// The plan with the least arena: whole tensors, or regions over rows; the graph's order of steps, or a better one. Of
@@ -220,19 +244,20 @@ fn plan_steps(graph: &mut Graph, mut lowered: Lowered) -> Result<Planned, Conver
 fn plan_memory(graph: &Graph, lowered: Lowered, rows: Rows) -> Planned {
     let order = order::order(&Network::new(graph, &lowered));
     let other = order.map(|order| order::reordered(&lowered, &order));
-    let candidates = [Some(lowered), other].into_iter().flatten().flat_map(|lowered| {
-        let whole = stream::plain(lowered.steps.len());
-        let by_rows = (rows == Rows::Auto).then(|| stream::choose(&Network::new(graph, &lowered)));
-        [Some(whole), by_rows].into_iter().flatten().map(move |regions| {
-            let mut lowered = lowered.clone();
-            stream::apply(graph, &mut lowered, &regions);
-            let schedule = schedule(graph, &lowered, &regions);
-            Planned { lowered, regions, schedule }
-        })
-    });
-    let best =
-        candidates.reduce(|best, next| if next.schedule.arena < best.schedule.arena { next } else { best });
-    best.unwrap_or_else(|| unreachable!("whole tensors are always possible"))
+    let orders: Vec<Lowered> = [Some(lowered), other].into_iter().flatten().collect();
+    let least = |regions: &dyn Fn(&Lowered) -> Vec<Region>| {
+        let planned = orders.iter().map(|lowered| Planned::applied(graph, lowered.clone(), regions(lowered)));
+        let best =
+            planned.reduce(|best, next| if next.schedule.arena < best.schedule.arena { next } else { best });
+        best.unwrap_or_else(|| unreachable!("the graph's own order is one"))
+    };
+    let whole = least(&|lowered| stream::plain(lowered.steps.len()));
+    if rows == Rows::Off {
+        return whole;
+    }
+    let by_rows = least(&|lowered| stream::choose(&Network::new(graph, lowered)));
+    let arena_whole = whole.arena_whole;
+    if by_rows.schedule.arena < arena_whole { Planned { arena_whole, ..by_rows } } else { whole }
 }
 
 /// A kernel that refuses a step does so for the network's numbers, such as scales that are too far apart.

@@ -5,8 +5,8 @@ use crate::lower::{Lowered, Operand, Step};
 use crate::schedule::Schedule;
 use crate::stream::{Rate, Region, runs};
 use mote_runtime::plan::{
-    DType as PlanType, FillRecord, MAX_RANK, NONE, OperandRecord, PlanWriter, PreprocessRecord, RegionKind,
-    Space, StepEntry, TensorRecord, step_flags,
+    ConversionRecord, DType as PlanType, FillRecord, MAX_RANK, NONE, OperandRecord, PlanWriter,
+    PreprocessRecord, RegionKind, Space, StepEntry, TensorRecord, step_flags,
 };
 use std::collections::HashMap;
 
@@ -16,6 +16,7 @@ pub struct Extras {
     /// One of [`mote_runtime::plan::target`].
     pub target: u16,
     pub preprocess: Vec<PreprocessRecord>,
+    pub conversion: Option<ConversionRecord>,
     /// Leave names and labels out.
     pub strip: bool,
 }
@@ -57,6 +58,7 @@ pub fn emit(
     writer.state_bytes = schedule.state_bytes as u32;
     writer.labels = graph.labels.clone();
     writer.preprocess = extras.preprocess.clone();
+    writer.conversion = extras.conversion;
     writer.strip = extras.strip;
     let mut tensors =
         Tensors { graph, regions, schedule, newest: &lowered.newest, writer, indices: HashMap::new() };
@@ -118,6 +120,7 @@ impl Tensors<'_> {
         let output = self.operand(&step.output)?;
         let flags = self.schedule.in_place[index].iter().enumerate().take(4);
         let flags = flags.filter(|(_, set)| **set).fold(0, |bits, (k, _)| bits | step_flags::IN_PLACE << k);
+        let flags = if step.stretch > 1 { flags | step_flags::STRETCHED } else { flags };
         Ok(self.writer.step(&StepEntry {
             name: &step.name,
             macs: step.macs,

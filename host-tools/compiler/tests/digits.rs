@@ -17,6 +17,25 @@ const MELS: usize = 32;
 /// A word in the middle of a window, as the network takes it (`[mels, frames]`), and its digit.
 type Word = (Vec<f32>, usize);
 
+/// What a step costs, beside a window.
+#[test]
+fn steps_save_work() {
+    // At most this part of a window's multiply-accumulates.
+    for (name, part) in [("digits_conv", 40), ("digits_transformer", 12)] {
+        let stream = golden::streams::networks().into_iter().find(|stream| stream.name == name).unwrap();
+        let macs = |by_frames| -> u64 {
+            let converted = convert(&stream.model(), &stream.options(by_frames)).unwrap();
+            converted.steps.iter().map(|step| step.macs).sum()
+        };
+        let (window, step) = (macs(false), macs(true));
+        println!(
+            "{name}: {window} multiply-accumulates a window, {step} a step (1/{:.1})",
+            window as f64 / step as f64
+        );
+        assert!(step * part <= window);
+    }
+}
+
 #[test]
 fn official_split() {
     let Some((test, train)) = words() else {

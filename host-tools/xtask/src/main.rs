@@ -1,9 +1,11 @@
 //! `cargo xtask`: the project's own tasks. The tasks are modules of their own (`setup`, `lint`,
 //! `test`, `bench`, `firmware`); what they share lies beside them: `workspace` (paths, cargo),
-//! `steps` (collecting errors), `board`, `image`, `qemu`, `counts`, `kernels` and `panics`.
+//! `steps` (collecting errors), `board`, `image`, `qemu`, `counts`,
+//! `calls`, `kernels` and `panics`.
 
 mod bench;
 mod board;
+mod calls;
 mod counts;
 mod firmware;
 mod golden;

@@ -51,6 +51,8 @@ pub struct Facts {
     pub arena_bytes: u64,
     pub state_bytes: u64,
     pub weight_bytes: u64,
+    /// Of the plan's kernels, if it was measured for the target.
+    pub code_bytes: Option<u64>,
     pub macs: u64,
     pub steps: Vec<Step>,
     /// Only of a plan over a stream.

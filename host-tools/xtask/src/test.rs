@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    bench::mcu,
+    bench::{code, mcu},
     board::{BOARDS, Board},
     golden,
     image::{App, Samples, Speed},
@@ -63,7 +63,9 @@ fn networks<'n>(steps: &mut Steps, board: &Board, names: impl Iterator<Item = &'
         let samples = Samples { seed: 1, count: 1 };
         let app =
             App { board, plan: &plan, samples, log: false, laps: false, loaded: false, speed: Speed::Fast };
-        panics::check(&app.build()?)
+        let image = app.build()?;
+        panics::check(&image)?;
+        code::check(&image, &models::facts(&plan)?)
     });
 }
 

@@ -9,7 +9,6 @@ window at a random row, for in a stream every row comes first once. Attention ha
 token; keys and values of older tokens are stored and never computed again.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -92,23 +91,11 @@ def heads(x, count):
 
 
 def main():
-    args = parse_args()
-    torch.set_num_threads(1)
-    torch.manual_seed(args.seed)
-    train, test = fsdd.split(fsdd.load(args.data), args.hold_out)
-    inputs, targets = tensors(*fsdd.test_set(test))
-    windows = fsdd.Augmented(train, args.seed)
-    network = DigitsTransformer()
-    steps = len(train) // args.batch
-    name = f"hold_out_{args.hold_out}.log" if args.hold_out else "train.log"
-    log = (HERE / name).open("w", buffering=1)
-    note = f"{len(train)} words for training, {len(test)} for testing"
-    note += f", speaker {args.hold_out} held out" if args.hold_out else ""
-    common.fit(network, args, steps, lambda _: (tensors(*windows.batch(args.batch)) for _ in range(steps)),
-               (inputs, targets), log, note,
-               # One random first row per window.
-               answer=lambda batch: network(batch, torch.randint(POSITIONS, (len(batch), 1))))
-    every_row(network, inputs, targets, log)
+    args = fsdd.arguments(__doc__, epochs=100, batch=64, lr=3e-3, weight_decay=0.02, seed=4)
+    # One random first row per window.
+    network, test, log = fsdd.fit(DigitsTransformer, args, HERE,
+                                  lambda network, batch: network(batch, torch.randint(POSITIONS, (len(batch), 1))))
+    every_row(network, *test, log)
     if not args.hold_out:
         common.export(FirstWindow(network), HERE / "digits_transformer.onnx", (1, fsdd.DIGITS.mels, fsdd.WINDOW), log,
                       lambda model: whole_table(model, network.positions.detach().numpy()))
@@ -137,11 +124,6 @@ def whole_table(model, table):
     graph.node.insert(0, gather)
 
 
-def tensors(features, targets):
-    """[N, T, mels] of the front end -> [N, mels, T] of Conv1d."""
-    return torch.from_numpy(np.ascontiguousarray(features.transpose(0, 2, 1))), torch.from_numpy(targets)
-
-
 @torch.no_grad()
 def prove_streaming(network, log):
     """Frame by frame, with the attention of `continual-inference` on its own rings, against whole windows."""
@@ -158,35 +140,22 @@ def prove_streaming(network, log):
     attention.out_proj.bias.copy_(layer.out.bias)
     attention.eval()
 
-    frames = torch.rand(1, fsdd.DIGITS.mels, 300, generator=torch.Generator().manual_seed(2))
-    worst, ready = 0.0, 0
-    for t in range(KERNEL - 1, frames.shape[2]):
-        token = F.relu(network.embed(frames[:, :, t - KERNEL + 1:t + 1]))[:, :, 0]
+    earlier = []
+
+    def step(frame, t):
+        earlier.append(frame)
+        if t < KERNEL - 1:
+            return None
+        token = F.relu(network.embed(torch.stack(earlier[-KERNEL:], 2)))[:, :, 0]
         token = token + network.positions[(t - KERNEL + 1) % POSITIONS]
         mixed = attention.forward_step(token)
         if not isinstance(mixed, torch.Tensor):
-            continue
+            return None
         x = layer.norm1(token + mixed.reshape(1, WIDTH))
-        x = network.head(layer.norm2(x + layer.second(F.relu(layer.first(x)))))
-        start = t - fsdd.WINDOW + 1
-        whole = network(frames[:, :, start:t + 1], start % POSITIONS)
-        worst = max(worst, (x - whole).abs().max().item())
-        ready += 1
-    common.say(log, f"# continual-inference: {ready} steps of {frames.shape[2]} frames ready, "
-                    f"within {worst:.1e} of whole windows; {MACS_PER_STEP} multiply-accumulates a step")
-    assert ready == frames.shape[2] - fsdd.WINDOW + 1 and worst < 1e-4
+        return network.head(layer.norm2(x + layer.second(F.relu(layer.first(x)))))
 
-
-def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="fsdd-wav.tar.xz")
-    parser.add_argument("--epochs", type=int, default=100)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--lr", type=float, default=3e-3)
-    parser.add_argument("--weight-decay", type=float, default=0.02)
-    parser.add_argument("--seed", type=int, default=4)
-    parser.add_argument("--hold-out", metavar="SPEAKER", help="test on a speaker that training never hears")
-    return parser.parse_args()
+    frames = torch.rand(1, fsdd.DIGITS.mels, 300, generator=torch.Generator().manual_seed(2))
+    common.prove(step, lambda window, start: network(window, start % POSITIONS), frames, fsdd.WINDOW, MACS_PER_STEP, log)
 
 
 if __name__ == "__main__":

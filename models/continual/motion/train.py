@@ -7,7 +7,6 @@ space they are padded; over time they are valid, and the skip path is cropped ev
 continual 3D networks do it.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -63,28 +62,18 @@ def conv_bn(inputs, outputs, size, stride=1, groups=1):
 
 
 def main():
-    args = parse_args()
+    parser = common.arguments(__doc__, epochs=16, batch=36, lr=4e-3, weight_decay=0.01, seed=5)
+    parser.add_argument("--clips", type=int, default=1440, help="clips in an epoch")
+    args = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
-    inputs, targets = tensors(*generate.clips(900, WINDOW, args.seed + 1_000_000))
     network = Motion()
-    steps = args.clips // args.batch
     log = (HERE / "train.log").open("w", buffering=1)
-
-    def batches(epoch):
-        clips = generate.clips(steps * args.batch, WINDOW, args.seed + 1000 * epoch)
-        return common.shuffled(*tensors(*clips), args.batch)
-
-    common.fit(network, args, steps, batches, (inputs, targets), log,
-               f"new clips in every epoch, {len(targets)} others for testing")
+    common.fit_generated(network, args, generate.clips, 900, WINDOW, log)
     common.export(network, HERE / "motion.onnx", (1, 1, WINDOW, generate.SIZE, generate.SIZE), log)
     prove_streaming(network, log)
     (HERE / "labels.txt").write_text("\n".join(generate.LABELS) + "\n")
     generate.main()
-
-
-def tensors(clips, targets):
-    return torch.from_numpy(clips), torch.from_numpy(targets)
 
 
 @torch.no_grad()
@@ -93,13 +82,9 @@ def prove_streaming(network, log):
     import continual as co
 
     def conv(pair):
-        plain, norm = pair
-        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-        step = co.Conv3d(plain.in_channels, plain.out_channels, plain.kernel_size, plain.stride, plain.padding,
-                         groups=plain.groups)
-        step.weight.copy_(plain.weight * scale[:, None, None, None, None])
-        step.bias.copy_(norm.bias - norm.running_mean * scale)
-        return step
+        plain = pair[0]
+        return common.step_wise(co.Conv3d(plain.in_channels, plain.out_channels, plain.kernel_size, plain.stride,
+                                          plain.padding, groups=plain.groups), pair)
 
     def block(b):
         inner = co.Sequential(conv(b.expand), nn.ReLU(), conv(b.depthwise), nn.ReLU(), conv(b.project))
@@ -109,22 +94,16 @@ def prove_streaming(network, log):
         return co.Sequential(inner, nn.ReLU())
 
     network.eval()
-    pooled = WINDOW - 10
     steps = co.Sequential(conv(network.stem), nn.ReLU(), *(block(b) for b in network.blocks))
-    pool = co.AvgPool1d(pooled, stride=1)
-    frames, _ = generate.clips(1, 120, 77)
-    frames = torch.from_numpy(frames)
-    worst, ready = 0.0, 0
-    for t in range(frames.shape[2]):
-        y = steps.forward_step(frames[:, :, t])
+    pool = co.AvgPool1d(WINDOW - 10, stride=1)
+
+    def step(frame, _):
+        y = steps.forward_step(frame)
         y = pool.forward_step(y.mean((2, 3))) if isinstance(y, torch.Tensor) else None
-        if isinstance(y, torch.Tensor):
-            whole = network(frames[:, :, t - WINDOW + 1:t + 1])
-            worst = max(worst, (network.head(y) - whole).abs().max().item())
-            ready += 1
-    common.say(log, f"# continual-inference: {ready} steps of {frames.shape[2]} frames ready, "
-                    f"within {worst:.1e} of whole windows; {macs_per_step()} multiply-accumulates a step")
-    assert ready == frames.shape[2] - WINDOW + 1 and worst < 1e-4
+        return network.head(y) if isinstance(y, torch.Tensor) else None
+
+    frames = torch.from_numpy(generate.clips(1, 120, 77)[0])
+    common.prove(step, lambda window, _: network(window), frames, WINDOW, macs_per_step(), log)
 
 
 def macs_per_step():
@@ -135,17 +114,6 @@ def macs_per_step():
     second = 16 * 48 * pixels + (27 * 48 + 48 * 32) * small
     third = (32 * 64 + 27 * 64 + 64 * 32) * small
     return stem + first + second + third + 32 * len(generate.LABELS)
-
-
-def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=16)
-    parser.add_argument("--clips", type=int, default=1440, help="clips in an epoch")
-    parser.add_argument("--batch", type=int, default=36)
-    parser.add_argument("--lr", type=float, default=4e-3)
-    parser.add_argument("--weight-decay", type=float, default=0.01)
-    parser.add_argument("--seed", type=int, default=5)
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ Blocks of a spatial-temporal graph network: each joint gathers from itself, its 
 a skip path that is cropped evenly at both ends: a delay of four frames in a stream.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -81,20 +80,14 @@ def conv_bn(inputs, outputs):
 
 
 def main():
-    args = parse_args()
+    parser = common.arguments(__doc__, epochs=10, batch=32, lr=4e-3, weight_decay=0.01, seed=6)
+    parser.add_argument("--clips", type=int, default=1280, help="clips in an epoch")
+    args = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
-    inputs, targets = tensors(*generate.clips(800, WINDOW, args.seed + 1_000_000))
     network = Skeleton()
-    steps = args.clips // args.batch
     log = (HERE / "train.log").open("w", buffering=1)
-
-    def batches(epoch):
-        clips = generate.clips(steps * args.batch, WINDOW, args.seed + 1000 * epoch)
-        return common.shuffled(*tensors(*clips), args.batch)
-
-    common.fit(network, args, steps, batches, (inputs, targets), log,
-               f"new clips in every epoch, {len(targets)} others for testing")
+    common.fit_generated(network, args, generate.clips, 800, WINDOW, log)
     common.export(folded(network), HERE / "skeleton.onnx", (1, 2, WINDOW, VERTICES), log)
     prove_streaming(network, log)
     (HERE / "labels.txt").write_text("\n".join(generate.LABELS) + "\n")
@@ -131,22 +124,14 @@ class Folded(nn.Module):
         return F.relu(first + second + third)
 
 
-def tensors(clips, targets):
-    return torch.from_numpy(clips), torch.from_numpy(targets)
-
-
 @torch.no_grad()
 def prove_streaming(network, log):
     """The same weights in modules of `continual-inference`, frame by frame, against whole windows."""
     import continual as co
 
     def temporal(pair):
-        plain, norm = pair
-        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-        step = co.Conv2d(plain.in_channels, plain.out_channels, plain.kernel_size)
-        step.weight.copy_(plain.weight * scale[:, None, None, None])
-        step.bias.copy_(norm.bias - norm.running_mean * scale)
-        return step
+        plain = pair[0]
+        return common.step_wise(co.Conv2d(plain.in_channels, plain.out_channels, plain.kernel_size), pair)
 
     def block(b):
         inner = co.Sequential(co.forward_stepping(b.graph), temporal(b.temporal))
@@ -156,18 +141,14 @@ def prove_streaming(network, log):
     network.eval()
     steps = co.Sequential(*(block(b) for b in network.blocks))
     pool = co.AvgPool1d(WINDOW - 24, stride=1)
-    frames = torch.from_numpy(generate.clips(1, 160, 77)[0])
-    worst, ready = 0.0, 0
-    for t in range(frames.shape[2]):
-        y = steps.forward_step(frames[:, :, t])
+
+    def step(frame, _):
+        y = steps.forward_step(frame)
         y = pool.forward_step(y.mean(2)) if isinstance(y, torch.Tensor) else None
-        if isinstance(y, torch.Tensor):
-            whole = network(frames[:, :, t - WINDOW + 1:t + 1])
-            worst = max(worst, (network.head(y) - whole).abs().max().item())
-            ready += 1
-    common.say(log, f"# continual-inference: {ready} steps of {frames.shape[2]} frames ready, "
-                    f"within {worst:.1e} of whole windows; {macs_per_step()} multiply-accumulates a step")
-    assert ready == frames.shape[2] - WINDOW + 1 and worst < 1e-4
+        return network.head(y) if isinstance(y, torch.Tensor) else None
+
+    frames = torch.from_numpy(generate.clips(1, 160, 77)[0])
+    common.prove(step, lambda window, _: network(window), frames, WINDOW, macs_per_step(), log)
 
 
 def macs_per_step():
@@ -177,17 +158,6 @@ def macs_per_step():
         skip = inputs * outputs if inputs != outputs else 0
         total += VERTICES * (3 * VERTICES * inputs + 3 * inputs * outputs + KERNEL * outputs**2 + skip)
     return total
-
-
-def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--clips", type=int, default=1280, help="clips in an epoch")
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--lr", type=float, default=4e-3)
-    parser.add_argument("--weight-decay", type=float, default=0.01)
-    parser.add_argument("--seed", type=int, default=6)
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

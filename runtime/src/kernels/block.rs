@@ -41,6 +41,81 @@ pub fn accumulate_one<W: Weight>(sums: &mut [f32; LANES], input: &[f32], weights
     *sums = s;
 }
 
+/// Up to [`GROUP`] blocks of weights that meet the same inputs: more sums that do not wait for each other than one block
+/// has, where there is a single position.
+pub struct Group<'w, W> {
+    weights: [&'w [W]; GROUP],
+    blocks: usize,
+}
+
+/// Blocks of a [`Group`].
+pub const GROUP: usize = 4;
+
+impl<'w, W: Weight> Group<'w, W> {
+    /// The blocks that stand one behind the other in `weights`, of `inputs` inputs each.
+    #[inline]
+    pub fn new(weights: &'w [W], inputs: usize) -> Self {
+        let mut blocks = weights.chunks_exact((inputs * LANES).max(1));
+        let count = blocks.len().min(GROUP);
+        Self { weights: [(); GROUP].map(|()| blocks.next().unwrap_or(&[])), blocks: count }
+    }
+
+    /// The first sums: the bias of the blocks' channels.
+    #[inline(always)]
+    pub fn start(bias: &[f32]) -> [[f32; LANES]; GROUP] {
+        let mut sums = [[0.0; LANES]; GROUP];
+        sums.as_flattened_mut().iter_mut().zip(bias).for_each(|(sum, bias)| *sum = *bias);
+        sums
+    }
+
+    /// `sums[block][lane] += input[k] * weights[block][first + k][lane]`, for all `k`; `None` beyond the last input.
+    #[inline(always)]
+    pub fn accumulate(&self, sums: &mut [[f32; LANES]; GROUP], input: &[f32], first: usize) -> Option<()> {
+        let [s0, s1, s2, s3] = sums;
+        let range = first * LANES..(first + input.len()) * LANES;
+        let of = |block: usize| self.weights.get(block)?.get(range.clone());
+        if self.blocks >= 4 {
+            four([s0, s1, s2, s3], input, [of(0)?, of(1)?, of(2)?, of(3)?]);
+            return Some(());
+        }
+        if self.blocks >= 2 {
+            two([s0, s1], input, [of(0)?, of(1)?]);
+        }
+        match self.blocks {
+            1 => accumulate_one(s0, input, of(0)?),
+            3 => accumulate_one(s2, input, of(2)?),
+            _ => {}
+        }
+        Some(())
+    }
+}
+
+#[inline(always)]
+fn two<W: Weight>(sums: [&mut [f32; LANES]; 2], input: &[f32], weights: [&[W]; 2]) {
+    let [t0, t1] = sums;
+    let [mut s0, mut s1] = [*t0, *t1];
+    let [(w0, _), (w1, _)] = weights.map(<[W]>::as_chunks::<LANES>);
+    for ((w0, w1), x) in w0.iter().zip(w1).zip(input) {
+        multiply_add(&mut s0, *x, &w0.map(W::real));
+        multiply_add(&mut s1, *x, &w1.map(W::real));
+    }
+    [*t0, *t1] = [s0, s1];
+}
+
+#[inline(always)]
+fn four<W: Weight>(sums: [&mut [f32; LANES]; 4], input: &[f32], weights: [&[W]; 4]) {
+    let [t0, t1, t2, t3] = sums;
+    let [mut s0, mut s1, mut s2, mut s3] = [*t0, *t1, *t2, *t3];
+    let [(w0, _), (w1, _), (w2, _), (w3, _)] = weights.map(<[W]>::as_chunks::<LANES>);
+    for ((((w0, w1), w2), w3), x) in w0.iter().zip(w1).zip(w2).zip(w3).zip(input) {
+        multiply_add(&mut s0, *x, &w0.map(W::real));
+        multiply_add(&mut s1, *x, &w1.map(W::real));
+        multiply_add(&mut s2, *x, &w2.map(W::real));
+        multiply_add(&mut s3, *x, &w3.map(W::real));
+    }
+    [*t0, *t1, *t2, *t3] = [s0, s1, s2, s3];
+}
+
 #[inline(always)]
 fn multiply_add(sums: &mut [f32; LANES], x: f32, weights: &[f32; LANES]) {
     for (sum, w) in sums.iter_mut().zip(weights) {

@@ -81,6 +81,7 @@ pub(super) const fn find(bytes: &[u8], header: &Header, kind: u16) -> Option<Sec
     None
 }
 
+#[inline(always)]
 pub(super) const fn sections<'a>(
     bytes: &'a [u8],
     header: &Header,
@@ -129,6 +130,7 @@ pub(super) const fn sections<'a>(
     Ok(core)
 }
 
+#[inline(never)]
 pub(super) const fn records(plan: &Plan<'_>) -> Checked {
     let mut i = 0;
     while let Some(tensor) = plan.tensor(i) {
@@ -179,17 +181,17 @@ const fn check_tensor(plan: &Plan<'_>, i: usize, tensor: &TensorRecord) -> Check
     ensure!(within(tensor.offset, tensor.bytes, space), TENSORS, i, Range);
     ensure!(tensor.offset & (dtype.size() as u32 - 1) == 0, TENSORS, i, Alignment);
     ensure!(tensor.quant == NONE || (tensor.quant as usize) < plan.quants(), TENSORS, i, Range);
-    // The product of all axes fits 32 bits; it is 0 where one of them is.
-    let mut elements = 1u32;
+    // The product of all axes fits 32 bits; it is 0 where one of them is. Beyond the rank they are 1.
+    let (mut elements, mut high, mut beyond) = (1u32, 0, 0);
     let mut axis = 0;
     while axis < MAX_RANK {
         let len = tensor.shape[axis];
         let product = elements as u64 * len as u64;
-        ensure!(len == 1 || axis < tensor.rank as usize, TENSORS, i, Shape);
-        ensure!(product <= u32::MAX as u64, TENSORS, i, Shape);
         elements = product as u32;
+        high |= (product >> 32) as u32;
+        beyond |= if axis < tensor.rank as usize { 0 } else { len ^ 1 };
         axis += 1;
     }
-    ensure!(elements > 0, TENSORS, i, Shape);
+    ensure!(elements > 0 && high | beyond == 0, TENSORS, i, Shape);
     Ok(())
 }

@@ -42,6 +42,7 @@ pub mod section {
     pub const LABELS: u16 = 35;
     pub const PREPROCESS: u16 = 36;
     pub const SOURCE: u16 = 37;
+    pub const CONVERSION: u16 = 38;
 }
 
 pub mod section_flags {
@@ -66,6 +67,9 @@ pub mod step_flags {
     /// Input `k` (for flag `IN_PLACE << k`, `k` < 4) is stored where the output is, with the same view.
     pub const IN_PLACE: u16 = 1;
     pub const IN_PLACE_MASK: u16 = 0xf;
+    /// The step's windows over slices move once for all output slices that an input slice becomes: it makes several of
+    /// each, and knows itself which of a window's slices it needs.
+    pub const STRETCHED: u16 = 0x10;
 }
 
 /// Element types ([`TensorRecord::dtype`]).
@@ -331,6 +335,14 @@ records! {
         pub deviation0: f32,
         pub deviation1: f32,
         pub deviation2: f32,
+    }
+
+    /// For people: what the conversion knew.
+    pub struct ConversionRecord {
+        /// Bytes of arena that the network would need with whole tensors only.
+        pub arena_whole: u32,
+        /// Microseconds from frame to frame of a stream; 0 if not told.
+        pub frame_micros: u32,
     }
 }
 

@@ -111,6 +111,8 @@ impl<'a> Plan<'a> {
     }
 
     /// As [`Plan::parse`] without the CRC, for plans whose storage is trusted: everything else is checked.
+    // Inlined, so that the tables are made where they stay: a device calls this once.
+    #[inline(always)]
     pub const fn parse_unverified(bytes: &'a [u8]) -> Result<Self, PlanError> {
         let header = match check::header(bytes) {
             Ok(header) => header,
@@ -271,6 +273,11 @@ impl<'a> Plan<'a> {
             .map_while(|i| self.optional_record(section::PREPROCESS, PreprocessRecord::SIZE, i))
             .filter_map(|bytes| PreprocessRecord::read(bytes, 0))
             .find(|record| usize::from(record.port) == port)
+    }
+
+    /// What the conversion knew, if the plan tells.
+    pub fn conversion(&self) -> Option<ConversionRecord> {
+        ConversionRecord::read(self.optional_record(section::CONVERSION, ConversionRecord::SIZE, 0)?, 0)
     }
 
     /// Class names, first class first.

@@ -19,7 +19,8 @@ pub struct PlanWriter {
     /// Class names, first class first.
     pub labels: Vec<String>,
     pub preprocess: Vec<PreprocessRecord>,
-    /// Leave out names, labels and the work of steps; preprocessing stays.
+    pub conversion: Option<ConversionRecord>,
+    /// Leave out names, labels and what only people read; preprocessing stays.
     pub strip: bool,
     tensors: Vec<TensorRecord>,
     tensor_names: Vec<String>,
@@ -214,6 +215,7 @@ impl PlanWriter {
             sections.push((section::TENSOR_INFO, 0, (tensor_infos, TensorInfoRecord::SIZE)));
             sections.push((section::STRINGS, 0, (strings.into_bytes(), 0)));
             sections.push((section::LABELS, 0, (self.labels.join("\n").into_bytes(), 0)));
+            sections.push((section::CONVERSION, 0, table!(self.conversion, ConversionRecord)));
         }
         sections.push((section::PREPROCESS, 0, table!(self.preprocess, PreprocessRecord)));
         sections.retain(|(_, _, (bytes, _))| !bytes.is_empty());

@@ -1,81 +1,112 @@
 //! `mote convert`: a model file to a plan.
 
-use crate::failure::{Failure, Outcome, read, write};
+use crate::failure::{Failure, Outcome};
+use crate::files::{check_apart, check_writable, lines, read, write};
+use crate::npy;
 use crate::picture::{self, Recipe};
-use crate::{npy, report};
+use crate::report::{Figures, print, print_json};
+use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use mote_compiler::convert::{ConvertError, Converted, Options, Precision, compile, import};
+use mote_compiler::convert::{Converted, Options, Precision, compile, import};
 use mote_compiler::graph::Graph;
-use mote_compiler::quantize::{Calibration, Method};
+use mote_compiler::quantize::{Calibration, Method, Report};
 use mote_compiler::stream::Rows;
 use mote_compiler::stream::time::Stream;
 use mote_compiler::targets;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+/// Convert an ONNX or TFLite network into a plan
+///
+/// Everything that cannot be converted is listed at once, with the nearest alternative; an existing output file is kept
+/// then. Typical calls:
+///
+///   mote convert net.tflite -o net.mote --target cortex-m4
+///   mote convert net.onnx -o net.mote --dtype int8 --calibrate pictures/ --preprocess net.json --labels names.txt
+///   mote convert clip.onnx -o net.mote --stream --frame-ms 20
 #[derive(Args)]
+#[command(verbatim_doc_comment)]
 pub struct Arguments {
     /// Model file (.onnx or .tflite)
     model: PathBuf,
-    /// Plan to write
-    #[arg(short, long)]
+    /// Plan to write (.mote)
+    #[arg(short, long, value_name = "OUT.mote")]
     output: PathBuf,
-    /// Machine that the plan is packed for
-    #[arg(long, default_value = "portable")]
+    /// Machine that the plan is packed for; portable plans run everywhere, with plain Rust kernels
+    #[arg(long, default_value = "portable", value_parser = PossibleValuesParser::new(targets::PROFILES.iter().map(|profile| profile.name)))]
     target: String,
-    /// Number format; without it the file's own
+    /// Number format; without it the file's own. A float network becomes int8 with --calibrate; f16 stores the weights
+    /// of a float network in half the bytes
     #[arg(long)]
     dtype: Option<Dtype>,
-    /// Calibration samples for int8: a folder of pictures, a .npy file with a leading sample axis, or `random`
-    #[arg(long, value_name = "DIR|X.npy|random")]
-    calibrate: Option<String>,
-    /// How activation ranges are found
-    #[arg(long, default_value = "mse")]
-    ranges: Ranges,
-    /// How weights become codes
-    #[arg(long, default_value = "by-error")]
-    rounding: WeightRounding,
-    /// Move scales between neighbouring layers first, so that their channels have similar ranges
-    #[arg(long)]
-    equalize: bool,
-    /// At most this many calibration samples
-    #[arg(long, default_value_t = 128)]
-    calibration_limit: usize,
-    /// How pictures become inputs (JSON: size, mean, std, resize, crop_from, order); stored in the plan
+    /// How pictures become inputs; stored in the plan, where `run`, `eval` and --calibrate find it. A JSON file such as
+    ///
+    /// {"size": [224, 224], "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+    ///
+    /// size: rows and columns; mean and std: of each channel, of values from 0 to 1. Optional: "resize" (nearest,
+    /// bilinear, bicubic), "crop_from" (resize the short side to this, then crop the centre; without it pictures are
+    /// stretched), "order" (rgb, bgr, grey)
     #[arg(long, value_name = "FILE.json")]
     preprocess: Option<PathBuf>,
     /// Class names, one a line; stored in the plan
     #[arg(long, value_name = "FILE.txt")]
     labels: Option<PathBuf>,
-    /// Regions that run row by row, so that no tensor of theirs exists as a whole
-    #[arg(long, default_value = "auto")]
-    rows: RowsChoice,
-    /// Run frame by frame instead of clip by clip; refused with the reason where that is not exactly equal
-    #[arg(long)]
-    stream: bool,
-    /// An input and the output that is this input of the next step, for networks that take one step at a time (ONNX;
-    /// pairs named s0 and ns0, s1 and ns1, .. are found without it); may be given several times
-    #[arg(long = "state", value_name = "IN:OUT", value_parser = state)]
-    states: Vec<(String, String)>,
-    /// Time axis of the input (after conversion to channels last), with --stream
-    #[arg(long, requires = "stream", value_name = "N")]
-    time_axis: Option<usize>,
-    /// Frames from one window to the next, with --stream; without it the fewest that the network allows
-    #[arg(long, requires = "stream", value_name = "H")]
-    hop: Option<usize>,
-    /// The network runs over a whole stream: its padding over time stands at the start of the stream
-    #[arg(long, requires = "stream")]
-    whole_stream: bool,
-    /// Leave names and labels out of the plan
-    #[arg(long)]
-    strip: bool,
-    /// Keep ONNX picture inputs channels first
+    /// Size of an axis that the ONNX file leaves open, by its symbol there; repeat for more
+    #[arg(long = "size", value_name = "SYMBOL=N", value_parser = size)]
+    sizes: Vec<(String, usize)>,
+    /// Keep ONNX picture inputs channels first; without it plans have rows, columns, channels
     #[arg(long)]
     keep_layout: bool,
+    /// Run row by row where that lowers the peak of memory: tensors are kept only as far as they are still needed, and
+    /// the results stay the same, byte for byte
+    #[arg(long, default_value = "auto")]
+    rows: RowsChoice,
+    /// Leave names, labels and what else only people read out of the plan
+    #[arg(long)]
+    strip: bool,
     /// Report as JSON
     #[arg(long)]
-    json: bool,
+    pub json: bool,
+
+    /// Calibration samples: a folder of pictures (one level of folders inside it is searched, too), a .npy file with a
+    /// leading sample axis, or `random` to only try things out
+    #[arg(long, value_name = "DIR|X.npy|random", help_heading = "Quantization (--dtype int8)")]
+    calibrate: Option<String>,
+    /// At most this many calibration samples, evenly from all
+    #[arg(long, default_value_t = 128, value_name = "N", help_heading = "Quantization (--dtype int8)")]
+    calibration_limit: usize,
+    /// How the ranges of activations are found
+    #[arg(long, default_value = "mse", help_heading = "Quantization (--dtype int8)")]
+    ranges: Ranges,
+    /// How weights become codes
+    #[arg(long, default_value = "by-error", help_heading = "Quantization (--dtype int8)")]
+    rounding: WeightRounding,
+    /// Move scales between neighbouring layers first, so that their channels have similar ranges
+    #[arg(long, help_heading = "Quantization (--dtype int8)")]
+    equalize: bool,
+
+    /// Turn a network over clips (of sound, video, sensor data) into one that takes a frame at a time and gives what the
+    /// clip-wise network gives for the window behind it; refused with the reason where that cannot be exact
+    #[arg(long, help_heading = "Streams")]
+    stream: bool,
+    /// Axis of time in the input, counted from 0 after conversion to channels last; without it the one behind the batch
+    #[arg(long, requires = "stream", value_name = "AXIS", help_heading = "Streams")]
+    time_axis: Option<usize>,
+    /// Frames from one result to the next; without it the fewest that the network allows
+    #[arg(long, requires = "stream", value_name = "FRAMES", help_heading = "Streams")]
+    hop: Option<usize>,
+    /// The network runs over a whole stream: its padding over time stands at the start of the stream
+    #[arg(long, requires = "stream", help_heading = "Streams")]
+    whole_stream: bool,
+    /// Milliseconds from frame to frame; stored in the plan, so that delays can be told in seconds
+    #[arg(long, value_name = "MS", value_parser = milliseconds, help_heading = "Streams")]
+    frame_ms: Option<Duration>,
+    /// An input and the output that is this input of the next step, for ONNX networks that take one step at a time
+    /// already; repeat for more (pairs named s0 and ns0, s1 and ns1, .. are found without it)
+    #[arg(long = "state", value_name = "IN:OUT", value_parser = state, help_heading = "Streams")]
+    states: Vec<(String, String)>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -87,8 +118,11 @@ enum Dtype {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Ranges {
+    /// From the smallest to the largest value
     MinMax,
+    /// The middle 99.99 % of the values
     Percentile,
+    /// Where the squared error of rounding and clipping together is least
     Mse,
 }
 
@@ -102,48 +136,33 @@ enum WeightRounding {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum RowsChoice {
-    /// Where they lower the peak of memory
+    /// Where that lowers the peak of memory
     Auto,
     /// Whole tensors only
     Off,
 }
 
 pub fn run(arguments: &Arguments) -> Outcome {
-    let bytes = read(&arguments.model)?;
-    let target = targets::by_name(&arguments.target).ok_or_else(|| Failure::Hint {
-        message: format!("unknown target `{}`", arguments.target),
-        help: format!(
-            "targets: {}",
-            targets::PROFILES.iter().map(|profile| profile.name).collect::<Vec<_>>().join(", ")
-        ),
-    })?;
-    let failure =
-        |source: ConvertError| Failure::Convert { path: arguments.model.clone(), source: source.into() };
-    let mut options = Options {
-        precision: match arguments.dtype {
-            None => Precision::AsIs,
-            Some(Dtype::Int8) => Precision::Int8,
-            Some(Dtype::F32) => Precision::F32,
-            Some(Dtype::F16) => Precision::F16,
-        },
-        stream: stream(arguments),
-        states: arguments.states.clone(),
-        target: target.code,
-        strip: arguments.strip,
-        keep_layout: arguments.keep_layout,
-        rows: match arguments.rows {
-            RowsChoice::Auto => Rows::Auto,
-            RowsChoice::Off => Rows::Off,
-        },
-        ..Options::default()
-    };
-    if let Some(path) = &arguments.labels {
-        options.labels = String::from_utf8_lossy(&read(path)?).lines().map(str::to_owned).collect();
+    // Before the work, not behind it.
+    check_writable(&arguments.output)?;
+    let read_too = [&arguments.preprocess, &arguments.labels].into_iter().flatten();
+    check_apart(&arguments.output, read_too.chain([&arguments.model]))?;
+    if arguments.calibrate.is_some() && !matches!(arguments.dtype, Some(Dtype::Int8)) {
+        let help = "add --dtype int8, or leave --calibrate out";
+        return Err(Failure::usage("calibration is for --dtype int8, which is not asked for", help));
     }
-    let recipe = arguments.preprocess.as_deref().map(Recipe::load).transpose()?;
-    let graph = import(&bytes, &options).map_err(|e| failure(e.into()))?.graph;
-    if let Some(recipe) = &recipe {
-        options.preprocess.push(recipe.record(0, channels_first(input_shape(&graph)))?);
+    let model = &arguments.model;
+    let bytes = read(model)?;
+    let mut options = options(arguments);
+    if let Some(path) = &arguments.labels {
+        options.labels = lines(path)?;
+    }
+    let recipe = arguments.preprocess.as_deref().map(|path| Ok((path, Recipe::load(path)?))).transpose()?;
+    let graph = import(&bytes, &options).map_err(Failure::convert(model))?.graph;
+    if let Some((path, recipe)) = &recipe {
+        let record = recipe.record(path, 0, channels_first(input_shape(&graph)))?;
+        picture::check(&record, input_shape(&graph).iter().product(), path)?;
+        options.preprocess.push(record);
     }
     if let Some(source) = &arguments.calibrate {
         let samples = samples(source, &graph, &options, arguments.calibration_limit)?;
@@ -162,10 +181,35 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let bar = spinner(arguments.json, "converting");
     let converted = compile(graph, &options);
     bar.finish_and_clear();
-    let converted = converted.map_err(failure)?;
+    let converted = converted.map_err(Failure::convert(model))?;
+    let figures = Figures::of(&converted.plan).map_err(Failure::plan(&arguments.output))?;
     write(&arguments.output, &converted.plan)?;
-    tell(&converted, arguments);
+    tell(&converted, figures, arguments);
     Ok(())
+}
+
+fn options(arguments: &Arguments) -> Options {
+    let (axis, hop, whole) = (arguments.time_axis, arguments.hop, arguments.whole_stream);
+    Options {
+        precision: match arguments.dtype {
+            None => Precision::AsIs,
+            Some(Dtype::Int8) => Precision::Int8,
+            Some(Dtype::F32) => Precision::F32,
+            Some(Dtype::F16) => Precision::F16,
+        },
+        stream: arguments.stream.then_some(Stream { axis, hop, whole }),
+        states: arguments.states.clone(),
+        sizes: arguments.sizes.clone(),
+        frame: arguments.frame_ms.unwrap_or_default(),
+        target: targets::by_name(&arguments.target).map_or(0, |target| target.code),
+        strip: arguments.strip,
+        keep_layout: arguments.keep_layout,
+        rows: match arguments.rows {
+            RowsChoice::Auto => Rows::Auto,
+            RowsChoice::Off => Rows::Off,
+        },
+        ..Options::default()
+    }
 }
 
 fn state(text: &str) -> Result<(String, String), String> {
@@ -175,24 +219,50 @@ fn state(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn stream(arguments: &Arguments) -> Option<Stream> {
-    let (axis, hop, whole) = (arguments.time_axis, arguments.hop, arguments.whole_stream);
-    arguments.stream.then_some(Stream { axis, hop, whole })
+fn size(text: &str) -> Result<(String, usize), String> {
+    let parsed =
+        text.rsplit_once('=').and_then(|(symbol, size)| Some((symbol.to_string(), size.parse().ok()?)));
+    parsed
+        .filter(|(_, size)| *size > 0)
+        .ok_or_else(|| "give a symbol and a size, as in `--size width=224`".into())
 }
 
-fn tell(converted: &Converted, arguments: &Arguments) {
+fn milliseconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok().and_then(|ms| Duration::try_from_secs_f64(ms / 1e3).ok());
+    let stored = |duration: &Duration| (1..=u128::from(u32::MAX)).contains(&duration.as_micros());
+    seconds.filter(stored).ok_or_else(|| "give a number of milliseconds, as in `--frame-ms 20`".into())
+}
+
+fn tell(converted: &Converted, mut figures: Figures, arguments: &Arguments) {
+    figures.arena_whole_bytes = Some(converted.arena_whole); // a stripped plan does not tell
     if arguments.json {
-        let mut value = report::summary(&converted.plan);
-        value["plan_bytes"] = json!(converted.plan.len());
+        let mut value = figures.to_json();
         value["arena_lower_bound"] = json!(converted.schedule.lower_bound);
-        println!("{value:#}");
-        return;
+        value["quantization"] = converted.quantization.as_ref().map_or(Value::Null, quantization);
+        return print_json(&value);
     }
-    println!("{} -> {}", arguments.model.display(), arguments.output.display());
-    print!("{}", report::headline(&converted.plan));
+    let mut text = format!("{} -> {}\n", arguments.model.display(), arguments.output.display());
+    text += &figures.headline();
     if let Some(quantization) = &converted.quantization {
-        print!("{quantization}");
+        text += &quantization.to_string();
     }
+    print(&text);
+}
+
+/// What the quantization did; signal-to-noise in decibels against the float network on the calibration samples.
+pub fn quantization(report: &Report) -> Value {
+    let outputs: Vec<_> =
+        report.outputs.iter().map(|(name, snr)| json!({"name": name, "snr_db": snr})).collect();
+    let nodes = report.nodes.iter().map(|node| {
+        json!({"node": node.node, "op": node.op, "snr_db": node.snr, "lost_db": node.loss,
+            "weight_snr_db": node.weight_snr, "range": [node.range.0, node.range.1]})
+    });
+    let float = report
+        .float_nodes
+        .iter()
+        .map(|node| json!({"node": node.node, "op": node.op, "reason": node.reason}));
+    json!({"samples": report.samples, "method": report.method.to_string(), "outputs": outputs,
+        "nodes": nodes.collect::<Vec<_>>(), "float_nodes": float.collect::<Vec<_>>()})
 }
 
 /// Shape of the network's first input.
@@ -220,17 +290,22 @@ pub fn samples(
             .collect());
     }
     let [length] = lengths[..] else {
-        return Err(Failure::Usage(format!(
-            "the network has {} inputs; calibration by file or folder serves one input",
-            lengths.len()
-        )));
+        return Err(Failure::usage(
+            format!("the network has {} inputs; calibration by file or folder serves one", lengths.len()),
+            "only `--calibrate random` serves several inputs",
+        ));
     };
     if path.is_dir() {
-        let recipe = options.preprocess.first().ok_or_else(|| Failure::Hint {
-            message: "calibration by pictures needs to know how pictures become inputs".into(),
-            help: "give --preprocess FILE.json with size, mean and std".into(),
+        let recipe = options.preprocess.first().ok_or_else(|| {
+            Failure::usage(
+                "calibration by pictures needs to know how pictures become inputs",
+                "give --preprocess FILE.json with size, mean and std",
+            )
         })?;
         let pictures = picture::list(path)?;
+        if pictures.is_empty() {
+            return Err(Failure::input(path, "it holds no pictures", picture::FOLDER_HELP));
+        }
         let step = (pictures.len() / limit.max(1)).max(1);
         let samples: Result<Vec<_>, Failure> = pictures
             .iter()
@@ -241,15 +316,11 @@ pub fn samples(
         return samples;
     }
     let tensor = npy::load(path)?;
-    let values: Vec<f32> = match tensor.numbers {
-        npy::Numbers::F32(values) => values,
-        npy::Numbers::I8(values) => values.iter().map(|&v| v.into()).collect(),
-    };
-    if values.is_empty() || !values.len().is_multiple_of(length) {
-        let reason = format!("{} numbers are not a multiple of the input's {length}", values.len());
-        return Err(Failure::Npy { path: path.into(), reason });
-    }
-    Ok(values.chunks_exact(length).take(limit).map(|sample| vec![sample.to_vec()]).collect())
+    let shape: Vec<u64> = input_shape(graph).iter().map(|&n| n as u64).collect();
+    let count = tensor.samples(path, &shape, "sample")?;
+    let values = tensor.numbers.into_reals();
+    let step = (count / limit.max(1)).max(1);
+    Ok(values.chunks_exact(length).step_by(step).take(limit).map(|sample| vec![sample.to_vec()]).collect())
 }
 
 /// Roughly normal numbers.

@@ -1,27 +1,34 @@
 //! `mote eval`: accuracy on labelled pictures, int8 beside float, and where the difference comes from.
 
 use super::convert::{channels_first, input_shape};
-use crate::failure::{Failure, Outcome, read};
+use crate::failure::{Failure, Outcome};
+use crate::files::read;
 use crate::picture::{self, Recipe};
+use crate::report::{print, print_json};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use mote_compiler::compare::{Layer, compare};
 use mote_compiler::convert::{Options, Precision, compile, import};
 use mote_compiler::executor::{AlignedBytes, Executor};
 use mote_runtime::Plan;
-use mote_runtime::plan::{PreprocessRecord, TensorRecord};
+use mote_runtime::plan::{PreprocessRecord, RegionKind, TensorRecord};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
+/// Accuracy on a folder of labelled pictures, int8 beside float
+///
+/// With --float, also what int8 costs: the answers of both, the signal-to-noise ratio of every layer against the float
+/// network, and the layer that loses most.
 #[derive(Args)]
 pub struct Arguments {
-    /// Plan file
+    /// Plan made by `mote convert`
     plan: PathBuf,
-    /// Folder with one folder of pictures per class
-    #[arg(long)]
+    /// Folder with one folder of pictures per class, named like the plan's labels; of a plan without labels the classes
+    /// are the folders in order of their names
+    #[arg(long, value_name = "DIR")]
     images: PathBuf,
-    /// At most this many pictures, evenly from all classes
-    #[arg(long)]
+    /// At most this many pictures, evenly from all
+    #[arg(long, value_name = "N")]
     limit: Option<usize>,
     /// The float model that the plan was made from: adds float accuracy and the signal-to-noise of every layer
     #[arg(long, value_name = "MODEL")]
@@ -31,7 +38,7 @@ pub struct Arguments {
     preprocess: Option<PathBuf>,
     /// Report as JSON
     #[arg(long)]
-    json: bool,
+    pub json: bool,
 }
 
 /// Pictures on which the layers are compared.
@@ -39,21 +46,35 @@ const COMPARED: usize = 8;
 
 pub fn run(arguments: &Arguments) -> Outcome {
     let bytes = read(&arguments.plan)?;
-    let failure = |source| Failure::Plan { path: arguments.plan.clone(), source };
+    let failure = Failure::plan(&arguments.plan);
     let aligned = AlignedBytes::from_slice(&bytes);
-    let plan = Plan::parse(aligned.as_ref()).map_err(|e| failure(e.into()))?;
+    let plan = Plan::parse(aligned.as_ref()).map_err(Failure::plan(&arguments.plan))?;
+    if plan.region(0).is_some_and(|region| region.kind == RegionKind::Endless as u8) {
+        let help = "give a plan that was converted without --stream";
+        return Err(Failure::usage("this plan runs frame by frame; pictures need a whole run", help));
+    }
+    let mut executor = Executor::new(&bytes).map_err(failure)?;
     let recipe = recipe(&plan, arguments)?;
+    let length = executor.with(|engine| Ok(engine.input_format(0)?.len())).map_err(failure)?;
+    picture::check(&recipe, length, arguments.preprocess.as_deref().unwrap_or(&arguments.plan))?;
     let pictures = pictures(&plan, arguments)?;
+    let classes = executor.with(|engine| Ok(engine.output(0)?.len())).map_err(failure)?;
+    if let Some((_, class)) = pictures.iter().find(|(_, class)| *class >= classes) {
+        let reason =
+            format!("there is a folder for class {class}, but the network tells {classes} classes apart");
+        let help =
+            "give one folder for each class, in the network's order; with --labels they are found by name";
+        return Err(Failure::input(&arguments.images, reason, help));
+    }
 
-    let mut contestants = vec![("plan", Executor::new(&bytes).map_err(failure)?)];
+    let mut contestants = vec![("plan", executor)];
     let mut layers = Vec::new();
     if let Some(model) = &arguments.float {
         let file = read(model)?;
-        let failed = |source| Failure::Convert { path: model.clone(), source: Box::new(source) };
         let options = Options { precision: Precision::F32, ..Options::default() };
-        let graph = import(&file, &options).map_err(|e| failed(e.into()))?.graph;
+        let graph = import(&file, &options).map_err(Failure::convert(model))?.graph;
         let recipe = PreprocessRecord { layout: channels_first(input_shape(&graph)).into(), ..recipe };
-        let float = compile(graph, &options).map_err(failed)?;
+        let float = compile(graph, &options).map_err(Failure::convert(model))?;
         let few: Vec<Vec<f32>> = pictures
             .iter()
             .step_by((pictures.len() / COMPARED).max(1))
@@ -92,20 +113,20 @@ pub fn run(arguments: &Arguments) -> Outcome {
             value["layers"] = layers.iter().map(layer_json).collect();
             value["worst_layer"] = json!(worst.map(|l| l.name.clone()));
         }
-        println!("{value:#}");
+        print_json(&value);
         return Ok(());
     }
-    println!("{} pictures of {}", pictures.len(), arguments.images.display());
+    let mut text = format!("{} pictures of {}\n", pictures.len(), arguments.images.display());
     for ((name, _), &count) in contestants.iter().zip(&right) {
-        println!("  {name:<6} {:>6.2} % right", 100.0 * share(count));
+        text += &format!("  {name:<6} {:>6.2} % right\n", 100.0 * share(count));
     }
     if right.len() > 1 {
-        println!("  same answer on {:.2} %", 100.0 * share(agree));
-        print!("{}", table(&layers));
+        text += &format!("  same answer on {:.2} %\n{}", 100.0 * share(agree), table(&layers));
         if let Some(layer) = worst {
-            println!("  most is lost in {}: {:.1} dB", layer.name, layer.lost_db);
+            text += &format!("  most is lost in {}: {:.1} dB\n", layer.name, layer.lost_db);
         }
     }
+    print(&text);
     Ok(())
 }
 
@@ -132,13 +153,13 @@ fn recipe(plan: &Plan<'_>, arguments: &Arguments) -> Result<PreprocessRecord, Fa
             let shape = |t: TensorRecord| t.shape.iter().take(t.rank.into()).map(|&n| n as usize).collect();
             let shape: Vec<usize> = tensor.map(shape).unwrap_or_default();
             let first = channels_first(&shape);
-            Recipe::load(path)?.record(0, first)
+            Recipe::load(path)?.record(path, 0, first)
         }
         (None, Some(recipe)) => Ok(recipe),
-        (None, None) => Err(Failure::Hint {
-            message: "the plan does not tell how pictures become its input".into(),
-            help: "convert with --preprocess FILE.json, or give it here".into(),
-        }),
+        (None, None) => Err(Failure::usage(
+            "the plan does not tell how pictures become its input",
+            "convert with --preprocess FILE.json, or give it here",
+        )),
     }
 }
 
@@ -147,10 +168,8 @@ fn pictures(plan: &Plan<'_>, arguments: &Arguments) -> Result<Vec<(PathBuf, usiz
     let labels: Vec<&str> = plan.labels().collect();
     let folders = picture::class_folders(&arguments.images)?;
     if folders.is_empty() {
-        return Err(Failure::Hint {
-            message: format!("{} holds no class folders", arguments.images.display()),
-            help: "put the pictures of each class into a folder of its own".into(),
-        });
+        let help = "put the pictures of each class into a folder of its own";
+        return Err(Failure::input(&arguments.images, "it holds no class folders", help));
     }
     let class = |index: usize| -> Option<usize> {
         let folder = folders.get(index)?;
@@ -159,15 +178,17 @@ fn pictures(plan: &Plan<'_>, arguments: &Arguments) -> Result<Vec<(PathBuf, usiz
     let unknown: Vec<&String> =
         (0..).zip(&folders).filter(|(i, _)| class(*i).is_none()).map(|(_, f)| f).collect();
     if !unknown.is_empty() {
-        return Err(Failure::Hint {
-            message: format!("folders without a label in the plan: {unknown:?}"),
-            help: format!("labels: {}", labels.join(", ")),
-        });
+        let reason = format!("folders without a label in the plan: {unknown:?}");
+        let help = format!("name the folders like the labels: {}", labels.join(", "));
+        return Err(Failure::input(&arguments.images, reason, help));
     }
     let all: Vec<(PathBuf, usize)> = picture::list(&arguments.images)?
         .into_iter()
         .filter_map(|(path, folder)| Some((path, class(folder?)?)))
         .collect();
+    if all.is_empty() {
+        return Err(Failure::input(&arguments.images, "it holds no pictures", picture::FOLDER_HELP));
+    }
     let wanted = arguments.limit.unwrap_or(all.len()).min(all.len());
     Ok((0..wanted).map(|i| all[i * all.len() / wanted.max(1)].clone()).collect())
 }

@@ -1,38 +1,43 @@
 //! `mote stream`: a plan that runs frame by frame, on frames or on sound.
 
-use crate::failure::{Failure, Outcome, read};
+use crate::failure::{Failure, Outcome};
+use crate::files::{check_apart, check_writable, read};
 use crate::npy::{self, Numbers};
-use crate::sound::{self, FrontEnd};
+use crate::report::{print, print_json};
+use crate::sound::{self, FrontEnd, Seconds};
 use clap::Args;
 use indicatif::ProgressBar;
 use mote_compiler::executor::{Executor, encode};
 use mote_runtime::engine::{Format, Progress};
-use mote_runtime::plan::DType;
+use mote_runtime::plan::{DType, RegionKind};
 use serde_json::json;
 use std::path::PathBuf;
 
+/// Run a plan over a stream: frames or sound
+///
+/// Prints detections: runs of results whose best class is the same and sure enough, with their times.
 #[derive(Args)]
 pub struct Arguments {
     /// Plan made by `mote convert --stream`
     plan: PathBuf,
-    /// Frames (.npy, [T, ...]), or sound (.wav) for a plan whose frames the front end makes
-    #[arg(short, long)]
+    /// Frames (.npy, [T, ...]), or 16-bit sound (.wav) for a plan whose frames a front end makes
+    #[arg(short, long, value_name = "FILE")]
     input: PathBuf,
     /// Where to write the results that were ready (.npy)
-    #[arg(short, long)]
+    #[arg(short, long, value_name = "OUT.npy")]
     output: Option<PathBuf>,
     /// Front end for sound; without it the one that fits the recording's rate and the plan's frames
     #[arg(long, value_enum)]
     features: Option<FrontEnd>,
-    /// How sure a result must be to count as a detection
-    #[arg(long, default_value_t = 0.5)]
+    /// How sure a result must be to count as a detection, from 0 to 1
+    #[arg(long, default_value_t = 0.5, value_name = "PROBABILITY")]
     threshold: f32,
     /// A class (name or number) that is no detection, such as background; repeat for more
     #[arg(long, value_name = "CLASS")]
     ignore: Vec<String>,
     /// Report as JSON
     #[arg(long)]
-    json: bool,
+    pub json: bool,
 }
 
 /// Consecutive results that name the same class.
@@ -45,14 +50,27 @@ struct Detection {
 }
 
 pub fn run(arguments: &Arguments) -> Outcome {
+    if let Some(path) = &arguments.output {
+        check_writable(path)?;
+        check_apart(path, [&arguments.plan, &arguments.input])?;
+    }
     let bytes = read(&arguments.plan)?;
-    let failure = |source| Failure::Plan { path: arguments.plan.clone(), source };
+    let failure = Failure::plan(&arguments.plan);
     let mut executor = Executor::new(&bytes).map_err(failure)?;
-    let (format, labels) = executor
-        .with(|engine| Ok((engine.input_format(0)?, engine.plan().labels().map(str::to_owned).collect())))
-        .map_err(failure)?;
-    let labels: Vec<String> = labels;
+    let told = executor.with(|engine| {
+        let plan = engine.plan();
+        let endless = plan.region(0).is_some_and(|region| region.kind == RegionKind::Endless as u8);
+        let micros = plan.conversion().map_or(0, |conversion| conversion.frame_micros);
+        let labels: Vec<String> = plan.labels().map(str::to_owned).collect();
+        Ok((engine.input_format(0)?, labels, endless, micros))
+    });
+    let (format, labels, endless, micros) = told.map_err(failure)?;
+    if !endless {
+        let help = "convert the model with --stream, or use `mote run` with this plan";
+        return Err(Failure::usage("this plan does not run frame by frame", help));
+    }
     let (frames, seconds) = frames(arguments, &format)?;
+    let seconds = seconds.or_else(|| Seconds::of_frames(micros));
     let bar = if arguments.json { ProgressBar::hidden() } else { ProgressBar::new(frames.len() as u64) };
     let (mut results, mut bytes, mut shape) = (Vec::new(), Vec::new(), (DType::I8, Vec::new()));
     let streamed = executor.with(|engine| {
@@ -93,30 +111,29 @@ pub fn run(arguments: &Arguments) -> Outcome {
             .collect();
         let summary = json!({"frames": frames.len(), "results": results.len(), "first_ready": first_ready,
             "detections": rows});
-        println!("{summary:#}");
+        print_json(&summary);
         return Ok(());
     }
-    println!("{} frames, {} results", frames.len(), results.len());
-    match first_ready {
-        Some(frame) => println!("the first with frame {frame}"),
-        None => println!("the stream is shorter than the network's receptive field"),
-    }
+    let mut text = format!("{} frames, {} results\n", frames.len(), results.len());
+    text += &match first_ready {
+        Some(frame) => format!("the first with frame {frame}\n"),
+        None => "the stream is shorter than the network's receptive field\n".into(),
+    };
     for d in &detections {
         let span = match seconds {
             Some(seconds) => format!("{:8.2} s - {:.2} s", seconds.at(d.frames.0), seconds.at(d.frames.1)),
             None => format!("frame {:>6} - {}", d.frames.0, d.frames.1),
         };
-        println!("{span}  {:>5.1} %  {}", 100.0 * d.probability, name(d.class));
+        text += &format!("{span}  {:>5.1} %  {}\n", 100.0 * d.probability, name(d.class));
     }
+    print(&text);
     Ok(())
 }
 
 /// The frames' bytes, and when each is complete if they come from sound.
-fn frames(arguments: &Arguments, format: &Format) -> Result<(Vec<Vec<u8>>, Option<sound::Seconds>), Failure> {
+fn frames(arguments: &Arguments, format: &Format) -> Result<(Vec<Vec<u8>>, Option<Seconds>), Failure> {
     let path = &arguments.input;
-    let encoded = |values: &[f32]| {
-        encode(format, values).map_err(|source| Failure::Plan { path: arguments.plan.clone(), source })
-    };
+    let encoded = |values: &[f32]| encode(format, values).map_err(Failure::plan(&arguments.plan));
     if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("wav")) {
         let sound = sound::load(path, arguments.features, format.len())?;
         let frames = match (format.dtype(), format.quant()) {
@@ -125,25 +142,15 @@ fn frames(arguments: &Arguments, format: &Format) -> Result<(Vec<Vec<u8>>, Optio
         };
         return Ok((frames, Some(sound.seconds)));
     }
-    let frames: Vec<Vec<u8>> = match npy::load(path)?.numbers {
-        Numbers::I8(codes) if format.dtype() == DType::I8 && codes.len().is_multiple_of(format.len()) => {
-            codes
-                .chunks_exact(format.len())
-                .map(|frame| frame.iter().map(|&code| code as u8).collect())
-                .collect()
-        }
-        numbers => {
-            let values: Vec<f32> = match numbers {
-                Numbers::I8(values) => values.iter().map(|&value| value.into()).collect(),
-                Numbers::F32(values) => values,
-            };
-            if values.is_empty() || !values.len().is_multiple_of(format.len()) {
-                let reason =
-                    format!("{} numbers are not a whole number of frames of {}", values.len(), format.len());
-                return Err(Failure::Npy { path: path.clone(), reason });
-            }
-            values.chunks_exact(format.len()).map(encoded).collect::<Result<_, _>>()?
-        }
+    let tensor = npy::load(path)?;
+    let shape: Vec<u64> = format.shape().iter().map(|&n| n.into()).collect();
+    tensor.samples(path, &shape, "frame")?;
+    let frames = match tensor.numbers {
+        Numbers::I8(codes) if format.dtype() == DType::I8 => codes
+            .chunks_exact(format.len())
+            .map(|frame| frame.iter().map(|&code| code as u8).collect())
+            .collect(),
+        numbers => numbers.into_reals().chunks_exact(format.len()).map(encoded).collect::<Result<_, _>>()?,
     };
     Ok((frames, None))
 }

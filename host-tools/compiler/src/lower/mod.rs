@@ -42,6 +42,9 @@ pub struct Step {
     pub accumulates: bool,
     /// Every output slice is made of the one before, which has to be kept as it is until then.
     pub carries: bool,
+    /// Output rows that share a window, which moves once for all of them; 1 but where there are more of them than
+    /// input rows.
+    pub stretch: usize,
 }
 
 impl Step {
@@ -157,9 +160,20 @@ impl Context<'_> {
         may_be_in_place: Vec<bool>,
     ) -> &mut Step {
         let (name, op) = (self.node.name.clone(), self.node.op.name());
-        let (joinable, accumulates, carries) = (false, false, false);
-        let step =
-            Step { name, op, macs, packed, inputs, output, may_be_in_place, joinable, accumulates, carries };
+        let (joinable, accumulates, carries, stretch) = (false, false, false, 1);
+        let step = Step {
+            name,
+            op,
+            macs,
+            packed,
+            inputs,
+            output,
+            may_be_in_place,
+            joinable,
+            accumulates,
+            carries,
+            stretch,
+        };
         let index = self.out.steps.len();
         self.out.steps.push(step);
         &mut self.out.steps[index]

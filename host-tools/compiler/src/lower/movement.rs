@@ -1,7 +1,7 @@
 //! Operators that only move numbers.
 
 use super::view::thwc;
-use super::{Context, Refused};
+use super::{Context, Operand, Refused};
 use crate::graph::eval::evaluate_node;
 use crate::graph::{DType, NearestRounding, Op, ResizeCoordinates, ResizeMode, Tensor, TensorId};
 use mote_runtime::kernels::concat::Concat;
@@ -10,6 +10,7 @@ use mote_runtime::kernels::gather::Gather;
 use mote_runtime::kernels::pad::Pad;
 use mote_runtime::kernels::resize::{Coordinates, NearestRounding as Nearest, ResizeBilinear, ResizeNearest};
 use mote_runtime::kernels::strided::{BroadcastTo, Strided, Transpose};
+use mote_runtime::plan::OperandRecord;
 
 /// Moves keep codes, so input and output must mean the same by them.
 fn same_quant(cx: &Context<'_>, inputs: &[TensorId], output: TensorId) -> Result<(), Refused> {
@@ -218,7 +219,7 @@ pub(super) fn resize(cx: &mut Context<'_>) -> Result<(), Refused> {
         ResizeCoordinates::AlignCorners => Coordinates::AlignCorners,
         ResizeCoordinates::Asymmetric => Coordinates::Asymmetric,
     };
-    let packed = match (mode, cx.dtype(x)) {
+    let (packed, sources) = match (mode, cx.dtype(x)) {
         (ResizeMode::Nearest { rounding }, dtype) => {
             let rounding = match rounding {
                 NearestRounding::Floor => Nearest::Floor,
@@ -227,18 +228,51 @@ pub(super) fn resize(cx: &mut Context<'_>) -> Result<(), Refused> {
                 NearestRounding::HalfUp => Nearest::HalfUp,
             };
             let pixel_bytes = channels * dtype.size();
-            ResizeNearest { in_height, in_width, out_height, out_width, pixel_bytes, coordinates, rounding }
-                .pack()
+            let resize = ResizeNearest {
+                in_height,
+                in_width,
+                out_height,
+                out_width,
+                pixel_bytes,
+                coordinates,
+                rounding,
+            };
+            (resize.pack(), resize.source_rows())
         }
-        (ResizeMode::Bilinear, DType::F32) => {
-            ResizeBilinear { in_height, in_width, out_height, out_width, channels, coordinates }.pack_f32()
-        }
-        (ResizeMode::Bilinear, DType::I8) => {
-            ResizeBilinear { in_height, in_width, out_height, out_width, channels, coordinates }.pack_s8()
+        (ResizeMode::Bilinear, dtype @ (DType::F32 | DType::I8)) => {
+            let resize = ResizeBilinear { in_height, in_width, out_height, out_width, channels, coordinates };
+            let codes = dtype == DType::I8;
+            let packed = if codes { resize.pack_s8() } else { resize.pack_f32() };
+            (packed, resize.source_rows(codes))
         }
         (_, other) => return Err(format!("no bilinear resize of {other:?}")),
     };
-    let (input, output) = (cx.spatial(x).repeated(), cx.spatial(output));
-    cx.push(0, packed, vec![input], output, vec![false]);
+    let (input, output) = (cx.spatial(x), cx.spatial(output));
+    let Some((view, stretch)) = row_window(input.view, &sources, in_height, out_height) else {
+        cx.push(0, packed, vec![input.repeated()], output, vec![false]);
+        return Ok(());
+    };
+    cx.push(0, packed, vec![Operand { view, ..input }], output, vec![false]).stretch = stretch;
     Ok(())
+}
+
+/// The window over rows in which all output rows find their source rows, and how many of them share it; `None` if the
+/// heights are no multiples of each other, so that no window moves evenly.
+fn row_window(
+    view: OperandRecord,
+    sources: &[(usize, usize)],
+    in_height: usize,
+    out_height: usize,
+) -> Option<(OperandRecord, usize)> {
+    let (stride, stretch) = match (in_height, out_height) {
+        (0, _) | (_, 0) => return None,
+        (n_in, n_out) if n_out.is_multiple_of(n_in) => (1, n_out / n_in),
+        (n_in, n_out) if n_in.is_multiple_of(n_out) => (n_in / n_out, 1),
+        _ => return None,
+    };
+    let base = |row: usize| (row / stretch * stride) as i64;
+    let first = sources.iter().enumerate().map(|(row, source)| source.0 as i64 - base(row)).min()?;
+    let last = sources.iter().enumerate().map(|(row, source)| source.1 as i64 - base(row)).max()?;
+    let count = u16::try_from(last - first + 1).ok()?;
+    Some((view.with_inner(count, stride as u16, 1, i16::try_from(-first).ok()?), stretch))
 }

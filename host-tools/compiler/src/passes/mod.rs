@@ -27,7 +27,7 @@ pub mod recognise;
 mod report;
 pub mod share;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use patterns::{Pattern, PatternKind};
 pub use report::{Changes, Report};

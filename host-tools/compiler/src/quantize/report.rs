@@ -83,21 +83,22 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { method, samples, equalized, rounded, corrected, .. } = self;
         let (int8, float) = (self.nodes.len(), self.float_nodes.len());
-        writeln!(f, "{int8} int8 nodes, {float} float; {samples} samples, ranges by {method}")?;
+        writeln!(f, "  int8    {int8} nodes, {float} stay float; {samples} samples, ranges by {method}")?;
         writeln!(
             f,
-            "{equalized} pairs of layers equalized, weights of {rounded} layers rounded by their output's error, \
-             {corrected} biases corrected"
+            "          {rounded} layers' weights rounded by their output's error, {corrected} biases corrected, \
+             {equalized} pairs of layers equalized"
         )?;
         for (output, snr) in &self.outputs {
-            writeln!(f, "output `{output}`: {snr:.1} dB")?;
+            writeln!(f, "          `{output}` has {snr:.1} dB signal to noise against the float network")?;
         }
+        writeln!(f, "          the noisiest nodes, with what their codes can hold:")?;
         for node in self.worst(5) {
             let (name, op, snr) = (&node.node, node.op, node.snr.unwrap_or(f64::INFINITY));
-            writeln!(f, "  {name} ({op}): {snr:.1} dB, {} .. {}", node.range.0, node.range.1)?;
+            writeln!(f, "    {snr:>6.1} dB  {:>9.3} .. {:<9.3} {name} ({op})", node.range.0, node.range.1)?;
         }
         for FloatNode { node, op, reason } in &self.float_nodes {
-            writeln!(f, "  {node} ({op}) stays float: {reason}")?;
+            writeln!(f, "          {node} ({op}) stays float: {reason}")?;
         }
         Ok(())
     }

@@ -104,6 +104,7 @@ fn shorten(
         joinable: false,
         accumulates: false,
         carries: false,
+        stretch: 1,
     };
     let behind = reads.iter().map(|read| read.step + 1).max().unwrap_or(lowered.steps.len());
     lowered.steps.insert(behind, copy);

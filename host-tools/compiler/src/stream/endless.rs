@@ -26,14 +26,16 @@ pub fn endless(network: &Network<'_>, hop: Option<usize>) -> Result<Region, Vec<
         rates: Vec::new(),
         rings: BTreeMap::new(),
     };
-    let hop = match (hop, least_hop(network)) {
-        (None, least) => least,
-        (Some(hop), least) if hop > 0 && hop.is_multiple_of(least) => hop,
-        (Some(hop), least) => {
-            let reason = format!("a hop of {hop} frames is no multiple of the temporal stride {least}");
-            return Err(refusal(Rule::Hop, reason));
-        }
-    };
+    let (least, strided) = least_hop(network);
+    let hop = hop.unwrap_or(least);
+    if hop == 0 || !hop.is_multiple_of(least) {
+        let reason =
+            format!("a hop of {hop} frames is no multiple of the temporal stride, {least} up to here");
+        return Err(match strided {
+            Some(step) => vec![Violation::of_step(step, Rule::Hop, reason)],
+            None => refusal(Rule::Hop, reason),
+        });
+    }
     let mut origins =
         HashMap::from([(input, Origin { rate: Rate { every: 1, phase: 0 }, view: first.view })]);
     let mut violations = Vec::new();
@@ -44,8 +46,7 @@ pub fn endless(network: &Network<'_>, hop: Option<usize>) -> Result<Region, Vec<
                 origins.insert(step.output.tensor, Origin { rate, view: step.output.view });
             }
             Err(reason) => {
-                let (node, operator) = (step.name.clone(), step.op.to_string());
-                violations.push(Violation { node, operator, rule: Rule::Unsupported, reason });
+                violations.push(Violation::of_step(step, Rule::Unsupported, reason));
                 let rate = Rate { every: 1, phase: 0 };
                 region.rates.push(rate);
                 origins.insert(step.output.tensor, Origin { rate, view: step.output.view });
@@ -90,10 +91,11 @@ pub fn settle_period(lowered: &Lowered, region: &mut Region) -> Result<(), Vec<V
 /// The counter of frames goes back by whole periods before it reaches 2^30.
 const LONGEST_PERIOD: usize = 1 << 28;
 
-/// Ticks from slice to slice of the last tensor that still has several: the product of the temporal strides.
-fn least_hop(network: &Network<'_>) -> usize {
+/// Ticks from slice to slice of the last tensor that still has several: the product of the temporal strides; and the
+/// step that has the last of these.
+fn least_hop<'a>(network: &Network<'a>) -> (usize, Option<&'a Step>) {
     let mut every: HashMap<_, usize> = HashMap::new();
-    let mut hop = 1;
+    let (mut hop, mut strided) = (1, None);
     for step in network.steps() {
         let moving =
             step.inputs.iter().filter(|operand| network.uses(network.root(operand.tensor)).is_some());
@@ -103,10 +105,12 @@ fn least_hop(network: &Network<'_>) -> usize {
             from * stride.max(1)
         });
         let own = own.max().unwrap_or(1);
-        hop = hop.max(own);
+        if own > hop {
+            (hop, strided) = (own, Some(step));
+        }
         every.insert(step.output.tensor, own);
     }
-    hop
+    (hop, strided)
 }
 
 fn rate(
@@ -126,7 +130,7 @@ fn rate(
         }
         let window = Window::of(&operand.view, Axis::Slices);
         let stride = slide(&window, step, origin, hop)?;
-        rates.push(behind(origin.rate, &Window { stride, ..window }));
+        rates.extend(behind(origin.rate, &Window { stride, ..window }));
     }
     let every = rates.first().ok_or("it reads nothing")?.every;
     let phase = rates.iter().map(|rate| rate.phase).max().unwrap_or(0);

@@ -31,7 +31,7 @@ pub use apply::apply;
 pub use choose::{choose, plain};
 pub use endless::{endless, settle_period};
 pub use network::Network;
-pub use steps::{runs, stepwise};
+pub use steps::{name_outputs, runs, stepwise};
 
 use crate::graph::TensorId;
 use mote_runtime::plan::RegionKind;

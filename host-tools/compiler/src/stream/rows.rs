@@ -4,7 +4,7 @@ use super::window::{Axis, Origin, Window, behind, ring};
 use super::{Network, Rate, Region, Ring};
 use crate::graph::TensorId;
 use crate::lower::{Operand, Step};
-use mote_runtime::plan::RegionKind;
+use mote_runtime::plan::{OperandRecord, RegionKind};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
@@ -24,16 +24,23 @@ pub fn over_rows(network: &Network<'_>, steps: Range<usize>, delivered: Option<T
     if let Some(id) = delivered {
         origins.insert(id, delivered_origin(network, &steps, id)?);
     }
+    // Where more rows are made than a whole tensor has, its rows are taken at longer intervals.
+    let finer: usize = network.steps()[steps.clone()].iter().map(|step| step.stretch).product();
     let mut height = None;
     for step in &network.steps()[steps.clone()] {
-        let rate = rate(network, step, &origins, &mut height)?;
+        let rate = rate(network, step, &origins, &mut height, finer)?;
         let output = step.output;
         if output.view.slices != 1 || output.view.rows < 2 || output.view.offset != 0 {
             return None;
         }
-        region.ticks = region.ticks.max(rate.phase + (output.view.rows as usize - 1) * rate.every + 1);
         region.rates.push(rate);
         origins.insert(output.tensor, Origin { rate, view: output.view });
+    }
+    if delivered.is_none() {
+        without_idle_ticks(&mut region.rates, &mut origins);
+    }
+    for (step, rate) in network.steps()[steps.clone()].iter().zip(&region.rates) {
+        region.ticks = region.ticks.max(rate.phase + (step.output.view.rows as usize - 1) * rate.every + 1);
     }
     for (&id, origin) in &origins {
         region.ticks = region.ticks.max(if delivered == Some(id) { origin.view.rows as usize } else { 0 });
@@ -45,6 +52,19 @@ pub fn over_rows(network: &Network<'_>, steps: Range<usize>, delivered: Option<T
     Some(region)
 }
 
+/// Ticks at which nothing can ever be due are left out.
+fn without_idle_ticks(rates: &mut [Rate], origins: &mut HashMap<TensorId, Origin>) {
+    let Some(common) = rates.iter().flat_map(|rate| [rate.every, rate.phase]).reduce(gcd) else { return };
+    let all = rates.iter_mut().chain(origins.values_mut().map(|origin| &mut origin.rate));
+    for rate in all {
+        (rate.every, rate.phase) = (rate.every / common.max(1), rate.phase / common.max(1));
+    }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
 /// The input's rows, one a tick, if only this region reads it.
 fn delivered_origin(network: &Network<'_>, steps: &Range<usize>, id: TensorId) -> Option<Origin> {
     let uses = network.uses(id)?;
@@ -54,13 +74,16 @@ fn delivered_origin(network: &Network<'_>, steps: &Range<usize>, id: TensorId) -
     alone.then_some(Origin { rate: Rate { every: 1, phase: 0 }, view: first.view })
 }
 
-/// When a step is due; `height` is that of the first tensor that is there as a whole: one of its rows a tick.
+/// When a step is due; `height` is that of the first tensor that is there as a whole: one of its rows every `finer`
+/// ticks.
 fn rate(
     network: &Network<'_>,
     step: &Step,
     origins: &HashMap<TensorId, Origin>,
     height: &mut Option<usize>,
+    finer: usize,
 ) -> Option<Rate> {
+    let window = |view: &OperandRecord| Window { stretch: step.stretch, ..Window::of(view, Axis::Rows) };
     let mut rates = Vec::new();
     let mut whole = Vec::new();
     for Operand { tensor, view } in &step.inputs {
@@ -68,7 +91,7 @@ fn rate(
         let moving = view.inner_stride > 0;
         match origins.get(&root) {
             Some(origin) if moving && root == *tensor && origin.same_slices(view, Axis::Rows) => {
-                rates.push(behind(origin.rate, &Window::of(view, Axis::Rows)));
+                rates.push(behind(origin.rate, &window(view))?);
             }
             Some(_) => return None,
             None if moving && view.slices == 1 => whole.push(view),
@@ -77,12 +100,12 @@ fn rate(
         }
     }
     if rates.is_empty() {
-        let first = whole.first()?.rows as usize;
+        let first = whole.first()?.rows as usize * finer;
         let height = *height.get_or_insert(first);
         for view in whole {
             let rows = view.rows as usize;
             let every = height.is_multiple_of(rows).then_some(height / rows)?;
-            rates.push(behind(Rate { every, phase: 0 }, &Window::of(view, Axis::Rows)));
+            rates.push(behind(Rate { every, phase: 0 }, &window(view))?);
         }
     }
     let every = rates.first()?.every;

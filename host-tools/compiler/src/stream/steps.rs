@@ -79,15 +79,18 @@ fn take_states(graph: &mut Graph, lowered: &mut Lowered) -> Result<Vec<Tie>, Vec
     }
 }
 
-/// A reshape of a tensor is the tensor: one name.
-fn name_roots(graph: &mut Graph, lowered: &mut Lowered) {
+/// An output that is only another shape of a tensor is that tensor, under the output's name.
+pub fn name_outputs(graph: &mut Graph, lowered: &Lowered) {
     for index in 0..graph.outputs.len() {
         let (output, root) = (graph.outputs[index], lowered.root(graph.outputs[index]));
-        if output != root {
-            graph.outputs[index] = root;
-            graph.tensor_mut(root).name = graph.tensor(output).name.clone();
-        }
+        graph.outputs[index] = root;
+        graph.tensor_mut(root).name = graph.tensor(output).name.clone();
     }
+}
+
+/// A reshape of a tensor is the tensor: one name.
+fn name_roots(graph: &mut Graph, lowered: &mut Lowered) {
+    name_outputs(graph, lowered);
     for index in 0..lowered.steps.len() {
         for k in 0..lowered.steps[index].inputs.len() {
             let root = lowered.root(lowered.steps[index].inputs[k].tensor);
@@ -125,6 +128,7 @@ fn copy_step(graph: &mut Graph, lowered: &mut Lowered, from: TensorId, what: &st
         joinable: false,
         accumulates: false,
         carries: false,
+        stretch: 1,
     });
     to
 }

@@ -3,7 +3,8 @@
 //! With `e` ticks from slice to slice of its input, made from tick `f` on, a step with window `(count, stride,
 //! dilation, pad)` makes a slice every `e * stride` ticks, from tick `f + max(0, (count - 1) * dilation - pad) * e` on:
 //! as soon as the first window is complete. A ring holds from the oldest slice that a reader wants to the newest that is
-//! there when it is due; both move in step, so the first output decides.
+//! there when it is due; both move in step, so the first output decides. Where several outputs share a window (a resize
+//! to more rows), they come that much faster, and the last of them decides what is kept.
 
 use super::{Network, Rate, Region, Ring};
 use crate::graph::TensorId;
@@ -24,6 +25,8 @@ pub(super) struct Window {
     pub stride: usize,
     pub dilation: usize,
     pub pad: i64,
+    /// Output slices that share it.
+    pub stretch: usize,
 }
 
 impl Window {
@@ -41,7 +44,14 @@ impl Window {
             ),
         };
         let (slice_bytes, count) = (bytes as usize, count.into());
-        Self { slice_bytes, count, stride: stride.into(), dilation: dilation.into(), pad: pad.into() }
+        Self {
+            slice_bytes,
+            count,
+            stride: stride.into(),
+            dilation: dilation.into(),
+            pad: pad.into(),
+            stretch: 1,
+        }
     }
 
     /// Slices behind the first one that the first window needs.
@@ -75,9 +85,11 @@ impl Origin {
     }
 }
 
-/// When a window over slices made at `rate` is complete.
-pub(super) fn behind(rate: Rate, window: &Window) -> Rate {
-    Rate { every: rate.every * window.stride, phase: rate.phase + window.wait() * rate.every }
+/// When a window over slices made at `rate` is complete; `None` if its outputs would come between two ticks.
+pub(super) fn behind(rate: Rate, window: &Window) -> Option<Rate> {
+    let ticks = rate.every * window.stride;
+    let every = ticks.is_multiple_of(window.stretch).then_some(ticks / window.stretch)?;
+    Some(Rate { every, phase: rate.phase + window.wait() * rate.every })
 }
 
 /// How much of the tensor must be kept. All of it, `len` slices, if it is needed behind the region.
@@ -99,15 +111,17 @@ pub(super) fn ring(
     let Rate { every, phase } = origin.rate;
     let (mut slots, mut temporary) = (1, true);
     for &reader in &uses.read {
-        let due = region.rates[reader - region.steps.start].phase;
-        let newest = (due.checked_sub(phase)? / every) as i64;
+        let Rate { every: due_every, phase: due } = region.rates[reader - region.steps.start];
+        // The last of those that share a window comes later than the first.
+        let last = due.checked_sub(phase)? + (network.steps()[reader].stretch - 1) * due_every;
+        let newest = (last / every) as i64;
         for operand in
             network.steps()[reader].inputs.iter().filter(|operand| network.root(operand.tensor) == id)
         {
             let kept = newest + Window::of(&operand.view, axis).pad + 1;
             slots = slots.max(usize::try_from(kept).unwrap_or(1));
         }
-        temporary &= due == phase;
+        temporary &= due == phase && network.steps()[reader].stretch == 1;
     }
     let slots = slots.min(len);
     let carried = uses.made.is_some_and(|made| network.steps()[made].carries);

@@ -1,6 +1,14 @@
 //! What all readers of golden files need, in the formats of `tests/golden/README.md`. Each test program has the rest,
 //! for the files that it alone reads, beside itself.
 
+// Not every test program reads these.
+#[allow(dead_code)]
+pub mod published;
+#[allow(dead_code)]
+pub mod skeleton;
+#[allow(dead_code)]
+pub mod streams;
+
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
@@ -32,6 +40,13 @@ pub fn word(seed: u64, index: usize) -> u64 {
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
+}
+
+/// Number `index` of stream `seed`, roughly normal: mean 0, variance 1.
+pub fn normal(seed: u64, index: usize) -> f32 {
+    let word = word(seed, index);
+    let sum: u64 = (0..4).map(|lane| word >> (16 * lane) & 0xffff).sum();
+    (sum as i32 - 131_070) as f32 * f32::from_bits(0x37dd_b3d7)
 }
 
 /// Largest difference of two answers.

@@ -1,9 +1,12 @@
 //! Benchmarks, one module each: `mcu` counts instructions on emulated microcontrollers, `peers` holds
-//! what others need for the same work, `baseline` what we needed before.
+//! what others need for the same work, `baseline` what we needed before; `stream` measures times on the host, `code`
+//! the code of kernels.
 
 mod baseline;
+pub mod code;
 pub mod mcu;
 mod peers;
+mod stream;
 
 use anyhow::Result;
 
@@ -11,10 +14,16 @@ use anyhow::Result;
 pub enum Bench {
     /// Instructions, memory and flash of networks on emulated microcontrollers
     Mcu(mcu::Options),
+    /// Time of a stream's step beside that of a window, on the host
+    Stream(stream::Options),
+    /// Code of every kernel, for `mote inspect`: writes host-tools/cli/code
+    Code(code::Options),
 }
 
 pub fn run(bench: &Bench) -> Result<()> {
     match bench {
         Bench::Mcu(options) => mcu::run(options),
+        Bench::Stream(options) => stream::measure(options),
+        Bench::Code(options) => code::run(options),
     }
 }

@@ -11,7 +11,7 @@ pub use pack::ConvF32;
 
 use crate::engine::{Call, Mismatch, Rows};
 use crate::kernels::StepView;
-use crate::kernels::block::{self, LANES, POSITIONS};
+use crate::kernels::block::{self, GROUP, Group, LANES, POSITIONS};
 use crate::kernels::columns::Columns;
 use crate::kernels::numbers::{Weight, limit, numbers, numbers_mut};
 use crate::plan::{DType, Fault};
@@ -159,6 +159,9 @@ impl Job {
         let interior = self.columns.interior(outputs, self.width);
         let per_group = self.cout.checked_div(self.groups).ok_or(Mismatch)?;
         let block_len = rows.len() * self.columns.kernel_width * self.channels * LANES;
+        if outputs < POSITIONS && self.groups == 1 {
+            return self.narrow(rows, weights, bias, dst);
+        }
         let mut tile = 0;
         while tile < outputs {
             let end = (tile + TILE).min(outputs);
@@ -187,6 +190,54 @@ impl Job {
                 }
             }
             tile = end;
+        }
+        Ok(())
+    }
+
+    /// A row of few positions, such as a frame of a sequence: several blocks of channels at once instead of several
+    /// positions.
+    fn narrow<W: Weight>(
+        &self,
+        rows: Rows<'_>,
+        weights: &[W],
+        bias: &[f32],
+        dst: &mut [f32],
+    ) -> Result<(), Mismatch> {
+        let inputs = rows.len() * self.columns.kernel_width * self.channels;
+        let groups = weights.chunks((inputs * LANES * GROUP).max(1));
+        for (number, (bias, weights)) in bias.chunks(LANES * GROUP).zip(groups).enumerate() {
+            let group = Group::new(weights, inputs);
+            for (x, dst) in dst.chunks_exact_mut(self.cout.max(1)).enumerate() {
+                let mut sums = Group::<W>::start(bias);
+                self.taps(rows, x, |input, first| group.accumulate(&mut sums, input, first).ok_or(Mismatch))?;
+                let dst = dst.get_mut(number * LANES * GROUP..).ok_or(Mismatch)?;
+                for (to, sum) in dst.iter_mut().zip(sums.as_flattened()) {
+                    *to = limit(*sum, self.min, self.max);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `f(numbers, first)` for every run of numbers side by side that the window of column `x` finds outside of
+    /// padding; they meet the weights from `first` on of each channel.
+    #[inline(always)]
+    fn taps(
+        &self,
+        rows: Rows<'_>,
+        x: usize,
+        mut f: impl FnMut(&[f32], usize) -> Result<(), Mismatch>,
+    ) -> Result<(), Mismatch> {
+        let span = self.columns.span(x, self.width);
+        let of_row = self.columns.kernel_width * self.channels;
+        for (k, row) in rows.iter().enumerate() {
+            let Some(row) = row else { continue };
+            let row: &[f32] = numbers(row)?;
+            for tap in span.from..span.to {
+                let (at, from) = (span.column(tap) * self.cin, k * of_row + tap * self.channels);
+                let input = row.get(at..at + self.channels).ok_or(Mismatch)?;
+                f(input, from)?;
+            }
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ pub use pack::FullyConnectedF32;
 
 use crate::engine::{Call, Mismatch, Rows};
 use crate::kernels::StepView;
-use crate::kernels::block::{self, LANES, POSITIONS};
+use crate::kernels::block::{self, GROUP, Group, LANES, POSITIONS};
 use crate::kernels::numbers::{Weight, limit, numbers, numbers_mut};
 use crate::plan::{DType, Fault};
 use crate::records;
@@ -99,20 +99,17 @@ fn connect<W: Weight>(call: Call<'_>) -> Result<(), Mismatch> {
 
 impl<W: Weight> Job<'_, W> {
     fn vector(&self, rows: Rows<'_>, dst: &mut [f32]) -> Result<(), Mismatch> {
-        let blocks = self.weights.chunks_exact((self.inputs * LANES).max(1));
-        let outputs = dst.chunks_mut(LANES).zip(self.bias.chunks(LANES));
-        for ((dst, bias), weights) in outputs.zip(blocks) {
-            let mut sums = block::start(bias);
-            let mut rest = weights;
-            for row in rows.iter() {
-                let here = self.inputs.checked_div(rows.len()).ok_or(Mismatch)? * LANES;
-                let (weights, behind) = rest.split_at_checked(here).ok_or(Mismatch)?;
-                if let Some(row) = row {
-                    block::accumulate_one(&mut sums, numbers(row)?, weights);
-                }
-                rest = behind;
+        let of_row = self.inputs.checked_div(rows.len()).ok_or(Mismatch)?;
+        let groups = self.weights.chunks((self.inputs * LANES * GROUP).max(1));
+        let outputs = dst.chunks_mut(LANES * GROUP).zip(self.bias.chunks(LANES * GROUP));
+        for ((dst, bias), weights) in outputs.zip(groups) {
+            let group = Group::new(weights, self.inputs);
+            let mut sums = Group::<W>::start(bias);
+            for (k, row) in rows.iter().enumerate() {
+                let Some(row) = row else { continue };
+                group.accumulate(&mut sums, numbers(row)?, k * of_row).ok_or(Mismatch)?;
             }
-            self.store(&sums, dst);
+            self.store(sums.as_flattened(), dst);
         }
         Ok(())
     }
@@ -147,7 +144,7 @@ impl<W: Weight> Job<'_, W> {
     }
 
     #[inline(always)]
-    fn store(&self, sums: &[f32; LANES], dst: &mut [f32]) {
+    fn store(&self, sums: &[f32], dst: &mut [f32]) {
         for (to, sum) in dst.iter_mut().zip(sums) {
             *to = limit(*sum, self.min, self.max);
         }

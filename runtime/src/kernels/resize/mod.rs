@@ -1,7 +1,7 @@
 //! Resizing of rows and columns: `resize_nearest` (any element type), `resize_bilinear_f32`, `resize_bilinear_s8`.
 //!
-//! The operand's window is not looked at: which rows an output row needs stands in tables made by `pack`. Input and
-//! output are `[batch][height][width][channels]`, with rows either as the rows of a slice or as slices of one row each.
+//! Which rows an output row needs stands in tables made by `pack`; the operand's window only says which rows of a ring
+//! are there, and where the output has more rows the step is `STRETCHED`. Input and output are `[batch][height][width][channels]`, with rows either as the rows of a slice or as slices of one row each.
 //! Constants: for each axis (columns, then rows) the first source index (`u16`) of each output index and, bilinear,
 //! the part of the next one: `f32`, or `u16` in 1/1024.
 
@@ -14,7 +14,7 @@ pub use pack::{Coordinates, NearestRounding, ResizeBilinear, ResizeNearest};
 use crate::engine::{Call, Given, Mismatch, Output, Source};
 use crate::kernels::StepView;
 use crate::kernels::numbers::{numbers, numbers_mut};
-use crate::plan::{DType, Fault};
+use crate::plan::{DType, Fault, OperandRecord};
 use crate::records;
 
 records! {
@@ -80,7 +80,8 @@ const fn check(step: &StepView<'_>, tables: usize, size: usize) -> Result<Resize
     }
     let columns = table_fits(step, 0, args.out_width, args.in_width);
     let rows = table_fits(step, tables, args.out_height, args.in_height);
-    if !columns || !rows {
+    let kept = from.slots >= from.slices || within_window(step, tables, &from, &to);
+    if !columns || !rows || !kept {
         return Err(Fault::Range);
     }
     if tables == 2 {
@@ -102,6 +103,24 @@ const fn table_fits(step: &StepView<'_>, blob: usize, count: u16, limit: u16) ->
         rest = tail;
     }
     step.blob_is(blob, count as usize * 2, 2)
+}
+
+/// Whether the source rows of each output row lie in its window: of a ring, no others are there.
+const fn within_window(step: &StepView<'_>, tables: usize, from: &OperandRecord, to: &OperandRecord) -> bool {
+    let mut rest = step.blob(tables);
+    let share = if to.slices > from.slices { to.slices / from.slices } else { 1 };
+    let mut output = 0;
+    while let Some((index, tail)) = rest.split_first_chunk::<2>() {
+        let first = u16::from_le_bytes(*index) as i64;
+        let last = if tables == 2 && first + 1 < from.slices as i64 { first + 1 } else { first };
+        let start = (output / share) as i64 * from.outer_stride as i64 - from.outer_pad as i64;
+        if first < start || last >= start + from.outer_count as i64 || from.outer_dilation != 1 {
+            return false;
+        }
+        rest = tail;
+        output += 1;
+    }
+    true
 }
 
 /// Which output row this is and where its source rows are.

@@ -92,6 +92,15 @@ impl NearestRounding {
 }
 
 impl ResizeNearest {
+    /// First and last source row of each output row.
+    pub fn source_rows(&self) -> Vec<(usize, usize)> {
+        let index = |i| {
+            let at = self.coordinates.source(i, self.in_height, self.out_height);
+            usize::from(self.rounding.index(at, self.in_height))
+        };
+        (0..self.out_height).map(|i| (index(i), index(i))).collect()
+    }
+
     pub fn pack(&self) -> Packed {
         let axis = |n_in: usize, n_out: usize| -> Vec<u16> {
             let index = |i| self.rounding.index(self.coordinates.source(i, n_in, n_out), n_in);
@@ -111,18 +120,18 @@ impl ResizeNearest {
 }
 
 impl ResizeBilinear {
+    /// First and last source row of each output row, for floats or for codes.
+    pub fn source_rows(&self, codes: bool) -> Vec<(usize, usize)> {
+        let (n_in, n_out) = (self.in_height, self.out_height);
+        let first = if codes { self.axis_s8(n_in, n_out).0 } else { self.axis_f32(n_in, n_out).0 };
+        // The kernel reads the next row even where its part is nothing.
+        first.into_iter().map(usize::from).map(|y| (y, (y + 1).min(n_in - 1))).collect()
+    }
+
     /// For floats.
     pub fn pack_f32(&self) -> Packed {
-        let axis = |n_in: usize, n_out: usize| -> (Vec<u16>, Vec<f32>) {
-            let split = |i| {
-                let (numerator, denominator) = self.coordinates.source(i, n_in, n_out);
-                let (index, rest) = (numerator.div_euclid(denominator), numerator.rem_euclid(denominator));
-                if index < 0 { (0, 0.0) } else { (index as u16, (rest as f64 / denominator as f64) as f32) }
-            };
-            (0..n_out).map(split).map(|(index, part)| limit(index, part, n_in)).unzip()
-        };
-        let (columns, parts) = axis(self.in_width, self.out_width);
-        let (rows, downs) = axis(self.in_height, self.out_height);
+        let (columns, parts) = self.axis_f32(self.in_width, self.out_width);
+        let (rows, downs) = self.axis_f32(self.in_height, self.out_height);
         Packed::new(id::RESIZE_BILINEAR_F32, self.args(4).to_bytes())
             .with_blob(&columns)
             .with_blob(&parts)
@@ -132,21 +141,31 @@ impl ResizeBilinear {
 
     /// For `i8`, exactly as TFLite's reference. Input and output have the same scale and zero point.
     pub fn pack_s8(&self) -> Packed {
-        let one = i64::from(ONE);
-        let axis = |n_in: usize, n_out: usize| -> (Vec<u16>, Vec<u16>) {
-            let split = |i| {
-                let at = self.coordinates.source_1024(i, n_in, n_out).max(0);
-                ((at / one) as u16, (at % one) as u16)
-            };
-            (0..n_out).map(split).map(|(index, part)| limit(index, part, n_in)).unzip()
-        };
-        let (columns, parts) = axis(self.in_width, self.out_width);
-        let (rows, downs) = axis(self.in_height, self.out_height);
+        let (columns, parts) = self.axis_s8(self.in_width, self.out_width);
+        let (rows, downs) = self.axis_s8(self.in_height, self.out_height);
         Packed::new(id::RESIZE_BILINEAR_S8, self.args(1).to_bytes())
             .with_blob(&columns)
             .with_blob(&parts)
             .with_blob(&rows)
             .with_blob(&downs)
+    }
+
+    fn axis_f32(&self, n_in: usize, n_out: usize) -> (Vec<u16>, Vec<f32>) {
+        let split = |i| {
+            let (numerator, denominator) = self.coordinates.source(i, n_in, n_out);
+            let (index, rest) = (numerator.div_euclid(denominator), numerator.rem_euclid(denominator));
+            if index < 0 { (0, 0.0) } else { (index as u16, (rest as f64 / denominator as f64) as f32) }
+        };
+        (0..n_out).map(split).map(|(index, part)| limit(index, part, n_in)).unzip()
+    }
+
+    fn axis_s8(&self, n_in: usize, n_out: usize) -> (Vec<u16>, Vec<u16>) {
+        let one = i64::from(ONE);
+        let split = |i| {
+            let at = self.coordinates.source_1024(i, n_in, n_out).max(0);
+            ((at / one) as u16, (at % one) as u16)
+        };
+        (0..n_out).map(split).map(|(index, part)| limit(index, part, n_in)).unzip()
     }
 
     fn args(&self, element: usize) -> ResizeArgs {

@@ -140,7 +140,14 @@ const fn check_step(
                     Err(error) => return Err(error),
                 }
             }
-            ensure!(plain || in_order(plan, region, driver, s, i), STEPS, s, Schedule);
+            let stretched = step.flags & step_flags::STRETCHED != 0;
+            let ordered = plain
+                || if stretched {
+                    stretched_in_order(plan, region, driver, s, i)
+                } else {
+                    in_order(plan, region, driver, s, i)
+                };
+            ensure!(ordered, STEPS, s, Schedule);
             i += 1;
         }
         if i == last {
@@ -158,7 +165,7 @@ struct Seen {
 }
 
 /// Checks operand `i`; its tensor was checked before.
-#[inline(never)]
+#[inline(always)]
 const fn check_operand(plan: &Plan<'_>, i: usize) -> Result<Seen, PlanError> {
     let Some(o) = plan.operand(i) else {
         return Err(PlanError::Record { section: section::OPERANDS, index: i as u16, fault: Fault::Range });
@@ -256,9 +263,10 @@ struct Maker {
 
 impl Maker {
     /// Slices made when the first outputs of a step with this phase are due.
+    #[inline(always)]
     const fn made(&self, phase: u32) -> i64 {
         let ticks = phase as i32 - self.phase as i32 - self.later as i32;
-        let calls = ticks.div_euclid(self.every as i32) as i64 + 1;
+        let calls = if self.every == 1 { ticks } else { ticks.div_euclid(self.every as i32) } as i64 + 1;
         calls * self.burst as i64
     }
 }
@@ -308,6 +316,42 @@ const fn in_order(plan: &Plan<'_>, region: &RegionRecord, driver: &Driver, s: us
     }
     let newest = if newest < slices { newest } else { slices - 1 };
     newest < made && (made - 1 - oldest < input.slots as i64 || input.slots >= input.slices)
+}
+
+/// The same for a step that makes several slices for each one that it reads: their windows are the same, the first of
+/// them decides what must be made, the last what must still be there.
+#[inline(never)]
+const fn stretched_in_order(
+    plan: &Plan<'_>,
+    region: &RegionRecord,
+    driver: &Driver,
+    s: usize,
+    i: usize,
+) -> bool {
+    let (Some(step), Some(input)) = (plan.step(s), plan.operand(i)) else { return false };
+    let (Some(output), maker) = (plan.step_output(&step), maker(plan, region, driver, s, input.tensor))
+    else {
+        return false;
+    };
+    let Some(maker) = maker else { return true };
+    if maker.slots != input.slots || maker.every == 0 || maker.phase > MAX_PHASE || input.newest != 0 {
+        return false;
+    }
+    if step.burst != 1 || maker.burst != 1 || !output.slices.is_multiple_of(input.slices) {
+        return false;
+    }
+    let share = (output.slices / input.slices) as i64;
+    let (every, own) = (maker.every as i64, step.every as i64);
+    if input.outer_stride as i64 * every != own * share {
+        return false;
+    }
+    let ticks = step.phase as i64 - maker.phase as i64 - maker.later as i64;
+    let made = ticks.div_euclid(every) + 1;
+    let most = (ticks + (share - 1) * own).div_euclid(every) + 1;
+    let (oldest, slices) = (-(input.outer_pad as i64), input.slices as i64);
+    let newest = oldest + (input.outer_count as i64 - 1) * input.outer_dilation as i64;
+    let newest = if newest < slices { newest } else { slices - 1 };
+    newest < made && (most - 1 - oldest < input.slots as i64 || input.slots >= input.slices)
 }
 
 /// Who makes the slices of `tensor` in this region: the port (one per tick), the nearest step before `s`, a step after

@@ -14,7 +14,7 @@ mod nodes;
 mod rewrite;
 mod rules;
 
-pub use rules::{Rule, Violation, explain};
+pub use rules::{Rule, Violation, broken, explain};
 
 use crate::graph::Graph;
 use axes::Time;

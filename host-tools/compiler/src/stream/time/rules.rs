@@ -1,6 +1,7 @@
 //! The conditions under which a step-wise network equals a sliding window, and how they are broken.
 
 use crate::import::Refusal;
+use crate::lower::Step;
 
 /// A condition; the numbers are those of the documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,13 +67,21 @@ impl Rule {
 pub fn explain(refusals: Vec<Refusal>) -> Vec<Refusal> {
     let explained = |refusal: Refusal| match of_operator(&refusal) {
         Some(rule) => Refusal {
-            reason: format!("breaks rule {}: {}", rule.number(), refusal.reason),
+            reason: format!("{BREAKS}{}: {}", rule.number(), refusal.reason),
             instead: Some(rule.instead().into()),
             ..refusal
         },
         None => refusal,
     };
     refusals.into_iter().map(explained).collect()
+}
+
+const BREAKS: &str = "breaks rule ";
+
+/// The number of the rule that [`explain`] added to a refusal, and the reason without it.
+pub fn broken(refusal: &Refusal) -> Option<(u8, &str)> {
+    let (number, reason) = refusal.reason.strip_prefix(BREAKS)?.split_once(": ")?;
+    Some((number.parse().ok()?, reason))
 }
 
 fn of_operator(refusal: &Refusal) -> Option<Rule> {
@@ -98,6 +107,10 @@ pub struct Violation {
 }
 
 impl Violation {
+    pub(crate) fn of_step(step: &Step, rule: Rule, reason: String) -> Self {
+        Self { node: step.name.clone(), operator: step.op.into(), rule, reason }
+    }
+
     pub(crate) fn of_graph(rule: Rule, reason: &str) -> Self {
         Self { node: "the network".into(), operator: String::new(), rule, reason: reason.into() }
     }
