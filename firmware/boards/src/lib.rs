@@ -28,8 +28,12 @@ mod fail;
 mod interrupts;
 #[cfg(feature = "mps2")]
 mod mps2;
+#[cfg(feature = "mps2")]
+mod sbcon;
 pub mod stack;
 
+#[cfg(feature = "mps2")]
+pub use board::{Bus, Led, Serial};
 pub use board::{CLOCK_HZ, Console, NAME};
 use cortex_m::delay::Delay;
 pub use cortex_m_rt::entry;
@@ -39,8 +43,17 @@ use defmt_semihosting as _;
 
 /// The parts of the board that apps use.
 pub struct Board {
-    /// Bytes to and from the outside: results, and later samples. Not for logs.
+    /// Bytes to and from the outside: results, and what a host sends. Not for logs.
     pub console: Console,
+    /// A faster way in, at 921,600 baud: sound.
+    #[cfg(feature = "mps2")]
+    pub serial: Serial,
+    /// I2C at 100 kHz, as sensors are plugged to.
+    #[cfg(feature = "mps2")]
+    pub bus: Bus,
+    /// A light that shows something to the user.
+    #[cfg(feature = "mps2")]
+    pub led: Led,
     /// Busy waiting.
     pub delay: Delay,
 }
@@ -55,7 +68,16 @@ impl Board {
             core.DCB.enable_trace();
             core.DWT.enable_cycle_counter();
         }
-        Some(Self { console: board::console(), delay: Delay::new(core.SYST, CLOCK_HZ) })
+        Some(Self {
+            console: board::console(),
+            #[cfg(feature = "mps2")]
+            serial: board::serial(),
+            #[cfg(feature = "mps2")]
+            bus: board::bus(),
+            #[cfg(feature = "mps2")]
+            led: board::led(),
+            delay: Delay::new(core.SYST, CLOCK_HZ),
+        })
     }
 }
 

@@ -1,7 +1,8 @@
-//! What the boards of Arm's MPS2 family share: the CMSDK UART.
+//! What the boards of Arm's MPS2 family share: the CMSDK UART, and the lights of the user.
 
 use core::{convert::Infallible, ptr::NonNull};
 
+use embedded_hal::digital::{self, OutputPin};
 use embedded_io::{ErrorType, Read, Write};
 
 const DATA: usize = 0;
@@ -68,5 +69,44 @@ impl Read for Uart {
         while self.read_register(STATE) & STATE_RX_FULL == 0 {}
         *first = self.read_register(DATA) as u8;
         Ok(1)
+    }
+}
+
+/// A light of the board: bit `index` of the first register of the FPGA's inputs and outputs.
+pub struct Light {
+    register: NonNull<u32>,
+    mask: u32,
+}
+
+impl Light {
+    /// # Safety
+    /// `base` is the address of the FPGA's inputs and outputs, and nobody else drives its lights.
+    pub unsafe fn new(base: usize, index: u32) -> Self {
+        // SAFETY: the caller names a device, and a device is not at address zero.
+        Self { register: unsafe { NonNull::new_unchecked(base as *mut u32) }, mask: 1 << index }
+    }
+
+    fn set(&mut self, on: bool) {
+        // SAFETY: `register` is a register of lights, and they are ours alone.
+        unsafe {
+            let others = self.register.read_volatile() & !self.mask;
+            self.register.write_volatile(if on { others | self.mask } else { others });
+        }
+    }
+}
+
+impl digital::ErrorType for Light {
+    type Error = Infallible;
+}
+
+impl OutputPin for Light {
+    fn set_low(&mut self) -> Result<(), Infallible> {
+        self.set(false);
+        Ok(())
+    }
+
+    fn set_high(&mut self) -> Result<(), Infallible> {
+        self.set(true);
+        Ok(())
     }
 }

@@ -30,8 +30,8 @@ impl Seconds {
     }
 
     /// End of frame `index`, in seconds of the recording.
-    pub fn at(&self, index: usize) -> f64 {
-        self.first + self.hop * index as f64
+    pub fn at(&self, index: u32) -> f64 {
+        self.first + self.hop * f64::from(index)
     }
 }
 

@@ -8,10 +8,12 @@ use crate::{
     board::Board,
     golden,
     image::{self, App, Samples, Speed},
+    keyword,
     models::{self, Found, Model},
     panics,
     qemu::{self, Settings},
-    steps::Tally,
+    sensor,
+    steps::{Steps, Tally},
 };
 
 #[derive(clap::Subcommand)]
@@ -22,6 +24,15 @@ pub enum Firmware {
     Check(Options),
     /// Check an image with an MLPerf Tiny network, and compare its outputs under QEMU with the reference
     Golden(Options),
+    /// Let the keyword app listen to a recording under QEMU
+    Keyword(keyword::Options),
+    /// Let the sensor app watch an emulated sensor under QEMU, and compare with the host
+    Sensor(sensor::Options),
+    /// All tests of the keyword app and the sensor app on a board
+    Apps {
+        #[arg(long, default_value = "mps2-an386")]
+        board: String,
+    },
 }
 
 #[derive(clap::Args)]
@@ -49,7 +60,17 @@ pub fn run(firmware: &Firmware) -> Result<()> {
         Firmware::Run(options) => start(options),
         Firmware::Check(options) => check(options),
         Firmware::Golden(options) => compare(options),
+        Firmware::Keyword(options) => keyword::run(options),
+        Firmware::Sensor(options) => sensor::run(options),
+        Firmware::Apps { board } => apps(Board::by_name(board)?),
     }
+}
+
+fn apps(board: &Board) -> Result<()> {
+    let mut steps = Steps::default();
+    keyword::add_steps(&mut steps, board);
+    sensor::add_steps(&mut steps, board);
+    steps.finish()
 }
 
 fn start(options: &Options) -> Result<()> {

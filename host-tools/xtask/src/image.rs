@@ -5,8 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
-use object::{Object, ObjectSection, SectionFlags, SectionKind, elf};
+use anyhow::{Context, Result, bail};
+use object::{Object, ObjectSection, ObjectSymbol, SectionFlags, SectionKind, elf};
 
 use crate::{
     board::Board,
@@ -86,6 +86,19 @@ pub fn build(
         .env(variable, flags)
         .envs(environment.iter().map(|(name, value)| (name, value))))?;
     Ok(folder.join(board.triple).join(speed.profile()).join(package))
+}
+
+/// Fails if the image computes in f64, which most of these cores have no instructions for.
+pub fn check_single_precision(image: &Path) -> Result<()> {
+    let data = fs::read(image).with_context(|| format!("reading {}", image.display()))?;
+    let file = object::File::parse(&*data)?;
+    let names = file.symbols().filter_map(|symbol| symbol.name().ok());
+    let helpers: Vec<_> =
+        names.filter(|name| name.starts_with("__aeabi_d") || name.ends_with("df3")).collect();
+    if !helpers.is_empty() {
+        bail!("{} computes in f64: {}", image.display(), helpers.join(", "));
+    }
+    Ok(())
 }
 
 /// What an image occupies.

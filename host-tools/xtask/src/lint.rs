@@ -1,12 +1,14 @@
 //! `cargo xtask lint`: formatting, clippy for host and device, dependencies, forbidden texts.
 
-use std::{fs, process::Command};
+use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Result, bail};
 
 use crate::{
-    board::BOARDS,
+    board::{BOARDS, Board},
+    keyword::Network,
     models::{self, Found},
+    sensor,
     steps::Steps,
     workspace::{available, capture, cargo, command, root, run as run_command, target},
 };
@@ -35,6 +37,15 @@ const DEVICE: &[(&str, &[&str], &str)] = &[
     ("runtime with defmt", &["mote-runtime", "mote-audio"], "mote-runtime/defmt,mote-audio/defmt"),
     ("app", &["mote-boards", "mote-infer"], "mote-infer/mps2-an386"),
     ("app with log", &["mote-boards", "mote-infer"], "mote-infer/mps2-an386,mote-infer/log"),
+    ("keyword", &["mote-keyword"], "mote-keyword/mps2-an386"),
+    (
+        "keyword with all features",
+        &["mote-keyword"],
+        "mote-keyword/mps3-an547,mote-keyword/log,mote-keyword/wakeword,mote-keyword/serial,mote-keyword/results,\
+         mote-keyword/fft-alone",
+    ),
+    ("sensor", &["mote-sensor"], "mote-sensor/mps2-an386"),
+    ("sensor with log", &["mote-sensor"], "mote-sensor/mps3-an547,mote-sensor/log,mote-sensor/paced"),
     ("programs on the target", &["mote-on-target"], "mote-on-target/mps2-an386"),
 ];
 
@@ -54,12 +65,26 @@ fn device_clippy(packages: &[&str], features: &str) -> Result<()> {
     for package in packages {
         clippy.args(["--package", package]);
     }
-    if packages.contains(&"mote-infer") {
-        // The app does not compile without a plan.
-        let Found::Here(model) = models::find("cifar10")? else { bail!("the bundled network is missing") };
-        clippy.env("MOTE_PLAN", model.convert(board, &[])?);
+    if let Some(plan) = plan_for(packages, board)? {
+        clippy.env("MOTE_PLAN", plan);
     }
     run_command(clippy.args(["--", "-Dwarnings"]))
+}
+
+/// Apps do not compile without a plan.
+fn plan_for(packages: &[&str], board: &Board) -> Result<Option<PathBuf>> {
+    let holds = |app| packages.contains(&app);
+    if holds("mote-infer") {
+        let Found::Here(model) = models::find("cifar10")? else { bail!("the bundled network is missing") };
+        return model.convert(board, &[]).map(Some);
+    }
+    if holds("mote-keyword") {
+        return Network::Digits.plan(board);
+    }
+    if holds("mote-sensor") {
+        return sensor::plan(board).map(Some);
+    }
+    Ok(None)
 }
 
 /// No file may name a folder of somebody's machine.

@@ -134,7 +134,7 @@ pub fn facts(plan: &Path) -> Result<Facts> {
 
 /// The command-line tool, built with the features that the tests use: with those of its package alone, tract would be
 /// compiled once more.
-fn mote() -> Result<Command> {
+pub fn mote() -> Result<Command> {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     if let Some(path) = BUILT.get() {
         return Ok(command(path));

@@ -42,6 +42,11 @@ pub struct Settings {
 
 /// Runs the image on the machine that stands in for the board.
 pub fn emulate(board: &Board, image: &Path, settings: Settings) -> Result<Outcome> {
+    emulate_with(board, image, settings, &[])
+}
+
+/// The same with further devices: arguments of QEMU. The first serial port behind the console is the board's `serial`.
+pub fn emulate_with(board: &Board, image: &Path, settings: Settings, devices: &[String]) -> Result<Outcome> {
     let folder = target()?.join("qemu");
     fs::create_dir_all(&folder)?;
     // Runs at the same time keep their files apart.
@@ -52,6 +57,7 @@ pub fn emulate(board: &Board, image: &Path, settings: Settings) -> Result<Outcom
     qemu.args(["-M", board.name, "-display", "none", "-monitor", "none"])
         .arg("-serial")
         .arg(option("file:", &console))
+        .args(devices)
         .args(["-semihosting-config", "enable=on,target=native"])
         .arg("-kernel")
         .arg(image)

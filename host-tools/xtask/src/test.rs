@@ -12,9 +12,9 @@ use crate::{
     board::{BOARDS, Board},
     golden,
     image::{App, Samples, Speed},
-    lint, models,
+    keyword, lint, models,
     models::{Found, MLPERF},
-    on_target, panics, setup,
+    on_target, panics, sensor, setup,
     steps::{Steps, Tally},
     workspace::{cargo, shown},
 };
@@ -42,6 +42,10 @@ pub fn run(options: &Options) -> Result<()> {
             "m0" => {}
             // The same kernels as on the first board, or (m55) others: a look at every kind of layer.
             _ => networks(&mut steps, board, ["kws", "resnet8"].into_iter(), options.samples.min(20)),
+        }
+        if matches!(board.core, "m4" | "m7" | "m55") {
+            keyword::add_steps(&mut steps, board);
+            sensor::add_steps(&mut steps, board);
         }
     }
     steps.finish()

@@ -84,9 +84,7 @@ where
     pub fn push<'s, S: Sample>(&mut self, samples: &'s [S], frame: &mut [f32; MELS]) -> Option<&'s [S]> {
         let taken = samples.len().min(self.missing);
         let (now, rest) = samples.split_at_checked(taken)?;
-        for sample in now {
-            self.take(sample.fraction());
-        }
+        self.take(now);
         self.missing -= taken;
         if self.missing > 0 {
             return None;
@@ -103,52 +101,77 @@ where
         self.previous = 0.0;
     }
 
-    fn take(&mut self, sample: f32) {
-        if let Some(slot) = self.history.get_mut(self.next) {
-            *slot = sample - self.recipe.preemphasis * self.previous;
+    fn take<S: Sample>(&mut self, mut samples: &[S]) {
+        while !samples.is_empty() {
+            // Up to the ring's end, then from its start on.
+            let room = self.recipe.window.saturating_sub(self.next).max(1);
+            let (now, later) = samples.split_at_checked(samples.len().min(room)).unwrap_or_default();
+            let slots = self.history.get_mut(self.next..).unwrap_or_default();
+            for (slot, sample) in slots.iter_mut().zip(now) {
+                let sample = sample.fraction();
+                *slot = sample - self.recipe.preemphasis * self.previous;
+                self.previous = sample;
+            }
+            self.next += now.len();
+            if self.next >= self.recipe.window {
+                self.next = 0;
+            }
+            samples = later;
         }
-        self.previous = sample;
-        self.next = if self.next + 1 < self.recipe.window { self.next + 1 } else { 0 };
     }
 
     fn frame(&mut self, frame: &mut [f32; MELS]) {
         // The oldest sample stands where the next one will go.
         let ring = self.history.get(..self.recipe.window).unwrap_or_default();
         let (new, old) = ring.split_at_checked(self.next).unwrap_or_default();
-        let ordered = old.iter().chain(new).zip(self.tables.window);
-        self.work.fill(0.0);
-        for (slot, (sample, factor)) in self.work.iter_mut().zip(ordered) {
-            *slot = sample * factor;
-        }
+        let (first, second) = self.tables.window.split_at_checked(old.len()).unwrap_or_default();
+        let (slots, rest) = self.work.split_at_mut_checked(old.len()).unwrap_or_default();
+        weigh(slots, old, first);
+        let (slots, zeros) = rest.split_at_mut_checked(new.len()).unwrap_or_default();
+        weigh(slots, new, second);
+        zeros.fill(0.0);
         let spectrum = self.work.transform();
 
         // Powers go to the real parts. The bin at half the sample rate came packed into the first one.
         let (length, floor) = (self.recipe.window as f32, self.recipe.power_floor);
         let mut last = 0.0;
         if let Some(first) = spectrum.first_mut() {
-            last = (first.im * first.im / length).max(floor);
+            last = at_least(first.im * first.im / length, floor);
             first.im = 0.0;
         }
         for bin in spectrum.iter_mut() {
-            bin.re = ((bin.re * bin.re + bin.im * bin.im) / length).max(floor);
+            bin.re = at_least((bin.re * bin.re + bin.im * bin.im) / length, floor);
         }
 
-        let mut weights = self.tables.weights.iter();
+        let mut weights = self.tables.weights;
         for (feature, filter) in frame.iter_mut().zip(self.tables.filters) {
-            // `by_ref` leaves the weights of the other filters, and here the one of the last bin.
-            let mut own = weights.by_ref().take(filter.count as usize);
+            let (own, others) = weights.split_at_checked(filter.count as usize).unwrap_or_default();
+            weights = others;
             let bins = spectrum.get(filter.first as usize..).unwrap_or_default();
-            let mut energy: f32 = bins.iter().zip(own.by_ref()).map(|(bin, weight)| bin.re * weight).sum();
-            if let Some(weight) = own.next() {
+            let mut energy: f32 = bins.iter().zip(own).map(|(bin, weight)| bin.re * weight).sum();
+            if let Some(weight) = own.get(bins.len()) {
                 energy += last * weight;
             }
-            let energy = energy.max(self.recipe.mel_floor);
+            let energy = at_least(energy, self.recipe.mel_floor);
             let log = match self.recipe.logarithm {
                 Logarithm::Natural => libm::logf(energy),
                 Logarithm::Decibel => 10.0 * libm::log10f(energy),
             };
             let value = (log + self.recipe.offset) * self.recipe.scale;
-            *feature = value.max(self.recipe.clip.0).min(self.recipe.clip.1);
+            let value = at_least(value, self.recipe.clip.0);
+            *feature = if value < self.recipe.clip.1 { value } else { self.recipe.clip.1 };
         }
     }
+}
+
+/// Samples times window function.
+fn weigh(slots: &mut [f32], samples: &[f32], factors: &[f32]) {
+    for (slot, (sample, factor)) in slots.iter_mut().zip(samples.iter().zip(factors)) {
+        *slot = sample * factor;
+    }
+}
+
+/// `x`, or the floor if that is higher or `x` is no number: `f32::max` is a call where the core has no instruction.
+fn at_least(x: f32, floor: f32) -> f32 {
+    if x > floor { x } else { floor }
 }

@@ -5,6 +5,7 @@
 //! * [`FrontEnd`]: takes samples in slices of any length and gives a frame whenever one is complete.
 //! * [`quantize`]: a frame as a network's int8 input.
 //! * [`wakeword`], [`digits`]: the front ends of two networks, with their tables in flash.
+//! * [`Detector`]: the network's results as detections.
 //!
 //! Applications, the command line and firmware call it; it knows nothing of plans. The recipe of each feature is
 //!
@@ -27,6 +28,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod detect;
 mod error;
 mod fft;
 mod front_end;
@@ -36,6 +38,7 @@ mod quantize;
 mod recipe;
 mod tables;
 
+pub use detect::{Change, Detection, Detector, best};
 pub use error::Error;
 pub use fft::RealFft;
 pub use front_end::{FrontEnd, Sample};

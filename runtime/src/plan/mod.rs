@@ -282,8 +282,14 @@ impl<'a> Plan<'a> {
 
     /// Class names, first class first.
     pub fn labels(&self) -> impl Iterator<Item = &'a str> {
-        let text = core::str::from_utf8(self.optional_section(section::LABELS).unwrap_or(&[])).unwrap_or("");
-        text.lines()
+        let mut rest = self.optional_section(section::LABELS).unwrap_or(&[]);
+        // Not `str::lines`, which the compiler cannot prove free of panics.
+        core::iter::from_fn(move || {
+            let end = rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
+            let (line, tail) = rest.split_at_checked(end).filter(|_| !rest.is_empty())?;
+            rest = tail.get(1..).unwrap_or(&[]);
+            core::str::from_utf8(line).ok()
+        })
     }
 
     /// Index of the `index`-th port of a direction (0 input, 1 output).

@@ -7,6 +7,7 @@
 #[cfg(target_os = "none")]
 mod app;
 #[cfg(target_os = "none")]
+#[path = "../../log.rs"]
 mod log;
 #[cfg(target_os = "none")]
 mod model;

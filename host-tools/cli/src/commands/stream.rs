@@ -7,6 +7,7 @@ use crate::report::{print, print_json};
 use crate::sound::{self, FrontEnd, Seconds};
 use clap::Args;
 use indicatif::ProgressBar;
+use mote_audio::{Detection, Detector};
 use mote_compiler::executor::{Executor, encode};
 use mote_runtime::engine::{Format, Progress};
 use mote_runtime::plan::{DType, RegionKind};
@@ -32,21 +33,15 @@ pub struct Arguments {
     /// How sure a result must be to count as a detection, from 0 to 1
     #[arg(long, default_value_t = 0.5, value_name = "PROBABILITY")]
     threshold: f32,
+    /// How many results in a row must be that sure
+    #[arg(long, default_value_t = 1)]
+    hold: u32,
     /// A class (name or number) that is no detection, such as background; repeat for more
     #[arg(long, value_name = "CLASS")]
     ignore: Vec<String>,
     /// Report as JSON
     #[arg(long)]
     pub json: bool,
-}
-
-/// Consecutive results that name the same class.
-struct Detection {
-    class: usize,
-    /// Frames of the first and the last of them.
-    frames: (usize, usize),
-    /// The surest of them.
-    probability: f32,
 }
 
 pub fn run(arguments: &Arguments) -> Outcome {
@@ -95,7 +90,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let name = |class: usize| labels.get(class).cloned().unwrap_or_else(|| format!("class {class}"));
     let ignored =
         |class: usize| arguments.ignore.iter().any(|own| *own == name(class) || *own == class.to_string());
-    let detections: Vec<Detection> = detections(&results, arguments.threshold)
+    let detections: Vec<Detection> = detections(&results, Detector::new(arguments.threshold, arguments.hold))
         .into_iter()
         .filter(|detection| !ignored(detection.class))
         .collect();
@@ -105,8 +100,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
             .iter()
             .map(|d| {
                 json!({"class": d.class, "label": name(d.class), "probability": d.probability,
-                    "first_frame": d.frames.0, "last_frame": d.frames.1,
-                    "from_s": seconds.map(|s| s.at(d.frames.0)), "to_s": seconds.map(|s| s.at(d.frames.1))})
+                    "first_frame": d.first, "last_frame": d.last,
+                    "from_s": seconds.map(|s| s.at(d.first)), "to_s": seconds.map(|s| s.at(d.last))})
             })
             .collect();
         let summary = json!({"frames": frames.len(), "results": results.len(), "first_ready": first_ready,
@@ -121,8 +116,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
     };
     for d in &detections {
         let span = match seconds {
-            Some(seconds) => format!("{:8.2} s - {:.2} s", seconds.at(d.frames.0), seconds.at(d.frames.1)),
-            None => format!("frame {:>6} - {}", d.frames.0, d.frames.1),
+            Some(seconds) => format!("{:8.2} s - {:.2} s", seconds.at(d.first), seconds.at(d.last)),
+            None => format!("frame {:>6} - {}", d.first, d.last),
         };
         text += &format!("{span}  {:>5.1} %  {}\n", 100.0 * d.probability, name(d.class));
     }
@@ -155,61 +150,13 @@ fn frames(arguments: &Arguments, format: &Format) -> Result<(Vec<Vec<u8>>, Optio
     Ok((frames, None))
 }
 
-/// Runs of results whose best class is the same and sure enough.
-fn detections(results: &[(usize, Vec<f32>)], threshold: f32) -> Vec<Detection> {
-    let mut found: Vec<Detection> = Vec::new();
-    let mut before = None;
-    for (frame, scores) in results {
-        let probabilities = probabilities(scores);
-        let best =
-            (0..scores.len()).max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]).then(b.cmp(&a)));
-        let Some(class) = best.filter(|&class| probabilities[class] >= threshold) else {
-            before = None;
-            continue;
-        };
-        match found.last_mut() {
-            Some(last) if before == Some(class) => {
-                last.frames.1 = *frame;
-                last.probability = last.probability.max(probabilities[class]);
-            }
-            _ => found.push(Detection { class, frames: (*frame, *frame), probability: probabilities[class] }),
-        }
-        before = Some(class);
-    }
+/// All detections of a stream.
+fn detections(results: &[(usize, Vec<f32>)], mut detector: Detector) -> Vec<Detection> {
+    let ended = results.iter().filter_map(|(frame, scores)| {
+        let frame = u32::try_from(*frame).unwrap_or(u32::MAX);
+        detector.take(frame, || scores.iter().copied()).ended
+    });
+    let mut found: Vec<Detection> = ended.collect();
+    found.extend(detector.finish());
     found
-}
-
-/// The scores themselves if they are probabilities, else their softmax.
-fn probabilities(scores: &[f32]) -> Vec<f32> {
-    let sum: f32 = scores.iter().sum();
-    if scores.iter().all(|score| (0.0..=1.0).contains(score)) && (sum - 1.0).abs() < 0.05 {
-        return scores.to_vec();
-    }
-    let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let raised: Vec<f32> = scores.iter().map(|score| (score - largest).exp()).collect();
-    let sum: f32 = raised.iter().sum();
-    raised.iter().map(|value| value / sum).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn runs_of_the_same_class_are_one_detection() {
-        let results: Vec<(usize, Vec<f32>)> = [[0.9, 0.1], [0.8, 0.2], [0.5, 0.5], [0.1, 0.9], [0.95, 0.05]]
-            .iter()
-            .enumerate()
-            .map(|(i, scores)| (i + 3, scores.to_vec()))
-            .collect();
-        let found: Vec<_> = detections(&results, 0.6).iter().map(|d| (d.class, d.frames)).collect();
-        assert_eq!(found, [(0, (3, 4)), (1, (6, 6)), (0, (7, 7))]);
-    }
-
-    #[test]
-    fn logits_become_probabilities() {
-        let p = probabilities(&[10.0, 0.0, -5.0]);
-        assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-6 && p[0] > 0.99);
-        assert_eq!(probabilities(&[0.25, 0.75]), [0.25, 0.75]);
-    }
 }

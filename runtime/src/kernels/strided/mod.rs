@@ -71,7 +71,9 @@ fn gather<const E: usize>(args: &StridedArgs, src: &[u8], dst: &mut [u8]) -> Res
     let (dst, _) = dst.as_chunks_mut::<E>();
     let [outer @ .., inner] = args.shape;
     let [outer_strides @ .., stride] = args.strides.map(|stride| stride as usize);
-    let mut position = [0u32; 5];
+    // Index, length and stride of each outer axis; together, because zipped iterators that run backwards may panic.
+    let mut axes = outer.map(|len| (0u32, len, 0));
+    axes.iter_mut().zip(outer_strides).for_each(|(axis, stride)| axis.2 = stride);
     let mut base = args.offset as usize;
     for dst in dst.chunks_exact_mut((inner as usize).max(1)) {
         let src = src.get(base..).ok_or(Mismatch)?;
@@ -81,13 +83,13 @@ fn gather<const E: usize>(args: &StridedArgs, src: &[u8], dst: &mut [u8]) -> Res
             _ => dst.iter_mut().zip(src.iter().step_by(stride)).for_each(|(to, from)| *to = *from),
         }
         // The next line: count up from the last axis, with carry.
-        for ((index, len), stride) in position.iter_mut().zip(outer).zip(outer_strides).rev() {
+        for (index, len, stride) in axes.iter_mut().rev() {
             *index += 1;
-            base = base.wrapping_add(stride);
-            if *index < len {
+            base = base.wrapping_add(*stride);
+            if *index < *len {
                 break;
             }
-            base = base.wrapping_sub(stride.wrapping_mul(len as usize));
+            base = base.wrapping_sub(stride.wrapping_mul(*len as usize));
             *index = 0;
         }
     }
