@@ -25,6 +25,7 @@ mod board;
 #[path = "microbit.rs"]
 mod board;
 mod fail;
+mod interrupts;
 #[cfg(feature = "mps2")]
 mod mps2;
 #[cfg(feature = "mps2")]

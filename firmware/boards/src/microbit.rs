@@ -6,6 +6,8 @@ use embedded_io::{ErrorType, Write};
 
 pub const NAME: &str = "microbit";
 pub const CLOCK_HZ: u32 = 16_000_000;
+/// Entries of the vector table behind those of the core.
+pub const INTERRUPTS: usize = 26;
 
 pub type Console = Uart;
 

@@ -7,6 +7,8 @@ use crate::{
 
 pub const NAME: &str = "mps2-an500";
 pub const CLOCK_HZ: u32 = 25_000_000;
+/// Entries of the vector table behind those of the core.
+pub const INTERRUPTS: usize = 32;
 
 pub type Console = Uart;
 pub type Serial = Uart;

@@ -8,6 +8,8 @@ use crate::{
 
 pub const NAME: &str = "mps2-an505";
 pub const CLOCK_HZ: u32 = 20_000_000;
+/// Entries of the vector table behind those of the core.
+pub const INTERRUPTS: usize = 92;
 
 pub type Console = Uart;
 pub type Serial = Uart;

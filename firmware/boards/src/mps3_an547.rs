@@ -11,6 +11,8 @@ use crate::{
 
 pub const NAME: &str = "mps3-an547";
 pub const CLOCK_HZ: u32 = 32_000_000;
+/// Entries of the vector table behind those of the core.
+pub const INTERRUPTS: usize = 96;
 
 pub type Console = Uart;
 pub type Serial = Uart;

@@ -1,6 +1,10 @@
 //! The boards that firmware is built for and QEMU stands in for.
 
+use std::fs;
+
 use anyhow::{Context, Result};
+
+use crate::workspace::root;
 
 pub struct Board {
     /// As the features of mote-boards name it; QEMU's machine has the same name.
@@ -47,6 +51,25 @@ impl Board {
             .with_context(|| format!("no core {core}; there are {}", cores()))
     }
 
+    /// Bytes of flash and of RAM, from the board's memory map.
+    pub fn memory(&self) -> Result<(u64, u64)> {
+        let path = root().join("firmware/boards/memory").join(self.name).with_extension("x");
+        let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        let length = |region: &str| -> Option<u64> {
+            let line = text.lines().find(|line| line.trim_start().starts_with(region))?;
+            let length = line.rsplit_once("LENGTH = ")?.1.trim();
+            let (number, unit) = length.split_at(length.find(|c: char| !c.is_ascii_digit())?);
+            let unit = match unit {
+                "K" => 1 << 10,
+                "M" => 1 << 20,
+                _ => return None,
+            };
+            Some(number.parse::<u64>().ok()? * unit)
+        };
+        let both = length("FLASH").zip(length("RAM"));
+        both.with_context(|| format!("no lengths of FLASH and RAM in {}", path.display()))
+    }
+
     /// Whether the core has 32-bit instructions, among them the hints by which images mark what is measured.
     pub fn is_mainline(&self) -> bool {
         self.triple != V6
@@ -56,5 +79,19 @@ impl Board {
     pub fn rustflags(&self) -> (String, String) {
         let triple = self.triple.to_uppercase().replace(['-', '.'], "_");
         (format!("CARGO_TARGET_{triple}_RUSTFLAGS"), format!("-Ctarget-cpu={}", self.cpu))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_maps_tell_their_lengths() -> Result<()> {
+        assert_eq!(Board::by_name("microbit")?.memory()?, (256 << 10, 16 << 10));
+        for board in BOARDS {
+            assert!(board.memory()?.0 >= 1 << 18, "{}", board.name);
+        }
+        Ok(())
     }
 }

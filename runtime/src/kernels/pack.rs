@@ -8,6 +8,7 @@ use super::depthwise_s8::DepthwiseS8;
 use super::fully_connected_s8::FullyConnectedS8;
 use super::pool_s8::PoolS8;
 use super::reduce_s8::MeanS8;
+use super::running_sum::RunningSum;
 
 /// A kernel chosen and fed: everything of a step but its operands.
 #[derive(Clone, Debug, PartialEq)]
@@ -109,6 +110,10 @@ pub trait Packer: Sync {
 
     fn mean_s8(&self, layer: &MeanS8) -> Packed {
         layer.pack()
+    }
+
+    fn running_sum_s8(&self, layer: &RunningSum) -> Packed {
+        layer.pack_s8()
     }
 }
 

@@ -4,6 +4,8 @@ use mote_runtime::kernels::binary_s8::{Affine, SumS8};
 use mote_runtime::kernels::fully_connected_s8::FullyConnectedS8;
 use mote_runtime::kernels::pack::Packer;
 use mote_runtime::kernels::requantize::{DOUBLE, SINGLE};
+use mote_runtime::kernels::running_sum::RunningSum;
+use mote_runtime::plan::DType;
 
 use crate::support::{Input, Random, Shape};
 use crate::{Case, bias, requants};
@@ -40,6 +42,26 @@ pub fn fully_connected(packer: &dyn Packer) -> Vec<Case> {
         }
     }
     cases
+}
+
+/// Rows, columns and channels.
+const RUNNING_SUMS: &[(usize, usize, usize)] =
+    &[(25, 5, 64), (3, 3, 256), (1, 1, 4), (2, 7, 12), (3, 2, 3), (8, 1, 5)];
+
+pub fn running_sums(packer: &dyn Packer) -> Vec<Case> {
+    let mut random = Random(5);
+    let case = |&(rows, columns, channels): &(usize, usize, usize)| {
+        let layer = RunningSum { channels };
+        Case {
+            name: format!("running sum {rows} x {columns} x {channels}"),
+            own: false,
+            packed: packer.running_sum_s8(&layer),
+            portable: layer.pack_s8(),
+            inputs: vec![Input::s8(rows, &random.codes(rows * columns * channels)).inner((rows, 0, 1, 0))],
+            output: Shape { dtype: DType::I32, ..Shape::s8(1, channels) },
+        }
+    };
+    RUNNING_SUMS.iter().map(case).collect()
 }
 
 /// Scales of the operands and of the sum.

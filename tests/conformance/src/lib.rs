@@ -75,6 +75,7 @@ pub fn windows(packer: &dyn Packer) -> Vec<Case> {
 pub fn elements(packer: &dyn Packer) -> Vec<Case> {
     let mut cases = elements::fully_connected(packer);
     cases.extend(elements::sums(packer));
+    cases.extend(elements::running_sums(packer));
     cases
 }
 

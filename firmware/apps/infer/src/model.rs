@@ -101,7 +101,12 @@ fn bind(arena: &'static mut [u8], state: &'static mut [u8]) -> Result<Engine<'st
 
     static LOADED: StaticCell<Plan<'static>> = StaticCell::new();
     static TABLE: StaticCell<KernelTable<MAX_KERNELS>> = StaticCell::new();
-    let loaded = Plan::parse_unverified(black_box(plan::PLAN.bytes())).map_err(mote_runtime::Error::from)?;
+    // SAFETY: constants may lie in any memory that is loaded with the image. (The code of all kernels fills the first.)
+    #[unsafe(link_section = ".large")]
+    static RECEIVED: Aligned<[u8; LEN]> = Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/plan.mote")));
+    const LEN: usize = include_bytes!(concat!(env!("OUT_DIR"), "/plan.mote")).len();
+
+    let loaded = Plan::parse_unverified(black_box(&RECEIVED.0)).map_err(mote_runtime::Error::from)?;
     let loaded: &_ = LOADED.try_init(loaded).ok_or(Error::Taken)?;
     CORTEX_M.check_plan(loaded)?;
     let table = KernelTable::link(loaded, CORTEX_M.entries);

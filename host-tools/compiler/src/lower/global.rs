@@ -21,7 +21,7 @@ pub(super) fn running(cx: &mut Context<'_>, x: TensorId, output: TensorId, chann
     let dtype = if cx.dtype(x) == DType::I8 { DType::I32 } else { DType::F32 };
     let sums = cx.graph.add_tensor(Tensor::activation(name, vec![1, channels], dtype));
     let sum = RunningSum { channels };
-    let packed = if dtype == DType::I32 { sum.pack_s8() } else { sum.pack_f32() };
+    let packed = if dtype == DType::I32 { cx.choices.packer.running_sum_s8(&sum) } else { sum.pack_f32() };
     let input = cx.spatial(x);
     let row_bytes = (channels * dtype.size()) as u32;
     let rows = Operand { tensor: sums, view: OperandRecord::rows(0, input.view.rows, row_bytes) };

@@ -103,7 +103,8 @@ pub fn run(options: &Options) -> Result<()> {
             };
             eprintln!("{} on {core}", model.name);
             match measure(options, board, &model, &peers) {
-                Ok(row) => rows.push(row),
+                Ok(Measured::Here(row)) => rows.push(*row),
+                Ok(Measured::TooLarge(reason)) => eprintln!("skipped {name} on {core}: {reason}"),
                 Err(error) => {
                     eprintln!("{}: {error:#}", model.name);
                     failed.push(model.name);
@@ -141,11 +142,38 @@ fn compare(options: &Options, rows: &[Row]) -> Result<()> {
     Ok(())
 }
 
-fn measure(options: &Options, board: &'static Board, model: &Model, peers: &Peers) -> Result<Row> {
+/// What came of a network on a board.
+enum Measured {
+    Here(Box<Row>),
+    /// The board does not hold it, and why.
+    TooLarge(String),
+}
+
+/// Flash and RAM beside plan, arena and state that no image does without: an app for the smallest core takes as much.
+const LEAST: (u64, u64) = (8 << 10, 1 << 10);
+
+/// What a board lacks for a plan of `plan` bytes that works in `work` bytes.
+fn lacks(board: &Board, plan: u64, work: u64) -> Result<Option<String>> {
+    let (flash, ram) = board.memory()?;
+    let lack = |kind, needed, given| {
+        format!("{} bytes of {kind} are needed, it has {}", grouped(needed), grouped(given))
+    };
+    Ok(match (plan + LEAST.0, work + LEAST.1) {
+        (needed, _) if needed > flash => Some(lack("flash", needed, flash)),
+        (_, needed) if needed > ram => Some(lack("RAM", needed, ram)),
+        _ => None,
+    })
+}
+
+fn measure(options: &Options, board: &'static Board, model: &Model, peers: &Peers) -> Result<Measured> {
     // Names are for us; the device gets a plan without them.
     let facts = models::facts(&model.convert(board, &options.convert)?)?;
     let strip = ["--strip".to_owned()].into_iter().chain(options.convert.iter().cloned());
     let plan = model.convert(board, &strip.collect::<Vec<_>>())?;
+    let plan_bytes = fs::metadata(&plan)?.len();
+    if let Some(reason) = lacks(board, plan_bytes, facts.arena_bytes + facts.state_bytes)? {
+        return Ok(Measured::TooLarge(reason));
+    }
     let app = App {
         board,
         plan: &plan,
@@ -166,7 +194,7 @@ fn measure(options: &Options, board: &'static Board, model: &Model, peers: &Peer
     let instructions = counts.total()?;
     let loaded = count(board, &App { loaded: true, ..app }.build()?, facts.inferences())?;
     let steps = if options.steps { steps(App { laps: true, ..app }, &facts)? } else { Vec::new() };
-    Ok(Row {
+    Ok(Measured::Here(Box::new(Row {
         model: model.name.clone(),
         core: board.core,
         board: board.name,
@@ -181,11 +209,11 @@ fn measure(options: &Options, board: &'static Board, model: &Model, peers: &Peer
         stack_bytes: run.tail.stack_bytes,
         flash_bytes: sizes.flash.saturating_sub(facts.weight_bytes),
         weight_bytes: facts.weight_bytes,
-        plan_bytes: fs::metadata(&plan)?.len(),
+        plan_bytes,
         panics: panics.len(),
         peers: peers.beside(&model.name, board.core, instructions),
         steps,
-    })
+    })))
 }
 
 /// [`Row::parse_instructions`] of a model.

@@ -81,7 +81,13 @@ pub fn run_f32(call: Call<'_>) -> Result<(), Mismatch> {
 pub fn average(call: Call<'_>) -> Result<(), Mismatch> {
     let args = AverageArgs::read(call.given.args(), 0).ok_or(Mismatch)?;
     let (min, max) = (i32::from(args.min), i32::from(args.max));
-    each_sum(call, |sum| rounded_average(sum, args.count as i32).unwrap_or(0).max(min).min(max) as i8)
+    each_sum(call, |sum| average_code(sum, args.count as i32, min, max))
+}
+
+/// Called, so that a loop with divisions, which is as slow either way, is not unrolled.
+#[inline(never)]
+fn average_code(sum: i32, count: i32, min: i32, max: i32) -> i8 {
+    rounded_average(sum, count).unwrap_or(0).max(min).min(max) as i8
 }
 
 /// `mean_of_sums_s8`.

@@ -22,6 +22,7 @@ mod instructions;
 pub mod mve;
 #[cfg(feature = "pack")]
 pub mod pack;
+pub mod running_sum_s8_dsp;
 mod stage;
 mod taps;
 mod window;
@@ -51,7 +52,7 @@ macro_rules! kernels {
     };
 }
 
-// Each kernel has three roundings (`stage`): the identifier is its name's plus the rounding.
+// Kernels that make codes have three roundings (`stage`): the identifier is its name's plus the rounding.
 kernels! {
     CONV_S8_DSP = 1000, "conv_s8_dsp", conv_s8_dsp::run::<SINGLE>, conv_s8_dsp::check;
     CONV_S8_DSP_DOUBLE = 1001, "conv_s8_dsp_double", conv_s8_dsp::run::<DOUBLE>, conv_s8_dsp::check;
@@ -68,6 +69,7 @@ kernels! {
     ADD_S8_DSP = 1016, "add_s8_dsp", add_s8_dsp::run::<SINGLE>, add_s8_dsp::check;
     ADD_S8_DSP_DOUBLE = 1017, "add_s8_dsp_double", add_s8_dsp::run::<DOUBLE>, add_s8_dsp::check;
     ADD_S8_DSP_RELU = 1018, "add_s8_dsp_relu", add_s8_dsp::run::<DOUBLE_CLAMPED>, add_s8_dsp::check;
+    RUNNING_SUM_S8_DSP = 1020, "running_sum_s8_dsp", running_sum_s8_dsp::run, running_sum_s8_dsp::check;
     CONV_S8_MVE = 1100, "conv_s8_mve", conv_s8_mve::run::<SINGLE>, conv_s8_mve::check;
     CONV_S8_MVE_DOUBLE = 1101, "conv_s8_mve_double", conv_s8_mve::run::<DOUBLE>, conv_s8_mve::check;
     CONV_S8_MVE_RELU = 1102, "conv_s8_mve_relu", conv_s8_mve::run::<DOUBLE_CLAMPED>, conv_s8_mve::check;

@@ -5,8 +5,12 @@ use mote_runtime::kernels::conv2d_s8::ConvS8;
 use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
 use mote_runtime::kernels::fully_connected_s8::FullyConnectedS8;
 use mote_runtime::kernels::pack::{Geometry, Packed, Packer};
+use mote_runtime::kernels::running_sum::RunningSum;
 
-use super::{add_s8_dsp, conv_s8_dsp, depthwise_s8_dsp, depthwise3x3_s8_dsp, fully_connected_s8_dsp};
+use super::{
+    add_s8_dsp, conv_s8_dsp, depthwise_s8_dsp, depthwise3x3_s8_dsp, fully_connected_s8_dsp,
+    running_sum_s8_dsp,
+};
 
 /// Chooses kernels for cores with the DSP extension.
 pub struct Dsp;
@@ -29,5 +33,9 @@ impl Packer for Dsp {
     fn add_s8(&self, layer: &SumS8, alike: bool) -> Packed {
         let own = if alike { add_s8_dsp::pack(layer) } else { None };
         own.unwrap_or_else(|| layer.pack_add())
+    }
+
+    fn running_sum_s8(&self, layer: &RunningSum) -> Packed {
+        running_sum_s8_dsp::pack(layer).unwrap_or_else(|| layer.pack_s8())
     }
 }

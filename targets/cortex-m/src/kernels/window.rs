@@ -1,58 +1,66 @@
 //! The rows of a window, looked up and measured once.
 
+use core::marker::PhantomData;
+
 use mote_runtime::engine::Rows;
 
 /// Most rows of a kernel.
 pub const ROWS: usize = 16;
 
-/// Rows of an input; a row of padding is empty.
+/// Rows of an input, as the addresses that the loops need.
 pub struct Window<'a> {
-    rows: [&'a [u8]; ROWS],
-    #[cfg(mote_dsp)]
+    /// Null for a row of padding.
     starts: [*const u8; ROWS],
     count: usize,
-    /// Bytes that each row has.
+    /// Bytes of each row.
     bytes: usize,
+    complete: bool,
+    lifetime: PhantomData<&'a [u8]>,
 }
 
 impl<'a> Window<'a> {
     /// No rows yet. (Made and filled apart, so that it is not copied.)
     #[inline(always)]
     pub fn empty() -> Self {
-        Self {
-            rows: [&[]; ROWS],
-            #[cfg(mote_dsp)]
-            starts: [core::ptr::null(); ROWS],
-            count: 0,
-            bytes: 0,
-        }
+        Self { starts: [core::ptr::null(); ROWS], count: 0, bytes: 0, complete: false, lifetime: PhantomData }
     }
 
-    /// Looks the rows up. `None` for more rows than [`ROWS`].
+    /// Looks the rows up. `None` for more rows than [`ROWS`], or less than `bytes` bytes in one.
     #[inline(always)]
-    pub fn look_up(&mut self, window: Rows<'a>) -> Option<()> {
-        self.count = window.len();
-        self.bytes = usize::MAX;
-        for (k, kept) in self.rows.get_mut(..self.count)?.iter_mut().enumerate() {
-            let row = window.get(k).unwrap_or_default();
-            self.bytes = self.bytes.min(row.len());
-            *kept = row;
-            #[cfg(mote_dsp)]
-            {
-                *self.starts.get_mut(k)? = row.as_ptr();
+    pub fn look_up(&mut self, window: Rows<'a>, bytes: usize) -> Option<()> {
+        self.count = 0;
+        self.bytes = bytes;
+        self.complete = true;
+        for start in self.starts.get_mut(..window.len())? {
+            match row(&window, self.count) {
+                Some(row) if row.len() >= bytes => *start = row.as_ptr(),
+                Some(_) => return None,
+                None => self.complete = false,
             }
+            self.count += 1;
         }
         Some(())
     }
 
     /// Whether no row is padding.
     pub fn is_complete(&self) -> bool {
-        self.bytes > 0
+        self.complete
     }
 
-    pub fn rows(&self) -> &[&'a [u8]] {
-        self.rows.get(..self.count).unwrap_or_default()
+    /// The rows; one that is padding is empty.
+    pub fn rows(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.starts.iter().take(self.count).map(|start| match start.is_null() {
+            true => &[][..],
+            // SAFETY: the start of a row of at least so many bytes, which lives as long as the window says.
+            false => unsafe { core::slice::from_raw_parts(*start, self.bytes) },
+        })
     }
+}
+
+/// Row `k` of a window. Called, since it is long where it is inlined.
+#[inline(never)]
+pub fn row<'a>(window: &Rows<'a>, k: usize) -> Option<&'a [u8]> {
+    window.get(k)
 }
 
 /// Runs of neighbouring positions, which lie in all rows of a window as they are: `run` bytes from `at` on for the first

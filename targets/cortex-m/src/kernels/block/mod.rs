@@ -81,7 +81,7 @@ where
 }
 
 /// The channels behind whole blocks.
-#[inline(always)]
+#[inline(never)]
 fn rest<const P: usize, const ROUNDING: u8>(
     x: &[[u32; P]],
     layer: &Divided<'_>,

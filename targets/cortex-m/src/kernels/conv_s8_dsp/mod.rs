@@ -21,8 +21,8 @@ use mote_runtime::kernels::s8::{arguments, is_code, require, s8_mut};
 use mote_runtime::plan::{DType, Fault};
 use mote_runtime::records;
 
-use super::block::{Block, Divided, Layer, Pairs, Run, pairs, positions};
-use super::expand::{Words, expand_at, steps};
+use super::block::{self, Block, Divided, Layer, Pairs, Run, pairs};
+use super::expand::{expand_at, steps};
 use super::instructions::sxtb16;
 use super::stage::Stage;
 use super::window::{ROWS, Runs, Window};
@@ -168,7 +168,7 @@ where
         to: &mut [i8],
     ) -> Result<(), Mismatch> {
         let mut kept = Window::empty();
-        kept.look_up(window).ok_or(Mismatch)?;
+        kept.look_up(window, width * self.in_channels).ok_or(Mismatch)?;
         let window = &kept;
         let columns = to.len().checked_div(self.out_channels).ok_or(Mismatch)?;
         let whole = window.is_complete() && self.columns.dilation == 1;
@@ -178,57 +178,60 @@ where
             let left = columns - column;
             let inside = if column < interior.start { 0 } else { interior.end.saturating_sub(column) };
             let in_pairs = if self.layer.is_whole() { inside & !1 } else { 0 };
-            let positions = if in_pairs > 0 { in_pairs } else { left.min(2) };
+            let positions = match (in_pairs, inside) {
+                (0, 0) => left.min(2),
+                (0, _) => 1,
+                _ => in_pairs,
+            };
             let (now, rest) = to.split_at_mut_checked(positions * self.out_channels).ok_or(Mismatch)?;
             let first = (column * self.columns.stride) as isize - self.columns.pad_left;
-            let runs = if inside >= positions {
+            if inside > 0 {
                 let (at, stride) =
                     (first as usize * self.in_channels, self.columns.stride * self.in_channels);
-                Some(Runs::new(window, at, stride, self.run, positions).ok_or(Mismatch)?)
-            } else {
-                None
-            };
-            match (positions, &runs) {
-                (_, Some(runs)) if in_pairs > 0 => {
-                    let (x, _) = room.x.as_chunks_mut();
-                    let x = x.get_mut(..self.steps).ok_or(Mismatch)?;
-                    pairs(runs, x, &self.layer, now, self.out_channels).ok_or(Mismatch)?;
+                let runs = Runs::new(window, at, stride, self.run, positions).ok_or(Mismatch)?;
+                if in_pairs > 0 {
+                    let x = self.room_for::<2>(room)?;
+                    pairs(&runs, x, &self.layer, now, self.out_channels).ok_or(Mismatch)?;
+                } else {
+                    let x = self.room_for::<1>(room)?;
+                    runs.expand(0, x).ok_or(Mismatch)?;
+                    block::positions(x, &self.layer, [now]).ok_or(Mismatch)?;
                 }
-                (1, runs) => self.positions::<1>(window, runs.as_ref(), first, room, now)?,
-                (_, runs) => self.positions::<2>(window, runs.as_ref(), first, room, now)?,
+            } else if positions == 1 {
+                self.padded::<1>(window, first, room, now)?;
+            } else {
+                self.padded::<2>(window, first, room, now)?;
             }
             (column, to) = (column + positions, rest);
         }
         Ok(())
     }
 
-    /// Computes `P` neighbouring positions, the first of which reads from column `first` on; `runs` if they meet no
-    /// padding and their runs lie in the rows as they are.
-    #[inline(never)]
-    fn positions<const P: usize>(
+    /// Where the steps of `P` positions go.
+    #[inline(always)]
+    fn room_for<'r, const P: usize>(&self, room: &'r mut Room<'_>) -> Result<&'r mut [[u32; P]], Mismatch> {
+        room.x.as_chunks_mut().0.get_mut(..self.steps).ok_or(Mismatch)
+    }
+
+    /// Computes `P` neighbouring positions that may meet padding, the first of which reads from column `first` on.
+    #[inline(always)]
+    fn padded<const P: usize>(
         &self,
         window: &Window<'_>,
-        runs: Option<&Runs<'_>>,
         first: isize,
         room: &mut Room<'_>,
         to: &mut [i8],
     ) -> Result<(), Mismatch>
     where
-        [(); P]: Run<P, ROUNDING> + Words<P>,
+        [(); P]: Run<P, ROUNDING>,
     {
-        let (x, _) = room.x.as_chunks_mut::<P>();
-        let x = x.get_mut(..self.steps).ok_or(Mismatch)?;
-        match runs {
-            Some(runs) => runs.expand(0, x).ok_or(Mismatch)?,
-            None => {
-                for (x, row) in x.chunks_exact_mut(self.run_steps.max(1)).zip(window.rows()) {
-                    self.expand_padded(x.as_flattened_mut(), P, row, first, room.run);
-                }
-            }
+        let x = room.x.as_chunks_mut::<P>().0.get_mut(..self.steps).ok_or(Mismatch)?;
+        for (x, row) in x.chunks_exact_mut(self.run_steps.max(1)).zip(window.rows()) {
+            self.expand_padded(x.as_flattened_mut(), P, row, first, room.run);
         }
         let mut pixels = to.chunks_exact_mut(self.out_channels.max(1));
         let pixels = core::array::from_fn(|_| pixels.next().unwrap_or_default());
-        positions(x, &self.layer, pixels).ok_or(Mismatch)
+        block::positions(x, &self.layer, pixels).ok_or(Mismatch)
     }
 
     /// Expands runs of which not all taps, or none, lie inside the input, or that are apart. A row of padding is empty.

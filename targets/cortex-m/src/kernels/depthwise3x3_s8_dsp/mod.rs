@@ -20,6 +20,7 @@ use mote_runtime::records;
 pub use self::piece::Record;
 use self::piece::{Channel, Layer, Source};
 use super::stage::Stage;
+use super::window;
 
 records! {
     /// Arguments.
@@ -90,7 +91,7 @@ pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch> {
     let piece = (outputs * channels).max(1);
     output.for_each(|slice, row, to| {
         let window = source.window(slice, row);
-        let rows = [window.get(0), window.get(1), window.get(2)];
+        let rows = [0, 1, 2].map(|k| window::row(&window, k));
         let mut first = -isize::from(args.pad_left);
         for to in s8_mut(to).chunks_mut(piece) {
             layer.compute::<ROUNDING>(&Source { rows, width, first }, records, to)?;

@@ -16,9 +16,10 @@ use mote_runtime::plan::{DType, Fault};
 use mote_runtime::records;
 
 use super::block::{Block, Dense, Divided, Layer, Weights, codes, dense};
-use super::expand::{expand, steps};
-use super::instructions::{smlad, sxtb16};
+use super::expand::steps;
+use super::instructions::{smlad, sxtb16, sxtb16_ror8};
 use super::stage::Stage;
+use super::window;
 
 records! {
     /// Arguments.
@@ -81,7 +82,7 @@ where
 {
     let steps = steps(inputs);
     if rows.len() == 1
-        && let (words, []) = rows.get(0).ok_or(Mismatch)?.as_chunks()
+        && let (words, []) = window::row(&rows, 0).ok_or(Mismatch)?.as_chunks()
     {
         let divided = Divided::new(layer, steps, to.len()).ok_or(Mismatch)?;
         return dense::<ROUNDING>(words, &divided, to).ok_or(Mismatch);
@@ -105,11 +106,14 @@ fn block_by_step<const ROUNDING: u8>(
     let &[[mut a, mut b, m0, p0, m1, p1], [mut c, mut d, m2, p2, m3, p3]] = block;
     let mut weights = weights.iter();
     for k in 0..rows.len() {
-        for bytes in rows.get(k).ok_or(Mismatch)?.chunks(4) {
-            let mut x = [[0; 1]; 2];
-            let x = x.get_mut(..steps(bytes.len())).ok_or(Mismatch)?;
-            expand(x, [bytes]);
-            for (&mut [x], &[low, high]) in x.iter_mut().zip(&mut weights) {
+        for bytes in window::row(&rows, k).ok_or(Mismatch)?.chunks(4) {
+            // Two bytes are one step, others are those that `SXTB16` gives.
+            let word = match *bytes {
+                [a, b] => u32::from(a) | u32::from(b) << 16,
+                _ => bytes.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte)),
+            };
+            let x = [sxtb16(word), sxtb16_ror8(word)];
+            for (&x, &[low, high]) in x.iter().take(steps(bytes.len())).zip(&mut weights) {
                 a = smlad(x, low, a);
                 b = smlad(x, sxtb16(low), b);
                 c = smlad(x, high, c);
