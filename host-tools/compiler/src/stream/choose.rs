@@ -48,18 +48,14 @@ fn pieces(network: &Network<'_>) -> Vec<Vec<Piece>> {
     for start in 0..steps.len() {
         pieces[start + 1].push(Piece { start, region: None, peak: plain_peak(network, start), calls: 0 });
         for end in start + 1..=steps.len() {
-            // A step that cannot go row by row ends every longer region, too.
+            // Where the rows of the input can be delivered, there is no need of it as a whole.
             let delivered = network.graph.inputs.first().copied().filter(|_| start == 0);
-            let whole = over_rows(network, start..end, None);
             let rings = delivered.and_then(|id| over_rows(network, start..end, Some(id)));
-            if whole.is_none() && rings.is_none() {
-                break;
-            }
-            for region in [whole, rings].into_iter().flatten() {
-                let calls = steps[start..end].iter().map(|step| step.output.view.rows as usize).sum();
-                let peak = rows_peak(network, &region);
-                pieces[end].push(Piece { start, region: Some(region), peak, calls });
-            }
+            // A step that cannot go row by row ends every longer region, too.
+            let Some(region) = rings.or_else(|| over_rows(network, start..end, None)) else { break };
+            let calls = steps[start..end].iter().map(|step| step.output.view.rows as usize).sum();
+            let peak = rows_peak(network, &region);
+            pieces[end].push(Piece { start, region: Some(region), peak, calls });
         }
     }
     pieces

@@ -54,7 +54,7 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
                 let of_value = scores.get(j..).ok_or(Mismatch)?.iter().step_by(count);
                 let heads = to.chunks_exact_mut(value_depth).zip(value_heads.of(value));
                 for ((to, value), weight) in heads.zip(of_value) {
-                    to.iter_mut().zip(value).for_each(|(to, x)| *to += weight * x);
+                    add_scaled(to, *weight, value);
                 }
                 Ok(())
             })
@@ -70,13 +70,28 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     shape.check(step, DType::F32)
 }
 
+/// `to += factor * x`, four at a time: heads are short.
+#[inline(always)]
+fn add_scaled(to: &mut [f32], factor: f32, x: &[f32]) {
+    let ((vectors, tail), (others, rest)) = (to.as_chunks_mut::<4>(), x.as_chunks::<4>());
+    for (to, x) in vectors.iter_mut().zip(others) {
+        // Copies, so that the compiler sees that the four do not depend on each other.
+        let (mut sums, x) = (*to, *x);
+        sums.iter_mut().zip(x).for_each(|(sum, x)| *sum += factor * x);
+        *to = sums;
+    }
+    tail.iter_mut().zip(rest).for_each(|(to, x)| *to += factor * x);
+}
+
 /// Dot product in four interleaved sums.
 #[inline(always)]
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     let ((vectors, tail), (others, rest)) = (a.as_chunks::<4>(), b.as_chunks::<4>());
     let mut sums = [0f32; 4];
     for (x, y) in vectors.iter().zip(others) {
-        sums.iter_mut().zip(x).zip(y).for_each(|((sum, x), y)| *sum += x * y);
+        let mut products = *x;
+        products.iter_mut().zip(y).for_each(|(x, y)| *x *= y);
+        sums.iter_mut().zip(products).for_each(|(sum, x)| *sum += x);
     }
     let [s0, s1, s2, s3] = sums;
     let last: f32 = tail.iter().zip(rest).map(|(x, y)| x * y).sum();
