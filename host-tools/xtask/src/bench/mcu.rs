@@ -56,8 +56,9 @@ struct Row {
     instructions: u64,
     startup_instructions: u64,
     /// Start-up of a plan that comes at run time: parsed, checked against all kernels of the target, bound;
-    /// without the CRC. In an image of its own.
-    parse_instructions: u64,
+    /// without the CRC. In an image of its own, which has to hold all kernels: not of boards with little flash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parse_instructions: Option<u64>,
     /// Estimated from the instruction classes, not measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     cycles_estimate: Option<u64>,
@@ -152,6 +153,9 @@ enum Measured {
 /// Flash and RAM beside plan, arena and state that no image does without: an app for the smallest core takes as much.
 const LEAST: (u64, u64) = (8 << 10, 1 << 10);
 
+/// Flash that holds all kernels and a plan.
+const ALL_KERNELS: u64 = 512 << 10;
+
 /// What a board lacks for a plan of `plan` bytes that works in `work` bytes.
 fn lacks(board: &Board, plan: u64, work: u64) -> Result<Option<String>> {
     let (flash, ram) = board.memory()?;
@@ -192,7 +196,12 @@ fn measure(options: &Options, board: &'static Board, model: &Model, peers: &Peer
     let run = count(board, &image, facts.inferences())?;
     let counts = &run.inference.counts;
     let instructions = counts.total()?;
-    let loaded = count(board, &App { loaded: true, ..app }.build()?, facts.inferences())?;
+    let loaded = if board.memory()?.0 >= ALL_KERNELS {
+        let run = count(board, &App { loaded: true, ..app }.build()?, facts.inferences())?;
+        Some(run.start_up.counts.total()?)
+    } else {
+        None
+    };
     let steps = if options.steps { steps(App { laps: true, ..app }, &facts)? } else { Vec::new() };
     Ok(Measured::Here(Box::new(Row {
         model: model.name.clone(),
@@ -200,7 +209,7 @@ fn measure(options: &Options, board: &'static Board, model: &Model, peers: &Peer
         board: board.name,
         instructions,
         startup_instructions: run.start_up.counts.total()?,
-        parse_instructions: loaded.start_up.counts.total()?,
+        parse_instructions: loaded,
         cycles_estimate: if board.core == "m4" { Some(counts.m4_cycles()?) } else { None },
         macs: facts.macs,
         instructions_per_mac: instructions as f64 / facts.macs.max(1) as f64,

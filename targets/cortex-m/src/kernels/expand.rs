@@ -56,7 +56,7 @@ where
 
 /// Writes the run of position `p` of `positions` alone: `len` bytes of `row` from `at` on, which may lie beside the row
 /// (an index below zero wraps), where `padding` is.
-#[inline(always)]
+#[inline(never)]
 pub fn expand_at(to: &mut [u32], positions: usize, p: usize, row: &[u8], at: usize, len: usize, padding: u8) {
     let byte = |at: usize| row.get(at).copied().unwrap_or(padding);
     let (mut step, mut at, mut left) = (p, at, len);

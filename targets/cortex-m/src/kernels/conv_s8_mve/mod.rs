@@ -93,7 +93,8 @@ where
         });
     }
     output.for_each(|slice, row, to| {
-        let window = Window::new(source.window(slice, row), source.row_bytes()).ok_or(Mismatch)?;
+        let mut window = Window::empty();
+        window.look_up(source.window(slice, row), source.row_bytes()).ok_or(Mismatch)?;
         conv.row(&window, width, x, s8_mut(to))
     })
 }

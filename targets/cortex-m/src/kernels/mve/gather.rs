@@ -3,6 +3,8 @@
 use mote_runtime::engine::{Mismatch, Rows};
 use mote_runtime::kernels::s8::s8;
 
+use crate::kernels::window::row;
+
 /// Most rows of a window.
 pub const ROWS: usize = 16;
 
@@ -32,29 +34,38 @@ pub struct Run {
 }
 
 impl<'a> Window<'a> {
-    /// `None` for more rows than [`ROWS`], or rows of less than `len` bytes.
+    /// No rows yet. (Made and filled apart, so that it is not copied.)
     #[inline(always)]
-    pub fn new(window: Rows<'a>, len: usize) -> Option<Self> {
-        let mut rows = [None; ROWS];
-        let count = window.len();
-        let mut complete = true;
-        for (row, found) in rows.get_mut(..count)?.iter_mut().zip(window.iter()) {
-            *row = found.map(s8);
-            complete &= row.is_some();
-        }
-        if rows.iter().flatten().any(|row| row.len() < len) {
-            return None;
-        }
-        #[cfg(mote_mve)]
-        let starts = rows.map(|row| row.map_or(core::ptr::null(), <[i8]>::as_ptr));
-        Some(Self {
-            rows,
-            count,
-            len,
-            complete,
+    pub fn empty() -> Self {
+        Self {
+            rows: [None; ROWS],
+            count: 0,
+            len: 0,
+            complete: false,
             #[cfg(mote_mve)]
-            starts,
-        })
+            starts: [core::ptr::null(); ROWS],
+        }
+    }
+
+    /// Looks the rows up. `None` for more rows than [`ROWS`], or rows of less than `len` bytes.
+    #[inline(always)]
+    pub fn look_up(&mut self, window: Rows<'a>, len: usize) -> Option<()> {
+        self.count = window.len();
+        self.len = len;
+        self.complete = true;
+        for (k, kept) in self.rows.get_mut(..self.count)?.iter_mut().enumerate() {
+            let row = row(&window, k);
+            if row.is_some_and(|row| row.len() < len) {
+                return None;
+            }
+            self.complete &= row.is_some();
+            *kept = row.map(s8);
+            #[cfg(mote_mve)]
+            {
+                *self.starts.get_mut(k)? = kept.map_or(core::ptr::null(), <[i8]>::as_ptr);
+            }
+        }
+        Some(())
     }
 
     /// Row `k`; `None` for padding.

@@ -22,8 +22,8 @@ struct Frame {
     zero_point: i32,
     constants: *const super::Channel,
     constants_end: *const super::Channel,
-    /// The last record, which is only read.
-    last: *mut Record,
+    /// Behind the records from which all outputs are made; a byte less if one output is made of the next one.
+    made: *mut u8,
     odd_turns: usize,
     to: *mut i8,
     channels: usize,
@@ -83,6 +83,9 @@ pub fn compute<const ROUNDING: u8>(
         return None;
     }
     let pairs = if twice { outputs } else { outputs / 2 };
+    // A single output is made as one of two.
+    let whole_turns = pairs.max(1);
+    let made = begin.wrapping_add(whole_turns).cast::<u8>();
     let frame = Frame {
         rows: rows.map(start),
         next: or_none(4),
@@ -94,8 +97,8 @@ pub fn compute<const ROUNDING: u8>(
         zero_point: layer.stage.zero_point,
         constants: layer.constants.as_ptr(),
         constants_end: layer.constants.as_ptr_range().end,
-        last: begin.wrapping_add(turns),
-        odd_turns: turns % 2,
+        made: made.wrapping_sub(usize::from(turns > whole_turns)),
+        odd_turns: whole_turns % 2,
         to: to.as_mut_ptr(),
         channels,
         written: begin.wrapping_add(pairs),
@@ -282,6 +285,14 @@ pub fn compute<const ROUNDING: u8>(
                     "add lr, lr, #96",
                     "cmp lr, r12",
                     "blo 8b",
+                    "lsls r12, r12, #31",
+                    "beq 20f",
+                    // The last one of an odd number of outputs.
+                    "ldr r9, [lr, #48]",
+                    "ldr r11, [lr, #80]",
+                    "mote_first r6, r7, r8, r9, r11",
+                    "str r12, [lr, #16]",
+                    "20:",
                     "ldr r12, [sp, #92]",
                     "tst r12, #15",
                     "bne 6b",
