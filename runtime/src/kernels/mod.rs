@@ -23,6 +23,7 @@ pub mod copy;
 pub mod depthwise_f32;
 pub mod depthwise_s8;
 mod exp;
+mod found;
 pub mod fully_connected_f32;
 pub mod fully_connected_s8;
 pub mod gather;

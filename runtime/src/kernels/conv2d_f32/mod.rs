@@ -13,7 +13,8 @@ use crate::engine::{Call, Mismatch, Rows};
 use crate::kernels::StepView;
 use crate::kernels::block::{self, GROUP, Group, LANES, POSITIONS};
 use crate::kernels::columns::Columns;
-use crate::kernels::numbers::{Weight, limit, numbers, numbers_mut};
+use crate::kernels::found::Found;
+use crate::kernels::numbers::{Weight, limit, numbers_mut};
 use crate::plan::{DType, Fault};
 use crate::records;
 
@@ -155,6 +156,7 @@ impl Job {
         bias: &[f32],
         dst: &mut [f32],
     ) -> Result<(), Mismatch> {
+        let rows = &Found::new(rows)?;
         let outputs = dst.len().checked_div(self.cout).ok_or(Mismatch)?;
         let interior = self.columns.interior(outputs, self.width);
         let per_group = self.cout.checked_div(self.groups).ok_or(Mismatch)?;
@@ -196,9 +198,10 @@ impl Job {
 
     /// A row of few positions, such as a frame of a sequence: several blocks of channels at once instead of several
     /// positions.
+    #[inline(never)]
     fn narrow<W: Weight>(
         &self,
-        rows: Rows<'_>,
+        rows: &Found<'_>,
         weights: &[W],
         bias: &[f32],
         dst: &mut [f32],
@@ -224,15 +227,14 @@ impl Job {
     #[inline(always)]
     fn taps(
         &self,
-        rows: Rows<'_>,
+        rows: &Found<'_>,
         x: usize,
         mut f: impl FnMut(&[f32], usize) -> Result<(), Mismatch>,
     ) -> Result<(), Mismatch> {
         let span = self.columns.span(x, self.width);
         let of_row = self.columns.kernel_width * self.channels;
         for (k, row) in rows.iter().enumerate() {
-            let Some(row) = row else { continue };
-            let row: &[f32] = numbers(row)?;
+            let Some(row) = row? else { continue };
             for tap in span.from..span.to {
                 let (at, from) = (span.column(tap) * self.cin, k * of_row + tap * self.channels);
                 let input = row.get(at..at + self.channels).ok_or(Mismatch)?;
@@ -242,11 +244,12 @@ impl Job {
         Ok(())
     }
 
-    /// [`POSITIONS`] positions whose windows touch no padding on the left and right.
-    #[inline]
+    /// [`POSITIONS`] positions whose windows touch no padding on the left and right. By itself, so that the sums keep
+    /// their registers.
+    #[inline(never)]
     fn inner<W: Weight>(
         &self,
-        rows: Rows<'_>,
+        rows: &Found<'_>,
         target: &Target<'_, W>,
         x: usize,
         dst: &mut [f32],
@@ -258,11 +261,10 @@ impl Job {
         let column = (x * self.columns.stride).checked_add_signed(-self.columns.pad_left).ok_or(Mismatch)?;
         let base = column * self.cin;
         for row in rows.iter() {
-            let Some(row) = row else {
+            let Some(row) = row? else {
                 runs.nth(steps.saturating_sub(1));
                 continue;
             };
-            let row: &[f32] = numbers(row)?;
             let mut at = base + target.input;
             for weights in runs.by_ref().take(steps) {
                 let input = |p: usize| row.get(at + p * step..at + p * step + len).ok_or(Mismatch);
@@ -279,7 +281,7 @@ impl Job {
     /// One position whose window may reach into padding.
     fn edge<W: Weight>(
         &self,
-        rows: Rows<'_>,
+        rows: &Found<'_>,
         target: &Target<'_, W>,
         x: usize,
         dst: &mut [f32],
@@ -288,11 +290,10 @@ impl Job {
         let mut sums = target.bias;
         let mut taps = target.weights.chunks_exact((self.channels * LANES).max(1));
         for row in rows.iter() {
-            let Some(row) = row else {
+            let Some(row) = row? else {
                 taps.nth(self.columns.kernel_width.saturating_sub(1));
                 continue;
             };
-            let row: &[f32] = numbers(row)?;
             for (tap, weights) in taps.by_ref().take(self.columns.kernel_width).enumerate() {
                 if tap < span.from || tap >= span.to {
                     continue;

@@ -12,6 +12,7 @@ pub use pack::DepthwiseF32;
 use crate::engine::{Call, Mismatch, Rows};
 use crate::kernels::StepView;
 use crate::kernels::columns::Columns;
+use crate::kernels::found::Found;
 use crate::kernels::numbers::{Weight, limit, numbers, numbers_mut};
 use crate::plan::{DType, Fault};
 use crate::records;
@@ -34,9 +35,6 @@ records! {
 
 /// Channels whose sums are held in registers.
 const CHANNELS: usize = 16;
-
-/// Rows of a window that are looked up once for all positions and channels; of longer windows each time.
-const ROWS: usize = 16;
 
 /// Float weights.
 pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
@@ -138,40 +136,21 @@ impl<W: Weight> Job<'_, W> {
             let mut columns = dst.chunks_exact_mut(self.cout.max(1)).enumerate();
             return columns.try_for_each(|(x, dst)| self.multiplied(rows, x, dst));
         }
-        let mut found = [None; ROWS];
-        match found.get_mut(..rows.len()) {
-            Some(found) => {
-                for (found, row) in found.iter_mut().zip(rows.iter()) {
-                    *found = row.map(numbers).transpose()?;
-                }
-                let found = &*found;
-                self.columns(|| found.iter().map(|row| Ok(*row)), dst)
-            }
-            None => self.columns(|| rows.iter().map(|row| row.map(numbers).transpose()), dst),
-        }
-    }
-
-    /// All positions; `rows` lists the rows of the window.
-    #[inline(always)]
-    fn columns<'a, I: Iterator<Item = Result<Option<&'a [f32]>, Mismatch>>>(
-        &self,
-        rows: impl Fn() -> I,
-        dst: &mut [f32],
-    ) -> Result<(), Mismatch> {
+        let rows = &Found::new(rows)?;
         for (x, dst) in dst.chunks_exact_mut(self.cout.max(1)).enumerate() {
             let (blocks, tail) = dst.as_chunks_mut::<CHANNELS>();
             let mut channel = 0;
             for dst in blocks {
-                self.block(rows(), x, channel, dst)?;
+                self.block(rows, x, channel, dst)?;
                 channel += CHANNELS;
             }
             let (blocks, tail) = tail.as_chunks_mut::<4>();
             for dst in blocks {
-                self.block(rows(), x, channel, dst)?;
+                self.block(rows, x, channel, dst)?;
                 channel += 4;
             }
             for dst in tail {
-                self.block(rows(), x, channel, core::array::from_mut(dst))?;
+                self.block(rows, x, channel, core::array::from_mut(dst))?;
                 channel += 1;
             }
         }
@@ -180,9 +159,9 @@ impl<W: Weight> Job<'_, W> {
 
     /// `N` channels of one position, from `channel` on.
     #[inline(always)]
-    fn block<'a, const N: usize>(
+    fn block<const N: usize>(
         &self,
-        rows: impl Iterator<Item = Result<Option<&'a [f32]>, Mismatch>>,
+        rows: &Found<'_>,
         x: usize,
         channel: usize,
         dst: &mut [f32; N],
@@ -191,7 +170,7 @@ impl<W: Weight> Job<'_, W> {
         let mut sums: [f32; N] = *chunk(self.bias, channel)?;
         let mut weights = self.weights;
         let taps = self.columns.kernel_width * self.cout;
-        for row in rows {
+        for row in rows.iter() {
             let (these, rest) = weights.split_at_checked(taps).ok_or(Mismatch)?;
             weights = rest;
             let Some(row) = row? else { continue };
