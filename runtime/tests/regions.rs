@@ -7,7 +7,7 @@ mod stacks;
 
 use mote_runtime::engine::Progress;
 use mote_runtime::plan::*;
-use mote_runtime::{Engine, Plan};
+use mote_runtime::{Engine, Error, Plan};
 use stacks::*;
 
 /// A random stack; `None` if the sizes do not work out.
@@ -156,6 +156,7 @@ fn sleep_and_reset(random: &mut Random, layers: &[Layer], drive: Drive) {
         }
         let (tick, state) = saved.unwrap();
         engine.restore(tick, &state).unwrap();
+        assert_eq!(engine.restore(u32::MAX, &state), Err(Error::Snapshot { tick: u32::MAX }));
         for (frame, expected) in frames.iter().zip(&all).skip(17) {
             assert_eq!(answer(engine, frame), *expected);
         }

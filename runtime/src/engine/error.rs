@@ -28,6 +28,8 @@ pub enum Error {
     /// The plan is not driven by this call: `run` for plain and row regions, `push` for row regions, `step` for
     /// endless ones.
     Drive,
+    /// No snapshot has this counter.
+    Snapshot { tick: u32 },
 }
 
 impl Error {
@@ -41,7 +43,7 @@ impl Error {
             | Error::Length { .. } => ErrorKind::Buffer,
             Error::MissingKernel { .. } => ErrorKind::MissingKernel,
             Error::Step { .. } => ErrorKind::Invalid,
-            Error::Port { .. } | Error::Drive => ErrorKind::Usage,
+            Error::Port { .. } | Error::Drive | Error::Snapshot { .. } => ErrorKind::Usage,
         }
     }
 }
@@ -68,6 +70,7 @@ impl core::fmt::Display for Error {
             Error::Port { index } => write!(f, "there is no input or output {index}"),
             Error::Type => f.write_str("the tensor's elements are of another type"),
             Error::Length { needed, given } => write!(f, "{given} elements given, {needed} needed"),
+            Error::Snapshot { tick } => write!(f, "no snapshot has the counter {tick}"),
             Error::Drive => f.write_str("this plan is driven by another call (run, push or step)"),
         }
     }

@@ -16,6 +16,9 @@ use core::ops::Range;
 use crate::kernels::StepView;
 use crate::plan::{ALIGN, Fault, Plan, PortRecord, RegionKind, RegionRecord};
 
+/// Ticks after which the counter of a stream goes back.
+const TURN: u32 = 1 << 30;
+
 /// Watches steps as they run: for profiles, and for comparing intermediate tensors.
 pub trait Observer {
     /// Before step `step` computes output slices.
@@ -209,7 +212,7 @@ impl<'a> Engine<'a> {
         self.tick += 1;
         // Long before the counter ends, go back by a whole number of periods: every ring position and phase
         // stays the same, and everything that was warm stays warm.
-        if self.tick >= 1 << 30 {
+        if self.tick >= TURN {
             let warm = self.warm_ticks(&region);
             let period = region.period.max(1);
             let excess = self.tick.saturating_sub(warm.saturating_add(period));
@@ -232,6 +235,9 @@ impl<'a> Engine<'a> {
         let (needed, given) = (self.state.len(), state.len());
         if needed != given {
             return Err(Error::Length { needed, given });
+        }
+        if tick >= TURN {
+            return Err(Error::Snapshot { tick });
         }
         self.state.copy_from_slice(state);
         self.tick = tick;

@@ -30,6 +30,10 @@ pub(super) const fn in_order(
     if maker.every == 0 || maker.phase > MAX_PHASE {
         return false;
     }
+    // Between two bursts the first output is not the one that waits longest.
+    if maker.burst > 1 && !step.every.is_multiple_of(maker.every as u16) {
+        return false;
+    }
     // Equal rates: slices wanted per tick = slices made per tick.
     if stride as u64 * burst as u64 * maker.every as u64 != maker.burst as u64 * step.every as u64 {
         return false;
