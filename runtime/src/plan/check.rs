@@ -28,7 +28,7 @@ type Checked = Result<(), PlanError>;
 /// Longest record of a table: more than any version will need, and an index times a length never overflows.
 const MAX_STRIDE: usize = 4096;
 
-const EMPTY: Table<'static> = Table { bytes: &[], stride: 0, count: 0 };
+pub(super) const EMPTY: Table<'static> = Table { bytes: &[], stride: 0, count: 0 };
 
 /// Smallest record size by core section; 0 where the section is plain bytes.
 const SIZES: [usize; section::CORE] = [
@@ -86,8 +86,8 @@ pub(super) const fn find(bytes: &[u8], header: &Header, kind: u16) -> Option<Sec
 pub(super) const fn sections<'a>(
     bytes: &'a [u8],
     header: &Header,
-) -> Result<[Table<'a>; section::CORE], PlanError> {
-    let mut core: [Table<'a>; section::CORE] = [EMPTY; section::CORE];
+    core: &mut [Table<'a>; section::CORE],
+) -> Checked {
     let mut seen = 0u32;
     let mut i = 0;
     while i < header.sections as usize {
@@ -128,7 +128,7 @@ pub(super) const fn sections<'a>(
         }
         i += 1;
     }
-    Ok(core)
+    Ok(())
 }
 
 #[inline(never)]

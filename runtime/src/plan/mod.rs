@@ -118,11 +118,11 @@ impl<'a> Plan<'a> {
             Ok(header) => header,
             Err(error) => return Err(error),
         };
-        let core = match check::sections(bytes, &header) {
-            Ok(core) => core,
+        let mut plan = Self { header, bytes, core: [check::EMPTY; section::CORE] };
+        match check::sections(bytes, &header, &mut plan.core) {
+            Ok(()) => {}
             Err(error) => return Err(error),
-        };
-        let plan = Self { header, bytes, core };
+        }
         match check::records(&plan) {
             Ok(()) => Ok(plan),
             Err(error) => Err(error),
