@@ -183,16 +183,16 @@ const fn check_tensor(plan: &Plan<'_>, i: usize, tensor: &TensorRecord) -> Check
     ensure!(tensor.offset & (dtype.size() as u32 - 1) == 0, TENSORS, i, Alignment);
     ensure!(tensor.quant == NONE || (tensor.quant as usize) < plan.quants(), TENSORS, i, Range);
     // The product of all axes fits 32 bits; it is 0 where one of them is. Beyond the rank they are 1.
-    let (mut elements, mut high, mut beyond) = (1u32, 0, 0);
+    let (mut elements, mut high) = (1u32, 0);
     let mut axis = 0;
     while axis < MAX_RANK {
         let len = tensor.shape[axis];
+        ensure!(len == 1 || axis < tensor.rank as usize, TENSORS, i, Shape);
         let product = elements as u64 * len as u64;
         elements = product as u32;
         high |= (product >> 32) as u32;
-        beyond |= if axis < tensor.rank as usize { 0 } else { len ^ 1 };
         axis += 1;
     }
-    ensure!(elements > 0 && high | beyond == 0, TENSORS, i, Shape);
+    ensure!(elements > 0 && high == 0, TENSORS, i, Shape);
     Ok(())
 }
