@@ -68,7 +68,8 @@ impl<'a> Engine<'a> {
         range.clone().zip(self.plan.step_records(range))
     }
 
-    #[inline(always)]
+    // Once for both kinds of regions: it is a good part of the engine's code.
+    #[inline(never)]
     fn call(
         &mut self,
         index: usize,
