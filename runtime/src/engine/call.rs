@@ -139,16 +139,20 @@ impl<'a> Source<'a> {
     #[inline]
     pub fn row(&self, slice: i64, row: i64) -> Option<&'a [u8]> {
         let (s, r) = (u32::try_from(slice).ok()?, u32::try_from(row).ok()?);
+        let slots = self.view().slots;
+        self.at(s, if s < slots { s } else { s.checked_rem(slots)? }, r)
+    }
+
+    /// Row `row` of slice `slice`, which lies in `slot` of the ring if it isn't the newest one.
+    #[inline(always)]
+    fn at(&self, slice: u32, slot: u32, row: u32) -> Option<&'a [u8]> {
         let v = self.view();
-        if s >= v.slices || r >= v.rows {
+        if slice >= v.slices || row >= v.rows {
             return None;
         }
-        let (bytes, slot) = match self.newest {
-            (newest, bytes) if newest == slice => (bytes, 0),
-            _ if s < v.slots => (self.bytes, s),
-            _ => (self.bytes, s.checked_rem(v.slots)?),
-        };
-        let start = slot as usize * v.slice_stride as usize + r as usize * v.row_stride as usize;
+        let (bytes, slot) =
+            if self.newest.0 == i64::from(slice) { (self.newest.1, 0) } else { (self.bytes, slot) };
+        let start = slot as usize * v.slice_stride as usize + row as usize * v.row_stride as usize;
         bytes.get(start..start + v.row_bytes as usize)
     }
 
@@ -197,6 +201,27 @@ impl<'a> Rows<'a> {
             self.first_slice + o as i64 * i64::from(v.outer_dilation),
             self.first_row + i as i64 * i64::from(v.inner_dilation),
         )
+    }
+
+    /// [`Rows::iter`] for long windows: over the slices of a ring the place of each is counted on from the one before,
+    /// where `iter` divides for each of them.
+    #[inline]
+    pub fn in_turn(self) -> impl Iterator<Item = Option<&'a [u8]>> {
+        let v = self.source.view();
+        let (slots, step) = (v.slots, u32::from(v.outer_dilation));
+        // Slices before the start have no place; where windows have some, they are short or few.
+        let first = u32::try_from(self.first_slice).ok().filter(|_| v.inner_count == 1 && step <= slots);
+        let mut slot = first.and_then(|first| first.checked_rem(slots)).unwrap_or(0);
+        let (row, len) = (u32::try_from(self.first_row).unwrap_or(u32::MAX), self.len());
+        (0..len).map(move |k| {
+            let Some(first) = first else { return self.get(k) };
+            let found = self.source.at(first.checked_add(k as u32 * step)?, slot, row);
+            slot += step;
+            if slot >= slots {
+                slot -= slots;
+            }
+            found
+        })
     }
 
     /// All rows of the window in order; `None` for padding.

@@ -124,7 +124,7 @@ impl Heads {
         mut f: impl FnMut(usize, &'a [T]) -> Result<(), Mismatch>,
     ) -> Result<(), Mismatch> {
         let mut index = 0;
-        for row in rows.iter() {
+        for row in rows.in_turn() {
             for vector in numbers::<T>(row.ok_or(Mismatch)?)?.chunks_exact(self.length.max(1)) {
                 f(index, vector)?;
                 index += 1;

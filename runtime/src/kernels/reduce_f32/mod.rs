@@ -56,7 +56,7 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
         let dst: &mut [f32] = numbers_mut(dst)?;
         let max = args.function == MAX;
         dst.fill(if max { f32::NEG_INFINITY } else { 0.0 });
-        for row in rows.iter() {
+        for row in rows.in_turn() {
             let row: &[f32] = numbers(row.ok_or(Mismatch)?)?;
             for (dst, block) in dst.chunks_exact_mut(inner).zip(row.chunks_exact(block)) {
                 match (max, dst) {

@@ -58,7 +58,7 @@ pub fn mean(call: Call<'_>) -> Result<(), Mismatch> {
     output.for_each(|slice, row, to| {
         for (block, to) in s8_mut(to).chunks_mut(LANES).enumerate() {
             let mut acc = [args.start; LANES];
-            for row in source.window(slice, row).iter() {
+            for row in source.window(slice, row).in_turn() {
                 for pixel in s8(row.ok_or(Mismatch)?).chunks_exact(channels) {
                     let codes = pixel.get(block * LANES..).ok_or(Mismatch)?;
                     for (acc, &code) in acc.iter_mut().zip(codes) {
