@@ -50,6 +50,9 @@ pub struct Options {
     /// Optimise the code for speed or for size
     #[arg(long, value_enum, default_value = "fast")]
     opt: Speed,
+    /// Parse the plan when the image starts, which needs every kernel
+    #[arg(long)]
+    loaded: bool,
     /// Further arguments for `mote convert`, after `--`
     #[arg(last = true)]
     convert: Vec<String>,
@@ -117,6 +120,7 @@ fn build(options: &Options, log: bool) -> Result<(&'static Board, PathBuf)> {
     let board = Board::by_name(&options.board)?;
     let plan = model(options)?.convert(board, &options.convert)?;
     let samples = Samples { seed: options.seed, count: options.samples };
-    let app = App { board, plan: &plan, samples, log, laps: false, loaded: false, speed: options.opt };
+    let app =
+        App { board, plan: &plan, samples, log, laps: false, loaded: options.loaded, speed: options.opt };
     Ok((board, app.build()?))
 }

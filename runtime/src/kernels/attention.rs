@@ -84,11 +84,17 @@ impl AttentionShape {
             let reach = offset as u64 + (self.heads as u64 - 1) * stride as u64 + depth as u64;
             require!(reach <= length as u64, Arguments);
             require!(step.row_len(i).is_multiple_of(length as usize), Shape);
-            let vectors = (step.row_len(i) / length as usize) as u64 * step.window(i) as u64;
+            let Some(vectors) = step.row_len(i).checked_div(length as usize) else {
+                return Err(Fault::Shape);
+            };
+            let vectors = vectors as u64 * step.window(i) as u64;
             require!(i == 0 || vectors == self.keys as u64, Shape);
             i += 1;
         }
-        let queries = (step.row_len(0) / self.query_length as usize) as u64 * step.window(0) as u64;
+        let Some(queries) = step.row_len(0).checked_div(self.query_length as usize) else {
+            return Err(Fault::Shape);
+        };
+        let queries = queries as u64 * step.window(0) as u64;
         require!(step.is(3, dtype) && step.row_len(3) as u64 == queries * self.output_length(), Shape);
         let Ok(output) = step.output() else { return Err(Fault::Range) };
         require!(queries < 1 << 24 && output.rows < 1 << 16, Shape);

@@ -32,27 +32,28 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
     let (count, value_depth) = ((shape.keys as usize).max(1), (shape.value_depth as usize).max(1));
     let scores = numbers_mut::<f32>(scratch)?.get_mut(..shape.scores() as usize).ok_or(Mismatch)?;
     let length = (shape.output_length() as usize).max(1);
-    let per_row = output.row_bytes() / (4 * length);
+    let per_row = output.row_bytes().checked_div(4 * length).ok_or(Mismatch)?;
     let bias: &[f32] = if given.blob(0).is_empty() { &[] } else { given.constants(0)? };
+    // `max(1)` once more where it is used: what a closure holds, the compiler no longer knows not to be zero.
     output.for_each(|slice, row, to| {
         let to: &mut [f32] = numbers_mut(to)?;
-        let mut outputs = to.chunks_exact_mut(length);
+        let mut outputs = to.chunks_exact_mut(length.max(1));
         query_heads.each(queries.window(slice, row), |i, query: &[f32]| {
             let to = outputs.next().ok_or(Mismatch)?;
             let bias = bias.chunks_exact(scores.len().max(1)).nth(row * per_row + i).unwrap_or(&[]);
             key_heads.each(keys.window(slice, row), |j, key: &[f32]| {
-                let of_key = scores.get_mut(j..).ok_or(Mismatch)?.iter_mut().step_by(count);
+                let of_key = scores.get_mut(j..).ok_or(Mismatch)?.iter_mut().step_by(count.max(1));
                 for ((score, query), key) in of_key.zip(query_heads.of(query)).zip(key_heads.of(key)) {
                     *score = scale * dot(query, key);
                 }
                 Ok(())
             })?;
             scores.iter_mut().zip(bias).for_each(|(score, bias)| *score += bias);
-            scores.chunks_exact_mut(count).for_each(|scores| softmax(scores, 1.0));
+            scores.chunks_exact_mut(count.max(1)).for_each(|scores| softmax(scores, 1.0));
             to.fill(0.0);
             value_heads.each(values.window(slice, row), |j, value: &[f32]| {
-                let of_value = scores.get(j..).ok_or(Mismatch)?.iter().step_by(count);
-                let heads = to.chunks_exact_mut(value_depth).zip(value_heads.of(value));
+                let of_value = scores.get(j..).ok_or(Mismatch)?.iter().step_by(count.max(1));
+                let heads = to.chunks_exact_mut(value_depth.max(1)).zip(value_heads.of(value));
                 for ((to, value), weight) in heads.zip(of_value) {
                     add_scaled(to, *weight, value);
                 }

@@ -64,12 +64,13 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
     let sums = rest.get_mut(..length).ok_or(Mismatch)?;
     let per_row = output.row_bytes() / length;
     let bias: &[i32] = if given.blob(0).is_empty() { &[] } else { given.constants(0)? };
+    // `max(1)` once more where it is used: what a closure holds, the compiler no longer knows not to be zero.
     output.for_each(|slice, row, to| {
-        let mut outputs = s8_mut(to).chunks_exact_mut(length);
+        let mut outputs = s8_mut(to).chunks_exact_mut(length.max(1));
         query_heads.each(queries.window(slice, row), |i, query: &[i8]| {
             let to = outputs.next().ok_or(Mismatch)?;
             key_heads.each(keys.window(slice, row), |j, key: &[i8]| {
-                let of_key = scores.get_mut(j..).ok_or(Mismatch)?.iter_mut().step_by(count);
+                let of_key = scores.get_mut(j..).ok_or(Mismatch)?.iter_mut().step_by(count.max(1));
                 for ((score, query), key) in of_key.zip(query_heads.of(query)).zip(key_heads.of(key)) {
                     *score = centred_dot(query, args.zero_query, key);
                 }
@@ -77,13 +78,15 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
             })?;
             let bias = bias.chunks_exact(scores.len().max(1)).nth(row * per_row + i).unwrap_or(&[]);
             scores.iter_mut().zip(bias).for_each(|(score, bias)| *score = score.wrapping_add(*bias));
-            for (scores, sums) in scores.chunks_exact_mut(count).zip(sums.chunks_exact_mut(value_depth)) {
+            for (scores, sums) in
+                scores.chunks_exact_mut(count.max(1)).zip(sums.chunks_exact_mut(value_depth.max(1)))
+            {
                 let sum = probabilities(scores, &args);
                 sums.fill(sum.wrapping_mul(args.zero_value).wrapping_neg());
             }
             value_heads.each(values.window(slice, row), |j, value: &[i8]| {
-                let of_value = scores.get(j..).ok_or(Mismatch)?.iter().step_by(count);
-                let heads = sums.chunks_exact_mut(value_depth).zip(value_heads.of(value));
+                let of_value = scores.get(j..).ok_or(Mismatch)?.iter().step_by(count.max(1));
+                let heads = sums.chunks_exact_mut(value_depth.max(1)).zip(value_heads.of(value));
                 for ((sums, value), &weight) in heads.zip(of_value) {
                     for (sum, &x) in sums.iter_mut().zip(value) {
                         *sum = sum.wrapping_add(weight.wrapping_mul(x.into()));
@@ -91,8 +94,8 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
                 }
                 Ok(())
             })?;
-            let heads = to.chunks_exact_mut(value_depth).zip(sums.chunks_exact(value_depth));
-            for ((to, sums), scores) in heads.zip(scores.chunks_exact(count)) {
+            let heads = to.chunks_exact_mut(value_depth.max(1)).zip(sums.chunks_exact(value_depth.max(1)));
+            for ((to, sums), scores) in heads.zip(scores.chunks_exact(count.max(1))) {
                 let sum = scores.iter().fold(0i32, |sum, p| sum.wrapping_add(*p));
                 let (multiplier, shift) = over(args.multiplier, args.shift, sum);
                 for (to, &sum) in to.iter_mut().zip(sums) {

@@ -132,7 +132,11 @@ fn each(
 
 /// `bias + weights * state`, `sums.len()` numbers.
 fn recurrence<W: Weight>(weights: &[W], bias: &[f32], state: &[f32], sums: &mut [f32]) {
-    let blocks = weights.chunks_exact((state.len() * LANES).max(1));
+    let run = match state.len() * LANES {
+        0 => return,
+        run => run,
+    };
+    let blocks = weights.chunks_exact(run);
     for ((sums, bias), weights) in sums.chunks_mut(LANES).zip(bias.chunks(LANES)).zip(blocks) {
         let mut all = block::start(bias);
         block::accumulate_one(&mut all, state, weights);

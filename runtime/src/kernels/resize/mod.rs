@@ -108,12 +108,16 @@ const fn table_fits(step: &StepView<'_>, blob: usize, count: u16, limit: u16) ->
 /// Whether the source rows of each output row lie in its window: of a ring, no others are there.
 const fn within_window(step: &StepView<'_>, tables: usize, from: &OperandRecord, to: &OperandRecord) -> bool {
     let mut rest = step.blob(tables);
-    let share = if to.slices > from.slices { to.slices / from.slices } else { 1 };
+    let share = match to.slices.checked_div(from.slices) {
+        Some(share) if share > 1 => share,
+        _ => 1,
+    };
     let mut output = 0;
     while let Some((index, tail)) = rest.split_first_chunk::<2>() {
         let first = u16::from_le_bytes(*index) as i64;
         let last = if tables == 2 && first + 1 < from.slices as i64 { first + 1 } else { first };
-        let start = (output / share) as i64 * from.outer_stride as i64 - from.outer_pad as i64;
+        let Some(block) = u32::checked_div(output, share) else { return false };
+        let start = block as i64 * from.outer_stride as i64 - from.outer_pad as i64;
         if first < start || last >= start + from.outer_count as i64 || from.outer_dilation != 1 {
             return false;
         }

@@ -46,7 +46,10 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
         (Ok(from), Ok(to)) => {
             let element = args.element as u64;
             let whole = count.saturating_mul(element) == to.row_bytes as u64;
-            let inside = last < from.row_bytes as u64 / element;
+            let inside = match (from.row_bytes as u64).checked_div(element) {
+                Some(elements) => last < elements,
+                None => false,
+            };
             if whole && inside { Ok(()) } else { Err(Fault::Range) }
         }
         _ => Err(Fault::Range),

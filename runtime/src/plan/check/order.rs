@@ -82,7 +82,8 @@ pub(super) const fn stretched_in_order(
     if step.burst != 1 || maker.burst != 1 || !output.slices.is_multiple_of(input.slices) {
         return false;
     }
-    let share = (output.slices / input.slices) as i64;
+    let Some(share) = output.slices.checked_div(input.slices) else { return false };
+    let share = share as i64;
     let (every, own) = (maker.every as i64, step.every as i64);
     if input.outer_stride as i64 * every != own * share {
         return false;
@@ -126,7 +127,13 @@ impl Maker {
     #[inline(always)]
     const fn made(&self, phase: u32) -> i64 {
         let ticks = phase as i32 - self.phase as i32 - self.later as i32;
-        let calls = if self.every == 1 { ticks } else { ticks.div_euclid(self.every as i32) } as i64 + 1;
+        // Rounded down; without the panic that `div_euclid` has.
+        let calls = match ticks.unsigned_abs().checked_div(self.every) {
+            Some(calls) if ticks >= 0 => calls as i64 + 1,
+            Some(calls) if calls * self.every == ticks.unsigned_abs() => 1 - calls as i64,
+            Some(calls) => -(calls as i64),
+            None => 0,
+        };
         calls * self.burst as i64
     }
 }
