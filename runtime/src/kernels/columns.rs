@@ -22,6 +22,17 @@ pub struct Span {
 }
 
 impl Columns {
+    /// From the numbers of an argument record.
+    #[inline(always)]
+    pub const fn of(kernel_width: u16, stride: u16, dilation: u16, pad_left: i16) -> Self {
+        Self {
+            kernel_width: kernel_width as usize,
+            stride: stride as usize,
+            dilation: dilation as usize,
+            pad_left: pad_left as isize,
+        }
+    }
+
     /// Whether all positions of `outputs` output columns over `width` input columns can be computed.
     pub const fn fits(&self, outputs: usize, width: usize) -> bool {
         if self.kernel_width == 0 || self.stride == 0 || self.dilation == 0 || outputs == 0 || width == 0 {

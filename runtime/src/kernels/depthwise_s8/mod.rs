@@ -41,12 +41,7 @@ records! {
 
 impl DepthwiseArgs {
     const fn columns(&self) -> Columns {
-        Columns {
-            kernel_width: self.kernel_width as usize,
-            stride: self.stride as usize,
-            dilation: self.dilation as usize,
-            pad_left: self.pad_left as isize,
-        }
+        Columns::of(self.kernel_width, self.stride, self.dilation, self.pad_left)
     }
 }
 

@@ -26,6 +26,7 @@ records! {
     /// Arguments.
     pub struct Depthwise3x3Args {
         pub channels: u32,
+        /// 1 or 2.
         pub stride: u16,
         pub pad_left: i16,
         pub input_zero_point: i32,
@@ -46,9 +47,8 @@ const fn is_tight(columns: &Columns, outputs: usize, width: usize) -> bool {
 const SHORTEST: usize = 2;
 
 impl Depthwise3x3Args {
-    const fn columns(&self) -> Columns {
-        let (stride, pad_left) = (self.stride as usize, self.pad_left as isize);
-        Columns { kernel_width: 3, stride, dilation: 1, pad_left }
+    pub(super) const fn columns(&self) -> Columns {
+        Columns::of(3, self.stride, 1, self.pad_left)
     }
 }
 

@@ -16,29 +16,13 @@ pub use pack::pack;
 
 use mote_runtime::engine::{Call, Mismatch};
 use mote_runtime::kernels::StepView;
-use mote_runtime::kernels::columns::Columns;
 use mote_runtime::kernels::s8::{arguments, is_code, require, s8, s8_mut};
 use mote_runtime::plan::{DType, Fault};
-use mote_runtime::records;
 
 use self::columns::{Channels, Compute};
 use self::strip::Strip;
+pub use super::depthwise3x3_s8_dsp::Depthwise3x3Args;
 use super::mve::stage::Stage;
-
-records! {
-    /// Arguments.
-    pub struct Depthwise3x3Args {
-        pub channels: u32,
-        /// 1 or 2.
-        pub stride: u16,
-        pub pad_left: i16,
-        pub input_zero_point: i32,
-        pub zero_point: i32,
-        pub min: i8,
-        pub max: i8,
-        pub reserved: u16,
-    }
-}
 
 /// Channels of a strip.
 const LANES: usize = 16;
@@ -67,11 +51,9 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     require!(channels > 0 && channels * OUTPUTS < 1 << 16 && step.window(0) == 3, Arguments);
     require!(step.row_len(0).is_multiple_of(channels) && step.row_len(1).is_multiple_of(channels), Shape);
     let (width, columns) = (step.row_len(0) / channels, step.row_len(1) / channels);
-    let stride = args.stride as usize;
-    let pad_left = args.pad_left as isize;
-    require!(Columns { kernel_width: 3, stride, dilation: 1, pad_left }.fits(columns, width), Shape);
+    require!(args.columns().fits(columns, width), Shape);
     require!(step.blob_is(0, WEIGHTS * (channels + 1), 4) && step.channels_are(1, channels), Shape);
-    require!(step.scratch_bytes() >= scratch(columns, stride), Shape);
+    require!(step.scratch_bytes() >= scratch(columns, args.stride as usize), Shape);
     Ok(())
 }
 
