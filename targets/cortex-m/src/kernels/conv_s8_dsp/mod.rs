@@ -48,6 +48,21 @@ records! {
 }
 
 impl ConvArgs {
+    /// The arguments of a step, if all is sound that does not depend on how a kernel lays out its constants.
+    #[inline(always)]
+    pub(super) const fn checked(step: &StepView<'_>) -> Result<Self, Fault> {
+        let args = arguments!(Self, step);
+        require!(step.inputs() == 1 && step.blobs() == 2 && !step.any_in_place(), Arguments);
+        require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
+        require!(Stage::is_sound(args.zero_point, args.min, args.max), Arguments);
+        require!(is_code(args.input_zero_point), Arguments);
+        let (inputs, outputs) = (args.in_channels as usize, args.out_channels as usize);
+        require!(inputs > 0 && outputs > 0 && inputs < 1 << 24 && outputs < 1 << 24, Arguments);
+        require!(step.row_len(0).is_multiple_of(inputs) && step.row_len(1).is_multiple_of(outputs), Shape);
+        require!(args.columns().fits(step.row_len(1) / outputs, step.row_len(0) / inputs), Shape);
+        Ok(args)
+    }
+
     pub(crate) const fn columns(&self) -> Columns {
         Columns::of(self.kernel_width, self.stride, self.dilation, self.pad_left)
     }
@@ -64,15 +79,11 @@ const fn scratch(positions: usize, kernel_rows: usize, run: usize) -> usize {
 
 /// Accepts a step only if [`run`] can serve it.
 pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
-    let args = arguments!(ConvArgs, step);
-    require!(step.inputs() == 1 && step.blobs() == 2 && !step.any_in_place(), Arguments);
-    require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
-    require!(Stage::is_sound(args.zero_point, args.min, args.max), Arguments);
-    require!(is_code(args.input_zero_point), Arguments);
+    let args = match ConvArgs::checked(step) {
+        Ok(args) => args,
+        Err(fault) => return Err(fault),
+    };
     let (inputs, outputs) = (args.in_channels as usize, args.out_channels as usize);
-    require!(inputs > 0 && outputs > 0 && inputs < 1 << 24 && outputs < 1 << 24, Arguments);
-    require!(step.row_len(0).is_multiple_of(inputs) && step.row_len(1).is_multiple_of(outputs), Shape);
-    require!(args.columns().fits(step.row_len(1) / outputs, step.row_len(0) / inputs), Shape);
     let kernel_rows = args.kernel_rows as usize;
     require!(kernel_rows > 0 && kernel_rows <= ROWS && step.window(0) == kernel_rows, Shape);
     let run = inputs as u64 * args.kernel_width as u64;

@@ -12,8 +12,8 @@ pub use pack::pack;
 use mote_runtime::engine::{Call, Mismatch};
 use mote_runtime::kernels::StepView;
 use mote_runtime::kernels::columns::{Columns, Span};
-use mote_runtime::kernels::s8::{arguments, is_code, require, s8, s8_mut};
-use mote_runtime::plan::{DType, Fault};
+use mote_runtime::kernels::s8::{require, s8, s8_mut};
+use mote_runtime::plan::Fault;
 
 pub use super::conv_s8_dsp::ConvArgs;
 use super::mve::dot::{Layer, Loops, STEP, Weights, steps};
@@ -27,16 +27,12 @@ const fn scratch(inputs: usize, taps: usize) -> usize {
 
 /// Accepts a step only if [`run`] can serve it.
 pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
-    let args = arguments!(ConvArgs, step);
-    require!(step.inputs() == 1 && step.blobs() == 2 && !step.any_in_place(), Arguments);
-    require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
-    require!(Stage::is_sound(args.zero_point, args.min, args.max), Arguments);
-    require!(is_code(args.input_zero_point), Arguments);
+    let args = match ConvArgs::checked(step) {
+        Ok(args) => args,
+        Err(fault) => return Err(fault),
+    };
     let (inputs, outputs) = (args.in_channels as usize, args.out_channels as usize);
-    require!(inputs > 0 && outputs > 0 && inputs < 1 << 24 && outputs < 1 << 24, Arguments);
-    require!(step.row_len(0).is_multiple_of(inputs) && step.row_len(1).is_multiple_of(outputs), Shape);
     let (width, columns) = (step.row_len(0) / inputs, step.row_len(1) / outputs);
-    require!(args.columns().fits(columns, width), Shape);
     let rows = args.kernel_rows as usize;
     require!(rows > 0 && rows <= ROWS && step.window(0) == rows, Shape);
     let taps = args.kernel_rows as u64 * args.kernel_width as u64;

@@ -34,15 +34,28 @@ records! {
     }
 }
 
+impl DenseArgs {
+    /// The arguments of a step, if all is sound that does not depend on how a kernel lays out its constants.
+    #[inline(always)]
+    pub(super) const fn checked(step: &StepView<'_>) -> Result<Self, Fault> {
+        let args = arguments!(Self, step);
+        require!(step.inputs() == 1 && step.blobs() == 2 && !step.any_in_place(), Arguments);
+        require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
+        require!(Stage::is_sound(args.zero_point, args.min, args.max), Arguments);
+        require!(is_code(args.input_zero_point), Arguments);
+        let (inputs, outputs) = (args.inputs as usize, args.outputs as usize);
+        require!(inputs > 0 && outputs > 0 && inputs < 1 << 24 && outputs < 1 << 24, Arguments);
+        Ok(args)
+    }
+}
+
 /// Accepts a step only if [`run`] can serve it.
 pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
-    let args = arguments!(DenseArgs, step);
-    require!(step.inputs() == 1 && step.blobs() == 2 && !step.any_in_place(), Arguments);
-    require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
-    require!(Stage::is_sound(args.zero_point, args.min, args.max), Arguments);
-    require!(is_code(args.input_zero_point), Arguments);
+    let args = match DenseArgs::checked(step) {
+        Ok(args) => args,
+        Err(fault) => return Err(fault),
+    };
     let (inputs, outputs) = (args.inputs as usize, args.outputs as usize);
-    require!(inputs > 0 && outputs > 0 && inputs < 1 << 24 && outputs < 1 << 24, Arguments);
     let (row, window) = (step.row_len(0), step.window(0));
     require!(row as u64 * window as u64 == inputs as u64 && step.row_len(1) == outputs, Shape);
     require!((window == 1 || row.is_multiple_of(4)) && step.within(0), Shape);

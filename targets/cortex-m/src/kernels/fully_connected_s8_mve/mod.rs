@@ -12,8 +12,8 @@ pub use pack::pack;
 
 use mote_runtime::engine::{Call, Mismatch, Rows};
 use mote_runtime::kernels::StepView;
-use mote_runtime::kernels::s8::{arguments, is_code, require, s8, s8_mut};
-use mote_runtime::plan::{DType, Fault};
+use mote_runtime::kernels::s8::{require, s8, s8_mut};
+use mote_runtime::plan::Fault;
 
 pub use super::fully_connected_s8_dsp::DenseArgs;
 use super::mve::dot::{Layer, Loops, STEP, Weights, steps};
@@ -26,13 +26,11 @@ const fn scratch(inputs: usize) -> usize {
 
 /// Accepts a step only if [`run`] can serve it.
 pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
-    let args = arguments!(DenseArgs, step);
-    require!(step.inputs() == 1 && step.blobs() == 2 && !step.any_in_place(), Arguments);
-    require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
-    require!(Stage::is_sound(args.zero_point, args.min, args.max), Arguments);
-    require!(is_code(args.input_zero_point), Arguments);
+    let args = match DenseArgs::checked(step) {
+        Ok(args) => args,
+        Err(fault) => return Err(fault),
+    };
     let (inputs, outputs) = (args.inputs as usize, args.outputs as usize);
-    require!(inputs > 0 && outputs > 0 && inputs < 1 << 24 && outputs < 1 << 24, Arguments);
     let (row, to, window) = (step.row_len(0), step.row_len(1), step.window(0));
     if row > inputs {
         require!(window == 1 && row.is_multiple_of(inputs) && to == row / inputs * outputs, Shape);
