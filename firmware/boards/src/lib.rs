@@ -28,6 +28,7 @@ mod fail;
 mod interrupts;
 #[cfg(feature = "mps2")]
 mod mps2;
+mod registers;
 #[cfg(feature = "mps2")]
 mod sbcon;
 pub mod stack;

@@ -1,8 +1,10 @@
 //! BBC micro:bit, the first one: an nRF51822, a Cortex-M0 at 16 MHz. QEMU: `-M microbit`.
 
-use core::{convert::Infallible, ptr::NonNull};
+use core::convert::Infallible;
 
 use embedded_io::{ErrorType, Write};
+
+use crate::registers::Registers;
 
 pub const NAME: &str = "microbit";
 pub const CLOCK_HZ: u32 = 16_000_000;
@@ -30,7 +32,7 @@ const USB_TX_PIN: u32 = 24;
 
 /// The UART of the nRF51, polled; it sends only.
 pub struct Uart {
-    base: NonNull<u32>,
+    registers: Registers,
 }
 
 impl Uart {
@@ -39,24 +41,13 @@ impl Uart {
     /// # Safety
     /// `base` is the address of an nRF51 UART that nobody else drives.
     unsafe fn new(base: usize) -> Self {
-        // SAFETY: the caller names a device, and a device is not at address zero.
-        let base = unsafe { NonNull::new_unchecked(base as *mut u32) };
-        let mut uart = Self { base };
-        uart.write_register(PIN_TX, USB_TX_PIN);
-        uart.write_register(BAUD_RATE, BAUD_115200);
-        uart.write_register(ENABLE, ENABLED);
-        uart.write_register(START_TX, 1);
-        uart
-    }
-
-    fn read_register(&self, index: usize) -> u32 {
-        // SAFETY: `base` is a UART, and `index` one of its registers.
-        unsafe { self.base.add(index).read_volatile() }
-    }
-
-    fn write_register(&mut self, index: usize, value: u32) {
-        // SAFETY: as above; the UART is ours alone.
-        unsafe { self.base.add(index).write_volatile(value) }
+        // SAFETY: the caller names an nRF51 UART, and the indices above are registers of one.
+        let mut registers = unsafe { Registers::new(base) };
+        registers.write(PIN_TX, USB_TX_PIN);
+        registers.write(BAUD_RATE, BAUD_115200);
+        registers.write(ENABLE, ENABLED);
+        registers.write(START_TX, 1);
+        Self { registers }
     }
 }
 
@@ -67,9 +58,9 @@ impl ErrorType for Uart {
 impl Write for Uart {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
         for &byte in bytes {
-            self.write_register(TX_READY, 0);
-            self.write_register(DATA, byte.into());
-            while self.read_register(TX_READY) == 0 {}
+            self.registers.write(TX_READY, 0);
+            self.registers.write(DATA, byte.into());
+            while self.registers.read(TX_READY) == 0 {}
         }
         Ok(bytes.len())
     }

@@ -1,9 +1,57 @@
-//! What the boards of Arm's MPS2 family share: the CMSDK UART, and the lights of the user.
+//! What the boards of Arm's MPS2 family share: the CMSDK UART, the lights of the user, and which devices an app gets.
 
-use core::{convert::Infallible, ptr::NonNull};
+use core::convert::Infallible;
 
 use embedded_hal::digital::{self, OutputPin};
 use embedded_io::{ErrorType, Read, Write};
+
+use crate::{
+    board::{CLOCK_HZ, DEVICES},
+    registers::Registers,
+    sbcon::SbCon,
+};
+
+/// Where a board has its devices.
+pub struct Devices {
+    /// UART0.
+    pub console: usize,
+    /// UART1.
+    pub serial: usize,
+    /// The I2C controller of shield 1.
+    pub bus: usize,
+    /// Inputs and outputs of the FPGA.
+    pub led: usize,
+}
+
+/// Devices of the images with ARMv7-M cores.
+#[cfg(any(feature = "mps2-an386", feature = "mps2-an500"))]
+pub const ARMV7M: Devices =
+    Devices { console: 0x4000_4000, serial: 0x4000_5000, bus: 0x4002_a000, led: 0x4002_8000 };
+
+pub type Console = Uart;
+pub type Serial = Uart;
+pub type Bus = SbCon;
+pub type Led = Light;
+
+pub fn console() -> Console {
+    // SAFETY: UART0 of this board, and nothing else in the crate uses it.
+    unsafe { Uart::new(DEVICES.console, CLOCK_HZ / 115_200) }
+}
+
+pub fn serial() -> Serial {
+    // SAFETY: UART1 of this board, and nothing else in the crate uses it.
+    unsafe { Uart::new(DEVICES.serial, CLOCK_HZ / 921_600) }
+}
+
+pub fn bus() -> Bus {
+    // SAFETY: the controller of shield 1, and nothing else in the crate uses it.
+    unsafe { SbCon::new(DEVICES.bus, CLOCK_HZ / 200_000) }
+}
+
+pub fn led() -> Led {
+    // SAFETY: inputs and outputs of the FPGA, and nothing else in the crate uses them.
+    unsafe { Light::new(DEVICES.led, 0) }
+}
 
 const DATA: usize = 0;
 const STATE: usize = 1;
@@ -16,7 +64,7 @@ const CTRL_TX_RX: u32 = 3;
 
 /// A CMSDK UART, polled.
 pub struct Uart {
-    base: NonNull<u32>,
+    registers: Registers,
 }
 
 impl Uart {
@@ -25,22 +73,11 @@ impl Uart {
     /// # Safety
     /// `base` is the address of a CMSDK UART that nobody else drives.
     pub unsafe fn new(base: usize, baud_divider: u32) -> Self {
-        // SAFETY: the caller names a device, and a device is not at address zero.
-        let base = unsafe { NonNull::new_unchecked(base as *mut u32) };
-        let mut uart = Self { base };
-        uart.write_register(BAUD_DIV, baud_divider);
-        uart.write_register(CTRL, CTRL_TX_RX);
-        uart
-    }
-
-    fn read_register(&self, index: usize) -> u32 {
-        // SAFETY: `base` is a UART, and `index` one of its five registers.
-        unsafe { self.base.add(index).read_volatile() }
-    }
-
-    fn write_register(&mut self, index: usize, value: u32) {
-        // SAFETY: as above; the UART is ours alone.
-        unsafe { self.base.add(index).write_volatile(value) }
+        // SAFETY: the caller names a CMSDK UART, and the indices above are registers of one.
+        let mut registers = unsafe { Registers::new(base) };
+        registers.write(BAUD_DIV, baud_divider);
+        registers.write(CTRL, CTRL_TX_RX);
+        Self { registers }
     }
 }
 
@@ -51,14 +88,14 @@ impl ErrorType for Uart {
 impl Write for Uart {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
         for &byte in bytes {
-            while self.read_register(STATE) & STATE_TX_FULL != 0 {}
-            self.write_register(DATA, byte.into());
+            while self.registers.read(STATE) & STATE_TX_FULL != 0 {}
+            self.registers.write(DATA, byte.into());
         }
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> Result<(), Infallible> {
-        while self.read_register(STATE) & STATE_TX_FULL != 0 {}
+        while self.registers.read(STATE) & STATE_TX_FULL != 0 {}
         Ok(())
     }
 }
@@ -66,15 +103,18 @@ impl Write for Uart {
 impl Read for Uart {
     fn read(&mut self, bytes: &mut [u8]) -> Result<usize, Infallible> {
         let Some(first) = bytes.first_mut() else { return Ok(0) };
-        while self.read_register(STATE) & STATE_RX_FULL == 0 {}
-        *first = self.read_register(DATA) as u8;
+        while self.registers.read(STATE) & STATE_RX_FULL == 0 {}
+        *first = self.registers.read(DATA) as u8;
         Ok(1)
     }
 }
 
+/// Register of the lights.
+const LIGHTS: usize = 0;
+
 /// A light of the board: bit `index` of the first register of the FPGA's inputs and outputs.
 pub struct Light {
-    register: NonNull<u32>,
+    registers: Registers,
     mask: u32,
 }
 
@@ -82,16 +122,13 @@ impl Light {
     /// # Safety
     /// `base` is the address of the FPGA's inputs and outputs, and nobody else drives its lights.
     pub unsafe fn new(base: usize, index: u32) -> Self {
-        // SAFETY: the caller names a device, and a device is not at address zero.
-        Self { register: unsafe { NonNull::new_unchecked(base as *mut u32) }, mask: 1 << index }
+        // SAFETY: the caller names the inputs and outputs, of which only the lights are used.
+        Self { registers: unsafe { Registers::new(base) }, mask: 1 << index }
     }
 
     fn set(&mut self, on: bool) {
-        // SAFETY: `register` is a register of lights, and they are ours alone.
-        unsafe {
-            let others = self.register.read_volatile() & !self.mask;
-            self.register.write_volatile(if on { others | self.mask } else { others });
-        }
+        let others = self.registers.read(LIGHTS) & !self.mask;
+        self.registers.write(LIGHTS, if on { others | self.mask } else { others });
     }
 }
 

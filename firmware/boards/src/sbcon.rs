@@ -2,10 +2,10 @@
 //!
 //! The controller reads the data line alone, so a device that stretches the clock is not waited for.
 
-use core::ptr::NonNull;
-
 use cortex_m::asm::delay;
 use embedded_hal::i2c::{self, ErrorKind, ErrorType, I2c, NoAcknowledgeSource, Operation};
+
+use crate::registers::Registers;
 
 /// Reads the lines; written ones are released, that is, pulled up.
 const RELEASE: usize = 0;
@@ -40,7 +40,7 @@ impl i2c::Error for Error {
 
 /// The controller, polled.
 pub struct SbCon {
-    base: NonNull<u32>,
+    registers: Registers,
     /// Cycles of half a bit.
     half: u32,
 }
@@ -51,22 +51,19 @@ impl SbCon {
     /// # Safety
     /// `base` is the address of an SBCon that nobody else drives.
     pub unsafe fn new(base: usize, half: u32) -> Self {
-        // SAFETY: the caller names a device, and a device is not at address zero.
-        let base = unsafe { NonNull::new_unchecked(base as *mut u32) };
         // Both lines are released after a reset.
-        Self { base, half }
+        // SAFETY: the caller names an SBCon, and the indices above are its registers.
+        Self { registers: unsafe { Registers::new(base) }, half }
     }
 
     fn set(&mut self, lines: u32, high: bool) {
         let register = if high { RELEASE } else { PULL };
-        // SAFETY: `base` is an SBCon, of which this is one of the two registers, and it is ours alone.
-        unsafe { self.base.add(register).write_volatile(lines) }
+        self.registers.write(register, lines);
         delay(self.half);
     }
 
     fn data(&self) -> bool {
-        // SAFETY: as above.
-        unsafe { self.base.add(RELEASE).read_volatile() & DATA != 0 }
+        self.registers.read(RELEASE) & DATA != 0
     }
 
     /// Data falls while the clock is high. From a running transfer this is a repeated start.
