@@ -17,6 +17,7 @@ mod view;
 
 use crate::graph::{DType, Data, Graph, Node, Op, TensorId};
 use crate::import::Refusal;
+use mote_runtime::kernels::copy::CopyRows;
 use mote_runtime::kernels::pack::{Packed, Packer};
 use mote_runtime::plan::OperandRecord;
 use std::collections::HashMap;
@@ -48,6 +49,30 @@ pub struct Step {
 }
 
 impl Step {
+    /// A step without multiplications that has none of the properties of a [`Step`], nor works in place.
+    fn new(name: String, op: &'static str, packed: Packed, inputs: Vec<Operand>, output: Operand) -> Self {
+        let may_be_in_place = vec![false; inputs.len()];
+        let (joinable, accumulates, carries) = (false, false, false);
+        Self {
+            name,
+            op,
+            macs: 0,
+            packed,
+            inputs,
+            output,
+            may_be_in_place,
+            joinable,
+            accumulates,
+            carries,
+            stretch: 1,
+        }
+    }
+
+    /// A copy of rows, which no node of the network asks for.
+    pub fn copy(name: String, from: Operand, to: Operand) -> Self {
+        Self::new(name, "copy", CopyRows.pack(), vec![from], to)
+    }
+
     /// Hands over contiguous rows of independent positions as one long row.
     pub fn join_rows(&mut self) {
         if self.joinable {
@@ -96,6 +121,11 @@ pub struct Lowered {
 }
 
 impl Lowered {
+    /// Index of the step that makes a tensor.
+    pub fn made(&self, id: TensorId) -> Option<usize> {
+        self.steps.iter().position(|step| step.output.tensor == id)
+    }
+
     /// The tensor whose bytes `id` is.
     pub fn root(&self, mut id: TensorId) -> TensorId {
         while let Some(&parent) = self.aliases.get(&id) {
@@ -160,20 +190,7 @@ impl Context<'_> {
         may_be_in_place: Vec<bool>,
     ) -> &mut Step {
         let (name, op) = (self.node.name.clone(), self.node.op.name());
-        let (joinable, accumulates, carries, stretch) = (false, false, false, 1);
-        let step = Step {
-            name,
-            op,
-            macs,
-            packed,
-            inputs,
-            output,
-            may_be_in_place,
-            joinable,
-            accumulates,
-            carries,
-            stretch,
-        };
+        let step = Step { macs, may_be_in_place, ..Step::new(name, op, packed, inputs, output) };
         let index = self.out.steps.len();
         self.out.steps.push(step);
         &mut self.out.steps[index]

@@ -7,7 +7,6 @@
 use super::{Region, Ring};
 use crate::graph::{Graph, Tensor, TensorId};
 use crate::lower::{Lowered, Operand, Step};
-use mote_runtime::kernels::copy::CopyRows;
 use mote_runtime::plan::OperandRecord;
 
 /// Marks a view whose newest slice is in another tensor, [`Lowered::newest`]. The tensor's index is still open.
@@ -37,17 +36,12 @@ struct Read {
 /// All who read a tensor; `None` where its newest slice can't be kept apart.
 fn readers(graph: &Graph, lowered: &Lowered, region: &Region, id: TensorId) -> Option<Vec<Read>> {
     let stays = graph.outputs.contains(&id) || lowered.initial.iter().any(|(initial, _)| *initial == id);
-    let rate = match lowered.steps.iter().position(|step| step.output.tensor == id) {
-        Some(made) => {
-            let step = &lowered.steps[made];
-            let in_place = |input: &Operand| region.rings.get(&input.tensor).is_some_and(|ring| ring.shared);
-            if step.carries || step.accumulates || step.inputs.iter().any(in_place) {
-                return None; // Its memory is also that of something else.
-            }
-            region.rates[made]
-        }
-        None => super::Rate { every: 1, phase: 0 },
-    };
+    let in_place = |input: &Operand| region.rings.get(&input.tensor).is_some_and(|ring| ring.shared);
+    let bound = |step: &Step| step.carries || step.accumulates || step.inputs.iter().any(in_place);
+    if lowered.made(id).is_some_and(|made| bound(&lowered.steps[made])) {
+        return None; // Its memory is also that of something else.
+    }
+    let rate = region.rate(lowered, id);
     let mut reads = Vec::new();
     for (index, step) in lowered.steps.iter().enumerate() {
         let of_ring = |(_, input): &(usize, &Operand)| input.tensor == id;
@@ -84,28 +78,16 @@ fn shorten(
             _ => (*tensor, view.slots) = (older, slots as u32),
         }
     }
-    let made = lowered.steps.iter().position(|step| step.output.tensor == id);
-    if let Some(made) = made {
+    let rate = region.rate(lowered, id);
+    if let Some(made) = lowered.made(id) {
         lowered.steps[made].output.view.slots = 1;
     }
-    let rate = made.map_or(super::Rate { every: 1, phase: 0 }, |made| region.rates[made]);
     let slice = |slots: usize| {
         let view = OperandRecord::rows(0, 1, ring.slice_bytes as u32).as_slices(slots as u32);
         OperandRecord { slices: u32::MAX, ..view }
     };
-    let copy = Step {
-        name,
-        op: "copy",
-        macs: 0,
-        packed: CopyRows.pack(),
-        inputs: vec![Operand { tensor: id, view: slice(1) }],
-        output: Operand { tensor: older, view: slice(slots) },
-        may_be_in_place: vec![false],
-        joinable: false,
-        accumulates: false,
-        carries: false,
-        stretch: 1,
-    };
+    let from = Operand { tensor: id, view: slice(1) };
+    let copy = Step::copy(name, from, Operand { tensor: older, view: slice(slots) });
     let behind = reads.iter().map(|read| read.step + 1).max().unwrap_or(lowered.steps.len());
     lowered.steps.insert(behind, copy);
     lowered.newest.insert(older, id);

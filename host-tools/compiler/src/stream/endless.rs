@@ -76,8 +76,7 @@ pub fn endless(network: &Network<'_>, hop: Option<usize>) -> Result<Region, Vec<
 pub fn settle_period(lowered: &Lowered, region: &mut Region) -> Result<(), Vec<Violation>> {
     let mut period = region.period;
     for (id, ring) in &region.rings {
-        let made = lowered.steps.iter().position(|step| step.output.tensor == *id);
-        period = lcm(period, ring.slots * made.map_or(1, |made| region.rates[made].every));
+        period = lcm(period, ring.slots * region.rate(lowered, *id).every);
         if period > LONGEST_PERIOD {
             let reason =
                 format!("its rings are at the same places again only after more than {period} frames");

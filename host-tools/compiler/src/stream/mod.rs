@@ -34,6 +34,7 @@ pub use network::Network;
 pub use steps::{name_outputs, runs, stepwise};
 
 use crate::graph::TensorId;
+use crate::lower::Lowered;
 use mote_runtime::plan::RegionKind;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -90,6 +91,11 @@ impl Ring {
 }
 
 impl Region {
+    /// When slices of a tensor are made; those of the input, which no step makes, come with every tick.
+    fn rate(&self, lowered: &Lowered, id: TensorId) -> Rate {
+        lowered.made(id).map_or(Rate { every: 1, phase: 0 }, |made| self.rates[made - self.steps.start])
+    }
+
     /// Steps that make their whole outputs one after the other.
     pub fn plain(steps: Range<usize>) -> Self {
         let rates = vec![Rate { every: 1, phase: 0 }; steps.len()];

@@ -8,7 +8,6 @@ use super::time::{Rule, Violation};
 use super::{Rate, Region, Ring};
 use crate::graph::{Data, Graph, Tensor, TensorId};
 use crate::lower::{Lowered, Operand, Step};
-use mote_runtime::kernels::copy::CopyRows;
 use mote_runtime::plan::{OperandRecord, RegionKind};
 use std::collections::BTreeMap;
 
@@ -101,9 +100,8 @@ fn name_roots(graph: &mut Graph, lowered: &mut Lowered) {
 
 /// Whether the new value can be made where the old one lies.
 fn may_replace(lowered: &Lowered, states: &[Tie], state: &Tie) -> bool {
-    let makes = |step: &Step| step.output.tensor == state.made;
     let reads = |step: &Step| step.inputs.iter().any(|operand| operand.tensor == state.read);
-    let Some(first) = lowered.steps.iter().position(makes) else { return false };
+    let Some(first) = lowered.made(state.made) else { return false };
     let last = lowered.steps.iter().rposition(reads);
     let alone = states.iter().filter(|other| other.made == state.made).count() == 1;
     let copied = states.iter().any(|other| other.made == state.read);
@@ -117,19 +115,7 @@ fn copy_step(graph: &mut Graph, lowered: &mut Lowered, from: TensorId, what: &st
     let copy = Tensor { name: name.clone(), data: None, ..tensor.clone() };
     let to = graph.add_tensor(copy);
     let flat = |tensor| Operand { tensor, view: OperandRecord::rows(0, 1, bytes) };
-    lowered.steps.push(Step {
-        name,
-        op: "copy",
-        macs: 0,
-        packed: CopyRows.pack(),
-        inputs: vec![flat(from)],
-        output: flat(to),
-        may_be_in_place: vec![false],
-        joinable: false,
-        accumulates: false,
-        carries: false,
-        stretch: 1,
-    });
+    lowered.steps.push(Step::copy(name, flat(from), flat(to)));
     to
 }
 

@@ -23,11 +23,7 @@ pub(super) const fn in_order(
         return true; // Made before the region began.
     };
     let (stride, burst) = (input.outer_stride as u32, step.burst as u32);
-    if maker.slots != input.slots || (stride == 0 && input.slices != 1) {
-        return false;
-    }
-    // A later step has not been looked at yet.
-    if maker.every == 0 || maker.phase > MAX_PHASE {
+    if maker.slots != input.slots || (stride == 0 && input.slices != 1) || !maker.is_sound() {
         return false;
     }
     // Between two bursts the first output is not the one that waits longest.
@@ -44,9 +40,7 @@ pub(super) const fn in_order(
     if input.newest != 0 {
         // The newest slice is in a tensor that holds one, all others in the ring.
         match self::maker(plan, region, driver, s, input.newest - 1) {
-            Some(maker)
-                if !maker.later && maker.slots == 1 && maker.every > 0 && maker.phase <= MAX_PHASE =>
-            {
+            Some(maker) if !maker.later && maker.slots == 1 && maker.is_sound() => {
                 let same_rate = stride as u64 * maker.every as u64 == step.every as u64;
                 if maker.burst != 1 || !same_rate || newest != maker.made(step.phase) - 1 {
                     return false;
@@ -76,7 +70,7 @@ pub(super) const fn stretched_in_order(
         return false;
     };
     let Some(maker) = maker else { return true };
-    if maker.slots != input.slots || maker.every == 0 || maker.phase > MAX_PHASE || input.newest != 0 {
+    if maker.slots != input.slots || !maker.is_sound() || input.newest != 0 {
         return false;
     }
     if step.burst != 1 || maker.burst != 1 || !output.slices.is_multiple_of(input.slices) {
@@ -88,11 +82,11 @@ pub(super) const fn stretched_in_order(
     if input.outer_stride as i64 * every != own * share {
         return false;
     }
+    let made = maker.made(step.phase);
     let ticks = step.phase as i64 - maker.phase as i64 - maker.later as i64;
-    let made = ticks.div_euclid(every) + 1;
     let most = (ticks + (share - 1) * own).div_euclid(every) + 1;
     let (oldest, slices) = (-(input.outer_pad as i64), input.slices as i64);
-    let newest = oldest + (input.outer_count as i64 - 1) * input.outer_dilation as i64;
+    let newest = input.last_of_window(0);
     let newest = if newest < slices { newest } else { slices - 1 };
     newest < made && (most - 1 - oldest < input.slots as i64 || input.slots >= input.slices)
 }
@@ -123,6 +117,12 @@ struct Maker {
 }
 
 impl Maker {
+    /// A later step has not been looked at yet.
+    #[inline(always)]
+    const fn is_sound(&self) -> bool {
+        self.every > 0 && self.phase <= MAX_PHASE
+    }
+
     /// Slices made when the first outputs of a step with this phase are due.
     #[inline(always)]
     const fn made(&self, phase: u32) -> i64 {
