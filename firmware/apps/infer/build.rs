@@ -7,21 +7,15 @@
 //! | `MOTE_SAMPLE_COUNT` | how many samples | 2 |
 //! | `MOTE_SEED` | seed of the random samples (`tests/golden/README.md`) | 1 |
 
-use std::{env, error::Error, fs, path::PathBuf};
+use std::{error::Error, fs};
+
+#[path = "../image.rs"]
+mod image;
+
+use image::variable;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-changed=build.rs");
-    let out = PathBuf::from(env::var("OUT_DIR")?);
-    if env::var("CARGO_CFG_TARGET_OS")? == "none" {
-        println!("cargo::rustc-link-arg-bins=-Tlink.x");
-        println!("cargo::rustc-link-arg-bins=--nmagic");
-        if env::var_os("CARGO_FEATURE_LOG").is_some() {
-            println!("cargo::rustc-link-arg-bins=-Tdefmt.x");
-        }
-        let plan = variable("MOTE_PLAN").ok_or("MOTE_PLAN names no plan: use cargo xtask firmware run")?;
-        println!("cargo::rerun-if-changed={plan}");
-        fs::copy(&plan, out.join("plan.mote")).map_err(|error| format!("MOTE_PLAN {plan}: {error}"))?;
-    }
+    let Some(out) = image::prepare("cargo xtask firmware run")? else { return Ok(()) };
     fs::write(out.join("samples.rs"), samples()?)?;
     Ok(())
 }
@@ -40,9 +34,4 @@ fn samples() -> Result<String, Box<dyn Error>> {
         }
     };
     Ok(format!("pub const COUNT: usize = {count};\nconst SOURCE: Source = {source};\n"))
-}
-
-fn variable(name: &str) -> Option<String> {
-    println!("cargo::rerun-if-env-changed={name}");
-    env::var(name).ok()
 }
