@@ -2,13 +2,18 @@
 
 use alloc::vec::Vec;
 
-use super::binary_s8::SumS8;
+use super::attention_s8::AttentionS8;
+use super::binary_s8::{MulS8, SumS8};
 use super::conv2d_s8::ConvS8;
 use super::depthwise_s8::DepthwiseS8;
 use super::fully_connected_s8::FullyConnectedS8;
+use super::layer_norm_s8::LayerNormS8;
+use super::lut_s8::LutS8;
+use super::matmul_s8::MatmulS8;
 use super::pool_s8::PoolS8;
 use super::reduce_s8::MeanS8;
 use super::running_sum::RunningSum;
+use super::softmax_s8::SoftmaxS8;
 
 /// A kernel chosen and fed: everything of a step but its operands.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,8 +101,20 @@ pub trait Packer: Sync {
         layer.pack_add()
     }
 
-    fn sub_s8(&self, layer: &SumS8) -> Packed {
+    /// `alike`: as for [`Packer::add_s8`].
+    fn sub_s8(&self, layer: &SumS8, alike: bool) -> Packed {
+        let _ = alike;
         layer.pack_sub()
+    }
+
+    /// `lens`: elements in a row of both operands and of the output.
+    fn mul_s8(&self, layer: &MulS8, lens: [usize; 3]) -> Packed {
+        let _ = lens;
+        layer.pack()
+    }
+
+    fn lut_s8(&self, layer: &LutS8<'_>) -> Packed {
+        layer.pack()
     }
 
     fn average_pool_s8(&self, layer: &PoolS8) -> Packed {
@@ -114,6 +131,22 @@ pub trait Packer: Sync {
 
     fn running_sum_s8(&self, layer: &RunningSum) -> Packed {
         layer.pack_s8()
+    }
+
+    fn softmax_s8(&self, layer: &SoftmaxS8) -> Packed {
+        layer.pack()
+    }
+
+    fn layer_norm_s8(&self, layer: &LayerNormS8<'_>) -> Packed {
+        layer.pack()
+    }
+
+    fn matmul_s8(&self, layer: &MatmulS8) -> Packed {
+        layer.pack()
+    }
+
+    fn attention_s8(&self, layer: &AttentionS8<'_>) -> Packed {
+        layer.pack()
     }
 }
 

@@ -94,14 +94,18 @@ pub fn sums(packer: &dyn Packer) -> Vec<Case> {
                     [a.clone(), b.clone().in_place()],
                 ];
                 for (place, inputs) in places.into_iter().enumerate() {
-                    cases.push(Case {
-                        name: format!("sum {rows} x {row}, place {place}, {layer:?}"),
-                        own: true,
-                        packed: packer.add_s8(&layer, true),
-                        portable: layer.pack_add(),
+                    let functions = [
+                        ("sum", true, packer.add_s8(&layer, true), layer.pack_add()),
+                        ("difference", false, packer.sub_s8(&layer, true), layer.pack_sub()),
+                    ];
+                    cases.extend(functions.map(|(function, own, packed, portable)| Case {
+                        name: format!("{function} {rows} x {row}, place {place}, {layer:?}"),
+                        own,
+                        packed,
+                        portable,
                         inputs: inputs.to_vec(),
                         output: Shape::s8(rows, row),
-                    });
+                    }));
                 }
             }
         }

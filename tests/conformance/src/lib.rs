@@ -6,6 +6,8 @@
 //! try all roundings, clamps, and extreme zero points and factors.
 
 mod elements;
+mod pools;
+mod products;
 mod windows;
 
 // The builder of plans of one step is that of the runtime's own tests.
@@ -64,10 +66,11 @@ pub fn cases(packer: &dyn Packer) -> Vec<Case> {
     cases
 }
 
-/// Convolutions and depthwise layers.
+/// Convolutions, depthwise layers and pools.
 pub fn windows(packer: &dyn Packer) -> Vec<Case> {
     let mut cases = windows::convolutions(packer);
     cases.extend(windows::depthwise(packer));
+    cases.extend(pools::pools(packer));
     cases
 }
 
@@ -76,6 +79,8 @@ pub fn elements(packer: &dyn Packer) -> Vec<Case> {
     let mut cases = elements::fully_connected(packer);
     cases.extend(elements::sums(packer));
     cases.extend(elements::running_sums(packer));
+    cases.extend(products::products(packer));
+    cases.extend(products::tables(packer));
     cases
 }
 

@@ -132,35 +132,35 @@ pub fn depthwise(packer: &dyn Packer) -> Vec<Case> {
 
 /// A layer with windows.
 #[derive(Clone, Copy, Debug)]
-struct Window {
+pub struct Window {
     height: usize,
     width: usize,
-    inputs: usize,
+    pub inputs: usize,
     outputs: usize,
-    kernel: (usize, usize),
-    stride: usize,
-    dilation: usize,
+    pub kernel: (usize, usize),
+    pub stride: usize,
+    pub dilation: usize,
     /// At the top, the left, the bottom and the right.
-    pad: (isize, isize, isize, isize),
+    pub pad: (isize, isize, isize, isize),
 }
 
 impl Window {
-    const fn new(size: (usize, usize), channels: (usize, usize), kernel: (usize, usize)) -> Self {
+    pub const fn new(size: (usize, usize), channels: (usize, usize), kernel: (usize, usize)) -> Self {
         let (height, width) = size;
         let (inputs, outputs) = channels;
         let pad = (0, 0, 0, 0);
         Self { height, width, inputs, outputs, kernel, stride: 1, dilation: 1, pad }
     }
 
-    const fn stride(self, stride: usize) -> Self {
+    pub const fn stride(self, stride: usize) -> Self {
         Self { stride, ..self }
     }
 
-    const fn dilation(self, dilation: usize) -> Self {
+    pub const fn dilation(self, dilation: usize) -> Self {
         Self { dilation, ..self }
     }
 
-    const fn pad(self, top: isize, left: isize, bottom: isize, right: isize) -> Self {
+    pub const fn pad(self, top: isize, left: isize, bottom: isize, right: isize) -> Self {
         Self { pad: (top, left, bottom, right), ..self }
     }
 
@@ -181,12 +181,12 @@ impl Window {
         Geometry { width: self.width, columns: self.columns() }
     }
 
-    fn input(&self, random: &mut Random) -> Input {
+    pub fn input(&self, random: &mut Random) -> Input {
         let x = random.codes(self.height * self.width * self.inputs);
         Input::s8(self.height, &x).inner((self.kernel.0, self.stride, self.dilation, self.pad.0))
     }
 
-    fn output(&self, channels: usize) -> Shape {
+    pub fn output(&self, channels: usize) -> Shape {
         Shape::s8(self.rows(), self.columns() * channels)
     }
 }

@@ -29,7 +29,8 @@ pub(super) fn attention(cx: &mut Context<'_>) -> Result<(), Refused> {
             let factors = vec![f64::from(s_v) / f64::from(s_out)];
             let (min, max) = activation_codes(cx, output)?;
             let requant = Requant { factors, zero_point, min, max, rounding: rounding(cx.node.rounding) };
-            AttentionS8 { shape, unit, zero_query, zero_value, bias: &bias, requant }.pack()
+            let attention = AttentionS8 { shape, unit, zero_query, zero_value, bias: &bias, requant };
+            cx.choices.packer.attention_s8(&attention)
         }
         other => return Err(format!("no attention on {other:?}")),
     };

@@ -293,7 +293,8 @@ pub(super) fn matmul(cx: &mut Context<'_>) -> Result<(), Refused> {
             let factors = vec![f64::from(sa) * f64::from(sb) / f64::from(so)];
             let rounding = super::quantized::rounding(cx.node.rounding);
             let requant = Requant { factors, zero_point, min, max, rounding };
-            let packed = MatmulS8 { depth: k, transpose_a, transpose_b, zero_a, zero_b, requant }.pack();
+            let matmul = MatmulS8 { depth: k, transpose_a, transpose_b, zero_a, zero_b, requant };
+            let packed = cx.choices.packer.matmul_s8(&matmul);
             // A batch is a slice of rows; a row of the product needs its row of `a` and all rows of `b`.
             let (a_rows, a_len) = if transpose_a { (k, m) } else { (m, k) };
             let (b_rows, b_len) = if transpose_b { (n, k) } else { (k, n) };

@@ -127,9 +127,9 @@ pub(super) fn binary(cx: &mut Context<'_>) -> Result<(), Refused> {
             BinaryF32 { function, repeat_a: repeat[0], repeat_b: repeat[1], min, max }.pack()
         }
         DType::I8 => {
-            // Whether both operands have an element for each of the output's.
-            let alike = operands.iter().all(|operand| operand.view.row_bytes == to.view.row_bytes);
-            binary_s8(cx, function, [a, b, output], repeat, alike)?
+            let [first, second] = operands;
+            let lens = [first, second, to].map(|operand| operand.view.row_bytes as usize);
+            binary_s8(cx, function, [a, b, output], repeat, lens)?
         }
         other => return Err(format!("no {} on {other:?}", function.name())),
     };
@@ -144,7 +144,7 @@ fn binary_s8(
     function: BinaryFn,
     [a, b, output]: [TensorId; 3],
     repeat: [usize; 2],
-    alike: bool,
+    lens: [usize; 3],
 ) -> Result<Packed, Refused> {
     let affine = |id| cx.quant(id).map(|(scale, zero_point)| Affine { scale: scale.into(), zero_point });
     let (min, max) = activation_codes(cx, output)?;
@@ -153,18 +153,20 @@ fn binary_s8(
         BinaryFn::Add | BinaryFn::Sub => {
             let (a, b, output) = (affine(a)?, affine(b)?, affine(output)?);
             let sum = SumS8 { a, b, output, repeat, min, max, rounding };
+            // Whether both operands have an element for each of the output's.
+            let alike = lens.iter().all(|&len| len == lens[2]);
             if function == BinaryFn::Add {
                 cx.choices.packer.add_s8(&sum, alike)
             } else {
-                cx.choices.packer.sub_s8(&sum)
+                cx.choices.packer.sub_s8(&sum, alike)
             }
         }
         BinaryFn::Mul => {
             let ((sa, zero_a), (sb, zero_b), (so, zero_point)) =
                 (cx.quant(a)?, cx.quant(b)?, cx.quant(output)?);
             let factors = vec![f64::from(sa * sb / so)];
-            MulS8 { zero_a, zero_b, repeat, requant: Requant { factors, zero_point, min, max, rounding } }
-                .pack()
+            let requant = Requant { factors, zero_point, min, max, rounding };
+            cx.choices.packer.mul_s8(&MulS8 { zero_a, zero_b, repeat, requant }, lens)
         }
         BinaryFn::Max | BinaryFn::Min => {
             if cx.quant(a)? != cx.quant(output)? || cx.quant(b)? != cx.quant(output)? {
@@ -187,7 +189,7 @@ pub(super) fn unary(cx: &mut Context<'_>) -> Result<(), Refused> {
         }
         (DType::I8, DType::I8) => {
             let table = table(cx, x, output, |real| unary_value(function, real))?;
-            LutS8 { table: &table }.pack()
+            cx.choices.packer.lut_s8(&LutS8 { table: &table })
         }
         (from, to) => return Err(format!("no {} from {from:?} to {to:?}", function.name())),
     };
@@ -203,7 +205,7 @@ pub(super) fn lookup(cx: &mut Context<'_>) -> Result<(), Refused> {
     if (cx.dtype(x), cx.dtype(output)) != (DType::I8, DType::I8) {
         return Err("a table of int8 codes for another element type".into());
     }
-    let packed = LutS8 { table }.pack();
+    let packed = cx.choices.packer.lut_s8(&LutS8 { table });
     let (input, output) = (cx.spatial(x), cx.spatial(output));
     cx.push(0, packed, vec![input], output, vec![true]).joinable = true;
     Ok(())

@@ -25,7 +25,8 @@ pub(super) fn softmax(cx: &mut Context<'_>) -> Result<(), Refused> {
                     "an int8 softmax has scale 1/256 and zero point -128; requantize behind it".into()
                 );
             }
-            SoftmaxS8 { depth, input_scale: scale.into(), beta: beta.into() }.pack()
+            let softmax = SoftmaxS8 { depth, input_scale: scale.into(), beta: beta.into() };
+            cx.choices.packer.softmax_s8(&softmax)
         }
         other => return Err(format!("no softmax on {other:?}")),
     };
@@ -50,7 +51,8 @@ pub(super) fn layer_norm(cx: &mut Context<'_>) -> Result<(), Refused> {
             let (min, max) = activation_codes(cx, output)?;
             let (input_scale, output_scale) = (input_scale.into(), output_scale.into());
             let epsilon = epsilon.into();
-            LayerNormS8 { gamma, beta, epsilon, input_scale, output_scale, zero_point, min, max }.pack()
+            let norm = LayerNormS8 { gamma, beta, epsilon, input_scale, output_scale, zero_point, min, max };
+            cx.choices.packer.layer_norm_s8(&norm)
         }
         other => return Err(format!("no layer normalisation on {other:?}")),
     };

@@ -19,9 +19,15 @@ mod expand;
 pub mod fully_connected_s8_dsp;
 pub mod fully_connected_s8_mve;
 mod instructions;
+pub mod lut_s8_dsp;
+pub mod lut_s8_mve;
+pub mod mul_s8_dsp;
+pub mod mul_s8_mve;
 pub mod mve;
 #[cfg(feature = "pack")]
 pub mod pack;
+pub mod pool_s8_dsp;
+pub mod pool_s8_mve;
 pub mod running_sum_s8_dsp;
 mod stage;
 mod taps;
@@ -70,6 +76,15 @@ kernels! {
     ADD_S8_DSP_DOUBLE = 1017, "add_s8_dsp_double", add_s8_dsp::run::<DOUBLE>, add_s8_dsp::check;
     ADD_S8_DSP_RELU = 1018, "add_s8_dsp_relu", add_s8_dsp::run::<DOUBLE_CLAMPED>, add_s8_dsp::check;
     RUNNING_SUM_S8_DSP = 1020, "running_sum_s8_dsp", running_sum_s8_dsp::run, running_sum_s8_dsp::check;
+    LUT_S8_DSP = 1024, "lut_s8_dsp", lut_s8_dsp::run, lut_s8_dsp::check;
+    MUL_S8_DSP = 1028, "mul_s8_dsp", mul_s8_dsp::run::<SINGLE>, mul_s8_dsp::check;
+    MUL_S8_DSP_DOUBLE = 1029, "mul_s8_dsp_double", mul_s8_dsp::run::<DOUBLE>, mul_s8_dsp::check;
+    MUL_S8_DSP_RELU = 1030, "mul_s8_dsp_relu", mul_s8_dsp::run::<DOUBLE_CLAMPED>, mul_s8_dsp::check;
+    MAX_POOL_S8_DSP = 1032, "max_pool_s8_dsp", pool_s8_dsp::max, pool_s8_dsp::check;
+    AVERAGE_POOL_S8_DSP = 1033, "average_pool_s8_dsp", pool_s8_dsp::average, pool_s8_dsp::check;
+    SUB_S8_DSP = 1036, "sub_s8_dsp", add_s8_dsp::run::<SINGLE>, add_s8_dsp::check;
+    SUB_S8_DSP_DOUBLE = 1037, "sub_s8_dsp_double", add_s8_dsp::run::<DOUBLE>, add_s8_dsp::check;
+    SUB_S8_DSP_RELU = 1038, "sub_s8_dsp_relu", add_s8_dsp::run::<DOUBLE_CLAMPED>, add_s8_dsp::check;
     CONV_S8_MVE = 1100, "conv_s8_mve", conv_s8_mve::run::<SINGLE>, conv_s8_mve::check;
     CONV_S8_MVE_DOUBLE = 1101, "conv_s8_mve_double", conv_s8_mve::run::<DOUBLE>, conv_s8_mve::check;
     CONV_S8_MVE_RELU = 1102, "conv_s8_mve_relu", conv_s8_mve::run::<DOUBLE_CLAMPED>, conv_s8_mve::check;
@@ -85,6 +100,15 @@ kernels! {
     ADD_S8_MVE = 1116, "add_s8_mve", add_s8_mve::run::<SINGLE>, add_s8_mve::check;
     ADD_S8_MVE_DOUBLE = 1117, "add_s8_mve_double", add_s8_mve::run::<DOUBLE>, add_s8_mve::check;
     ADD_S8_MVE_RELU = 1118, "add_s8_mve_relu", add_s8_mve::run::<DOUBLE_CLAMPED>, add_s8_mve::check;
+    LUT_S8_MVE = 1124, "lut_s8_mve", lut_s8_mve::run, lut_s8_mve::check;
+    MUL_S8_MVE = 1128, "mul_s8_mve", mul_s8_mve::run::<SINGLE>, mul_s8_mve::check;
+    MUL_S8_MVE_DOUBLE = 1129, "mul_s8_mve_double", mul_s8_mve::run::<DOUBLE>, mul_s8_mve::check;
+    MUL_S8_MVE_RELU = 1130, "mul_s8_mve_relu", mul_s8_mve::run::<DOUBLE_CLAMPED>, mul_s8_mve::check;
+    MAX_POOL_S8_MVE = 1132, "max_pool_s8_mve", pool_s8_mve::max, pool_s8_mve::check;
+    AVERAGE_POOL_S8_MVE = 1133, "average_pool_s8_mve", pool_s8_mve::average, pool_s8_mve::check;
+    SUB_S8_MVE = 1136, "sub_s8_mve", add_s8_mve::run::<SINGLE>, add_s8_mve::check;
+    SUB_S8_MVE_DOUBLE = 1137, "sub_s8_mve_double", add_s8_mve::run::<DOUBLE>, add_s8_mve::check;
+    SUB_S8_MVE_RELU = 1138, "sub_s8_mve_relu", add_s8_mve::run::<DOUBLE_CLAMPED>, add_s8_mve::check;
 }
 
 /// These kernels and the portable ones.

@@ -1,15 +1,17 @@
 //! Which layers go to which kernel (host only).
 
-use mote_runtime::kernels::binary_s8::SumS8;
+use mote_runtime::kernels::binary_s8::{MulS8, SumS8};
 use mote_runtime::kernels::conv2d_s8::ConvS8;
 use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
 use mote_runtime::kernels::fully_connected_s8::FullyConnectedS8;
+use mote_runtime::kernels::lut_s8::LutS8;
 use mote_runtime::kernels::pack::{Geometry, Packed, Packer};
+use mote_runtime::kernels::pool_s8::PoolS8;
 use mote_runtime::kernels::running_sum::RunningSum;
 
 use super::{
-    add_s8_dsp, conv_s8_dsp, depthwise_s8_dsp, depthwise3x3_s8_dsp, fully_connected_s8_dsp,
-    running_sum_s8_dsp,
+    add_s8_dsp, conv_s8_dsp, depthwise_s8_dsp, depthwise3x3_s8_dsp, fully_connected_s8_dsp, lut_s8_dsp,
+    mul_s8_dsp, pool_s8_dsp, running_sum_s8_dsp,
 };
 
 /// Chooses kernels for cores with the DSP extension.
@@ -31,8 +33,29 @@ impl Packer for Dsp {
     }
 
     fn add_s8(&self, layer: &SumS8, alike: bool) -> Packed {
-        let own = if alike { add_s8_dsp::pack(layer) } else { None };
+        let own = if alike { add_s8_dsp::pack_add(layer) } else { None };
         own.unwrap_or_else(|| layer.pack_add())
+    }
+
+    fn sub_s8(&self, layer: &SumS8, alike: bool) -> Packed {
+        let own = if alike { add_s8_dsp::pack_sub(layer) } else { None };
+        own.unwrap_or_else(|| layer.pack_sub())
+    }
+
+    fn mul_s8(&self, layer: &MulS8, lens: [usize; 3]) -> Packed {
+        mul_s8_dsp::pack(layer, lens).unwrap_or_else(|| layer.pack())
+    }
+
+    fn lut_s8(&self, layer: &LutS8<'_>) -> Packed {
+        lut_s8_dsp::pack(layer)
+    }
+
+    fn average_pool_s8(&self, layer: &PoolS8) -> Packed {
+        pool_s8_dsp::pack_average(layer).unwrap_or_else(|| layer.pack_average())
+    }
+
+    fn max_pool_s8(&self, layer: &PoolS8) -> Packed {
+        pool_s8_dsp::pack_max(layer).unwrap_or_else(|| layer.pack_max())
     }
 
     fn running_sum_s8(&self, layer: &RunningSum) -> Packed {

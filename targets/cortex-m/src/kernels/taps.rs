@@ -1,4 +1,5 @@
-//! The inner loop of depthwise layers of any kernel: the taps of one output as a list of places.
+//! The taps of one output as a list of places, for depthwise layers of any kernel and for pools; the inner loop of the
+//! former.
 
 /// Most taps of a kernel.
 pub const TAPS: usize = 64;
@@ -43,6 +44,24 @@ impl<'a> Taps<'a> {
         }
         self.len += 1;
         Some(())
+    }
+
+    /// Where the channels of each tap begin, all of which are there.
+    #[cfg(mote_dsp)]
+    pub fn starts(&self) -> &[*const u8] {
+        self.starts.get(..self.len).unwrap_or_default()
+    }
+
+    /// The channels of each tap.
+    #[cfg_attr(mote_mve, allow(dead_code))]
+    pub fn places(&self) -> &[&'a [u8]] {
+        self.places.get(..self.len).unwrap_or_default()
+    }
+
+    /// Channels of a tap.
+    #[cfg(mote_dsp)]
+    pub fn channels(&self) -> usize {
+        self.channels
     }
 
     /// The sums of four channels from `channel` on. `None` if there are not as many, or weights of as many taps.

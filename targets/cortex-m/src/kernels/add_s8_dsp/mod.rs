@@ -1,15 +1,15 @@
-//! `add_s8_dsp`: `add_s8` of rows as long as the output's.
+//! `add_s8_dsp` and `sub_s8_dsp`: `add_s8` and `sub_s8` of rows as long as the output's.
 //!
 //! Inputs 0 and 1 and output: rows. Works in place of either input. No constants, no scratch.
 //!
 //! The operand with the larger scale has the factor 1/2, so it is shifted only; an operand with the same scale too. The
 //! other one is rescaled as accumulators are (`stage`), by up to 1/2. All sums are kept doubled, as the last step needs
-//! them.
+//! them. A difference subtracts its second operand when that is rescaled, for rounding is not symmetric.
 
 #[cfg(feature = "pack")]
 mod pack;
 #[cfg(feature = "pack")]
-pub use pack::pack;
+pub use pack::{pack_add, pack_sub};
 
 use mote_runtime::engine::{Call, Mismatch};
 use mote_runtime::kernels::StepView;
@@ -25,7 +25,8 @@ records! {
     pub struct AddArgs {
         /// Index of the operand that is shifted only.
         pub larger: u8,
-        pub reserved: u8,
+        /// Which operand is subtracted: 0 none, 1 the larger one, 2 the smaller one.
+        pub subtracted: u8,
         pub min: i8,
         pub max: i8,
         pub zero_larger: i32,
@@ -45,7 +46,8 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     require!(step.inputs() == 2, Arguments);
     require!(step.is(0, DType::I8) && step.is(1, DType::I8) && step.is(2, DType::I8), Shape);
     require!(Stage::is_sound(args.zero_point, args.min, args.max), Arguments);
-    require!(is_code(args.zero_larger) && is_code(args.zero_smaller) && args.larger <= 1, Arguments);
+    require!(is_code(args.zero_larger) && is_code(args.zero_smaller), Arguments);
+    require!(args.larger <= 1 && args.subtracted <= 2, Arguments);
     require!(step.row_len(0) == step.row_len(2) && step.row_len(1) == step.row_len(2), Shape);
     require!(step.in_place(0) || (step.reads_one_row(0) && step.within(0)), Shape);
     require!(step.in_place(1) || (step.reads_one_row(1) && step.within(1)), Shape);
@@ -104,6 +106,11 @@ impl Sum {
             };
             smmlar(high << 1, args.scale_smaller, 0) << 1
         };
-        code::<ROUNDING>(larger.wrapping_add(smaller), [args.multiplier, args.scale], self.stage.zero_point)
+        let sum = match args.subtracted {
+            0 => larger.wrapping_add(smaller),
+            1 => smaller.wrapping_sub(larger),
+            _ => larger.wrapping_sub(smaller),
+        };
+        code::<ROUNDING>(sum, [args.multiplier, args.scale], self.stage.zero_point)
     }
 }

@@ -1,4 +1,4 @@
-//! Packing of `add_s8_dsp`.
+//! Packing of `add_s8_dsp` and `sub_s8_dsp`.
 
 use mote_runtime::kernels::binary_s8::SumS8;
 use mote_runtime::kernels::pack::{Packed, Requant};
@@ -9,7 +9,19 @@ use crate::kernels::id;
 use crate::kernels::stage::{Stage, scales};
 
 /// The kernel, fed; `None` if it does not compute this sum exactly. Rows must be as long as the output's.
-pub fn pack(layer: &SumS8) -> Option<Packed> {
+pub fn pack_add(layer: &SumS8) -> Option<Packed> {
+    let (args, rounding) = args(layer)?;
+    Some(Packed::new(id::ADD_S8_DSP + u16::from(rounding), args.to_bytes()))
+}
+
+/// As [`pack_add`], of a difference.
+pub fn pack_sub(layer: &SumS8) -> Option<Packed> {
+    let (args, rounding) = args(layer)?;
+    let args = AddArgs { subtracted: if args.larger == 1 { 1 } else { 2 }, ..args };
+    Some(Packed::new(id::SUB_S8_DSP + u16::from(rounding), args.to_bytes()))
+}
+
+fn args(layer: &SumS8) -> Option<(AddArgs, u8)> {
     let SumS8 { a, b, output, min, max, rounding, repeat: [1, 1] } = layer else { return None };
     let (larger, [first, second]) = if a.scale >= b.scale { (0, [a, b]) } else { (1, [b, a]) };
     let twice = 2.0 * first.scale;
@@ -27,7 +39,7 @@ pub fn pack(layer: &SumS8) -> Option<Packed> {
     };
     let args = AddArgs {
         larger,
-        reserved: 0,
+        subtracted: 0,
         min: stage.min,
         max: stage.max,
         zero_larger: first.zero_point,
@@ -38,5 +50,5 @@ pub fn pack(layer: &SumS8) -> Option<Packed> {
         scale,
         zero_point: stage.zero_point,
     };
-    Some(Packed::new(id::ADD_S8_DSP + u16::from(rounding), args.to_bytes()))
+    Some((args, rounding))
 }

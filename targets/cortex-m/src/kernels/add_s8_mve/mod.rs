@@ -1,4 +1,4 @@
-//! `add_s8_mve`: `add_s8` of rows as long as the output's.
+//! `add_s8_mve` and `sub_s8_mve`: `add_s8` and `sub_s8` of rows as long as the output's.
 //!
 //! Inputs 0 and 1 and output: rows. Works in place of either input. No constants, no scratch.
 //!
@@ -8,7 +8,7 @@
 #[cfg(feature = "pack")]
 mod pack;
 #[cfg(feature = "pack")]
-pub use pack::pack;
+pub use pack::{pack_add, pack_sub};
 
 use mote_runtime::engine::{Call, Mismatch};
 use mote_runtime::kernels::StepView;
@@ -25,7 +25,8 @@ records! {
     pub struct AddMveArgs {
         /// Index of the operand that is shifted only.
         pub larger: u8,
-        pub reserved: u8,
+        /// Which operand is subtracted: 0 none, 1 the larger one, 2 the smaller one.
+        pub subtracted: u8,
         pub min: i8,
         pub max: i8,
         pub zero_larger: i32,
@@ -49,6 +50,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     require!(step.inputs() == 2, Arguments);
     require!(step.is(0, DType::I8) && step.is(1, DType::I8) && step.is(2, DType::I8), Shape);
     require!(Stage::is_sound(args.zero_point, args.min, args.max) && args.larger <= 1, Arguments);
+    require!(args.subtracted <= 2, Arguments);
     require!(is_code(args.zero_larger) && is_code(args.zero_smaller), Arguments);
     require!(args.shift_smaller < 0 && args.shift_smaller > -32, Arguments);
     require!(args.shift < 0 && args.shift > -32, Arguments);
@@ -64,8 +66,12 @@ where
 {
     let Call { given, mut output, .. } = call;
     let args = AddMveArgs::read(given.args(), 0).ok_or(Mismatch)?;
+    // Exact, so the sign is the unit's. That of the smaller operand is given when it is rescaled.
+    let unit_larger = if args.subtracted == 1 { -UNIT_LARGER } else { UNIT_LARGER };
     let sum = Sum {
-        offset_larger: args.zero_larger.wrapping_mul(-UNIT_LARGER),
+        subtract_smaller: args.subtracted == 2,
+        unit_larger,
+        offset_larger: args.zero_larger.wrapping_mul(-unit_larger),
         offset_smaller: args.zero_smaller.wrapping_mul(args.unit_smaller.wrapping_neg()),
         unit_smaller: args.unit_smaller,
         multiplier_smaller: args.multiplier_smaller,
@@ -90,6 +96,8 @@ where
 
 /// A sum.
 pub struct Sum {
+    subtract_smaller: bool,
+    unit_larger: i32,
     offset_larger: i32,
     offset_smaller: i32,
     unit_smaller: i32,
@@ -118,7 +126,8 @@ impl<const ROUNDING: u8> Compute<ROUNDING> for Sum {
                 SINGLE => rescaled::<SINGLE>(smaller, self.multiplier_smaller, self.shift_smaller),
                 _ => rescaled::<DOUBLE>(smaller, self.multiplier_smaller, self.shift_smaller),
             };
-            let larger = operand(larger).wrapping_mul(UNIT_LARGER).wrapping_add(self.offset_larger);
+            let smaller = if self.subtract_smaller { smaller.wrapping_neg() } else { smaller };
+            let larger = operand(larger).wrapping_mul(self.unit_larger).wrapping_add(self.offset_larger);
             *to = self.stage.code::<ROUNDING>(larger.wrapping_add(smaller), self.multiplier, self.shift);
         }
     }
@@ -149,6 +158,7 @@ macro_rules! rows {
                         concat!($high, " q0, q0, q2"),
                         $($away_smaller,)*
                         "vrshl.s32 q0, r8",
+                        "vmul.i32 q0, q0, r2",
                         "vldrb.s32 q1, [r0], #4",
                         "vmlas.s32 q1, q5, r9",
                         "vadd.i32 q0, q0, q1",
@@ -163,6 +173,7 @@ macro_rules! rows {
                         "3:",
                         inlateout("r0") larger.map_or(to.cast_const(), <[i8]>::as_ptr) => _,
                         inlateout("r1") smaller.map_or(to.cast_const(), <[i8]>::as_ptr) => _,
+                        in("r2") if self.subtract_smaller { -1 } else { 1 },
                         inlateout("r3") to => _,
                         in("r4") len,
                         inlateout("r5") &raw const *&[
@@ -175,7 +186,7 @@ macro_rules! rows {
                         inlateout("r8") self.multiplier_smaller => _,
                         inlateout("r9") self.multiplier => _,
                         inlateout("r10") self.unit_smaller => _,
-                        inlateout("r11") UNIT_LARGER => _,
+                        inlateout("r11") self.unit_larger => _,
                         in("r12") self.stage.min,
                         inlateout("lr") self.stage.max => _,
                         out("d0") _, out("d1") _, out("d2") _, out("d3") _, out("d4") _, out("d5") _, out("d6") _,

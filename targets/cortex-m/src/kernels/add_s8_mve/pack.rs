@@ -1,4 +1,4 @@
-//! Packing of `add_s8_mve`.
+//! Packing of `add_s8_mve` and `sub_s8_mve`.
 
 use alloc::vec::Vec;
 
@@ -14,7 +14,19 @@ use crate::kernels::mve::stage::{rounding, shift};
 const LEFT_SHIFT: i32 = 20;
 
 /// The kernel, fed; `None` if it does not compute this sum exactly.
-pub fn pack(layer: &SumS8) -> Option<Packed> {
+pub fn pack_add(layer: &SumS8) -> Option<Packed> {
+    let (args, rounding) = args(layer)?;
+    Some(Packed::new(id::ADD_S8_MVE + u16::from(rounding), args.to_bytes()))
+}
+
+/// As [`pack_add`], of a difference.
+pub fn pack_sub(layer: &SumS8) -> Option<Packed> {
+    let (args, rounding) = args(layer)?;
+    let args = AddMveArgs { subtracted: if args.larger == 1 { 1 } else { 2 }, ..args };
+    Some(Packed::new(id::SUB_S8_MVE + u16::from(rounding), args.to_bytes()))
+}
+
+fn args(layer: &SumS8) -> Option<(AddMveArgs, u8)> {
     let SumS8 { a, b, output, min, max, .. } = *layer;
     let (larger, smaller, index) = if a.scale >= b.scale { (a, b, 0) } else { (b, a, 1) };
     let twice = 2.0 * larger.scale;
@@ -33,7 +45,7 @@ pub fn pack(layer: &SumS8) -> Option<Packed> {
     let (multiplier, shift) = rescaled(scale, 0)?;
     let args = AddMveArgs {
         larger: index,
-        reserved: 0,
+        subtracted: 0,
         min: i8::try_from(min).ok()?,
         max: i8::try_from(max).ok()?,
         zero_larger: larger.zero_point,
@@ -45,5 +57,5 @@ pub fn pack(layer: &SumS8) -> Option<Packed> {
         shift,
         zero_point: output.zero_point,
     };
-    Some(Packed::new(id::ADD_S8_MVE + u16::from(rounding), args.to_bytes()))
+    Some((args, rounding))
 }

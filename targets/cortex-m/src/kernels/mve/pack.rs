@@ -1,13 +1,16 @@
 //! Which layers go to which kernel (host only).
 
-use mote_runtime::kernels::binary_s8::SumS8;
+use mote_runtime::kernels::binary_s8::{MulS8, SumS8};
 use mote_runtime::kernels::conv2d_s8::ConvS8;
 use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
 use mote_runtime::kernels::fully_connected_s8::FullyConnectedS8;
+use mote_runtime::kernels::lut_s8::LutS8;
 use mote_runtime::kernels::pack::{Geometry, Packed, Packer};
+use mote_runtime::kernels::pool_s8::PoolS8;
 
 use crate::kernels::{
-    add_s8_mve, conv_s8_mve, depthwise_s8_mve, depthwise3x3_s8_mve, fully_connected_s8_mve,
+    add_s8_mve, conv_s8_mve, depthwise_s8_mve, depthwise3x3_s8_mve, fully_connected_s8_mve, lut_s8_mve,
+    mul_s8_mve, pool_s8_mve,
 };
 
 /// Chooses kernels for cores with Helium.
@@ -29,7 +32,28 @@ impl Packer for Helium {
     }
 
     fn add_s8(&self, layer: &SumS8, alike: bool) -> Packed {
-        let own = if alike { add_s8_mve::pack(layer) } else { None };
+        let own = if alike { add_s8_mve::pack_add(layer) } else { None };
         own.unwrap_or_else(|| layer.pack_add())
+    }
+
+    fn sub_s8(&self, layer: &SumS8, alike: bool) -> Packed {
+        let own = if alike { add_s8_mve::pack_sub(layer) } else { None };
+        own.unwrap_or_else(|| layer.pack_sub())
+    }
+
+    fn mul_s8(&self, layer: &MulS8, lens: [usize; 3]) -> Packed {
+        mul_s8_mve::pack(layer, lens).unwrap_or_else(|| layer.pack())
+    }
+
+    fn lut_s8(&self, layer: &LutS8<'_>) -> Packed {
+        lut_s8_mve::pack(layer)
+    }
+
+    fn average_pool_s8(&self, layer: &PoolS8) -> Packed {
+        pool_s8_mve::pack_average(layer).unwrap_or_else(|| layer.pack_average())
+    }
+
+    fn max_pool_s8(&self, layer: &PoolS8) -> Packed {
+        pool_s8_mve::pack_max(layer).unwrap_or_else(|| layer.pack_max())
     }
 }
