@@ -17,16 +17,28 @@ pub struct Aligned<T: ?Sized>(pub T);
 ///
 /// Kernels come from the portable library, or from another: `include_plan!(mod kws = "kws.mote", from
 /// mote_cortex_m::kernels);` names a module with `ENTRIES: &[Entry]` and a `const fn check(id, &StepView)`.
+///
+/// Where constants are too many for the memory of the code, `, in ".large"` behind that puts the plan's bytes into a
+/// section of that name, for the linker script to place.
 #[macro_export]
 macro_rules! include_plan {
     ($vis:vis mod $name:ident = $path:expr) => {
         $crate::include_plan!($vis mod $name = $path, from $crate::kernels::portable);
     };
     ($vis:vis mod $name:ident = $path:expr, from $library:path) => {
+        $crate::include_plan!(@ $vis mod $name = $path, from $library, );
+    };
+    ($vis:vis mod $name:ident = $path:expr, from $library:path, in $section:literal) => {
+        // SAFETY: constants may lie in any memory that is loaded with the image.
+        $crate::include_plan!(@ $vis mod $name = $path, from $library, #[unsafe(link_section = $section)]);
+    };
+    (@ $vis:vis mod $name:ident = $path:expr, from $library:path, $(#[$place:meta])?) => {
         $vis mod $name {
             use $library as library;
 
-            static BYTES: &$crate::Aligned<[u8]> = &$crate::Aligned(*include_bytes!($path));
+            $(#[$place])?
+            static BYTES: $crate::Aligned<[u8; include_bytes!($path).len()]> =
+                $crate::Aligned(*include_bytes!($path));
 
             #[allow(long_running_const_eval)]
             /// The plan, checked.

@@ -66,7 +66,9 @@ impl Board {
             };
             Some(number.parse::<u64>().ok()? * unit)
         };
-        let both = length("FLASH").zip(length("RAM"));
+        // Large constants lie in the second one of two kinds of flash.
+        let flash = length("FLASH").map(|bytes| bytes + length("QSPI").unwrap_or(0));
+        let both = flash.zip(length("RAM"));
         both.with_context(|| format!("no lengths of FLASH and RAM in {}", path.display()))
     }
 

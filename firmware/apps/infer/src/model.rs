@@ -12,7 +12,7 @@ use static_cell::ConstStaticCell;
 
 use crate::{app::Error, report::Laps};
 
-include_plan!(mod plan = concat!(env!("OUT_DIR"), "/plan.mote"), from mote_cortex_m::kernels);
+include_plan!(mod plan = concat!(env!("OUT_DIR"), "/plan.mote"), from mote_cortex_m::kernels, in ".large");
 
 pub use plan::{ARENA_BYTES, STATE_BYTES};
 
