@@ -3,6 +3,7 @@
 //! * [`plan`]: the file format and its parser.
 //! * [`engine`]: regions, ticks and memory; [`Engine`] is what applications hold.
 //! * [`kernels`]: the operators, one folder each.
+//! * [`train`]: layers forward and backward, and what a device trains with.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -13,6 +14,7 @@ pub mod engine;
 mod include;
 pub mod kernels;
 pub mod plan;
+pub mod train;
 
 pub use engine::{Engine, Error, Observer, Progress};
 pub use plan::Plan;

@@ -22,7 +22,7 @@ pub mod conv2d_s8;
 pub mod copy;
 pub mod depthwise_f32;
 pub mod depthwise_s8;
-mod exp;
+pub(crate) mod exp;
 mod found;
 pub mod fully_connected_f32;
 pub mod fully_connected_s8;

@@ -1,0 +1,10 @@
+//! What layers compute, forward and backward, over slices of `f32`. Called by `train::pass` alone, which knows where
+//! everything lies. `None` means that a slice is shorter than the layer's shape says; a checked network never gives it.
+//! All sums have a fixed order, so results are the same on every machine.
+
+pub mod conv;
+pub mod depthwise;
+pub mod norm;
+pub mod pool;
+pub mod relu;
+pub mod window;
