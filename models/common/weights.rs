@@ -2,7 +2,8 @@
 
 use super::{Parameter, Role};
 use half::{bf16, f16};
-use safetensors::{Dtype, SafeTensors};
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
 use std::collections::HashSet;
 use std::fmt;
 
@@ -26,6 +27,30 @@ impl<'a> Checkpoint<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, WeightsError> {
         SafeTensors::deserialize(bytes).map(Self).map_err(|error| WeightsError::Malformed(error.to_string()))
     }
+
+    /// Classes of the classifier that the file holds.
+    pub fn classes(&self) -> Option<usize> {
+        let bias = ["classifier.bias", "head.bias"].iter().find_map(|name| self.0.tensor(name).ok())?;
+        bias.shape().first().copied().filter(|&classes| classes > 0)
+    }
+}
+
+/// A `.safetensors` file of what training starts from, as [`Weights::Seeded`] has it, which timm loads: counters of batches
+/// are in it, too.
+pub fn seeded_file(parameters: &[Parameter], seed: u64) -> Vec<u8> {
+    let tensors: Vec<(&Parameter, Vec<u8>)> = parameters
+        .iter()
+        .filter(|parameter| parameter.role != Role::Beside || parameter.shape.is_empty())
+        .map(|parameter| match parameter.role {
+            Role::Beside => (parameter, 0i64.to_le_bytes().to_vec()),
+            _ => (parameter, initial(seed, parameter).iter().flat_map(|x| x.to_le_bytes()).collect()),
+        })
+        .collect();
+    let views = tensors.iter().filter_map(|(parameter, bytes)| {
+        let dtype = if parameter.role == Role::Beside { Dtype::I64 } else { Dtype::F32 };
+        Some((&parameter.name, TensorView::new(dtype, parameter.shape.clone(), bytes).ok()?))
+    });
+    safetensors::serialize(views, None).unwrap_or_default()
 }
 
 /// Why weights do not fit a network.

@@ -3,6 +3,7 @@
 mod support;
 
 use half::{bf16, f16};
+use mote_models::common::weights::seeded_file;
 use mote_models::{Arch, BuildError, Checkpoint, Fault, Model, Role, Spec, Weights, WeightsError, build};
 use safetensors::tensor::Dtype;
 use support::{Named, file, filled, safetensors};
@@ -42,6 +43,17 @@ fn half_precision_is_read() {
             assert!((a - b).abs() <= limit * a.abs() + 1e-6, "{dtype:?}: {a} became {b}");
         }
         assert_ne!(exact, read, "{dtype:?} did round");
+    }
+}
+
+#[test]
+fn seeded_files_are_what_seeds_give() {
+    let seeded = build(&spec(), Weights::Seeded(3)).unwrap();
+    let bytes = seeded_file(&seeded.parameters, 3);
+    assert_eq!(Checkpoint::parse(&bytes).unwrap().classes(), Some(10));
+    let loaded = load(&bytes).unwrap();
+    for (a, b) in seeded.graph.tensors.iter().zip(&loaded.graph.tensors) {
+        assert_eq!(a.data, b.data, "{}", a.name);
     }
 }
 

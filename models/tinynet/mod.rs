@@ -1,5 +1,7 @@
 //! TinyNet (arXiv 2010.14819): EfficientNet-B0 shrunk in resolution, depth and width together.
 
+pub mod formula;
+
 use crate::common::builder::Builder;
 use crate::common::efficientnet::{self, EfficientNet, Kind, Stage, Style, round_channels};
 use mote_compiler::graph::{TensorId, UnaryFn};

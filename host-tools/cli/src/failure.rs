@@ -13,6 +13,7 @@ use mote_compiler::convert::ConvertError;
 use mote_compiler::import::{ImportError, Refusal};
 use mote_compiler::quantize::QuantizeError;
 use mote_compiler::stream::time::{Rule, Violation, broken};
+use mote_models::{BuildError, Fault, WeightsError};
 use serde_json::{Value, json};
 use std::fmt::{Display, Write};
 use std::path::{Path, PathBuf};
@@ -35,6 +36,10 @@ pub enum Failure {
     /// A model file did not become a plan.
     #[error("{}", conversion(path, error))]
     Convert { path: PathBuf, error: Box<ConvertError> },
+
+    /// A network of the model families was not built, or weights do not fit it.
+    #[error("{}: {error}", path.display())]
+    Build { path: PathBuf, error: BuildError },
 
     /// A plan file cannot be used.
     #[error("{}: {error}", path.display())]
@@ -71,6 +76,11 @@ impl Failure {
         move |error| Failure::Convert { path: path.into(), error: Box::new(error.into()) }
     }
 
+    /// Maker of [`Failure::Build`] for a file of weights, or for a network by name.
+    pub fn build<E: Into<BuildError>>(path: &Path) -> impl Fn(E) -> Self + Copy {
+        move |error| Failure::Build { path: path.into(), error: error.into() }
+    }
+
     /// Class of the failure. An interface: the words stay.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -78,6 +88,8 @@ impl Failure {
             Failure::Output { .. } => "output",
             Failure::Input { .. } => "input",
             Failure::Plan { .. } => "plan",
+            Failure::Build { error: BuildError::Weights(_), .. } => "weights",
+            Failure::Build { .. } => "usage",
             Failure::Usage { .. } => "usage",
             Failure::Defect { .. } => "internal",
             Failure::Convert { error, .. } => match &**error {
@@ -106,6 +118,7 @@ impl Failure {
             | Failure::Output { path, .. }
             | Failure::Input { path, .. }
             | Failure::Convert { path, .. }
+            | Failure::Build { path, .. }
             | Failure::Plan { path, .. } => Some(path),
             Failure::Usage { .. } | Failure::Defect { .. } => None,
         }
@@ -131,6 +144,7 @@ impl Failure {
             },
             Failure::Defect { .. } => DEFECT.into(),
             Failure::Convert { error, .. } => convert_advice(error),
+            Failure::Build { error, .. } => build_advice(error).into(),
         }
     }
 
@@ -144,6 +158,10 @@ impl Failure {
         };
         if !refused.is_empty() {
             error["refused"] = refused.iter().map(Refused::to_json).collect();
+        }
+        if let Failure::Build { error: BuildError::Weights(WeightsError::Faults(faults)), .. } = self {
+            let tensor = |fault: &Fault| json!({"tensor": fault.name(), "reason": fault.to_string()});
+            error["refused"] = faults.iter().map(tensor).collect();
         }
         json!({"error": error})
     }
@@ -278,6 +296,21 @@ fn convert_advice(error: &ConvertError) -> String {
         _ => "leave out the option that asks for it, or change the model",
     }
     .into()
+}
+
+/// What to do about a network that was not built.
+fn build_advice(error: &BuildError) -> &'static str {
+    match error {
+        BuildError::Weights(WeightsError::Malformed(_)) => {
+            "weights are .safetensors files, such as timm's or those that safetensors.torch.save_file writes"
+        }
+        BuildError::Weights(_) => {
+            "check --arch (`mote archs` lists all), --classes, and --picture: tables of attention belong to one size of \
+             pictures"
+        }
+        BuildError::Size { .. } => "choose another --picture",
+        _ => "look at --arch, --picture and --classes",
+    }
 }
 
 /// The nearest that would work, each once, with the number of nodes that it would help.

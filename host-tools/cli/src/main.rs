@@ -40,6 +40,8 @@ enum Command {
     Stream(commands::stream::Arguments),
     Eval(commands::eval::Arguments),
     Demo(commands::demo::Arguments),
+    Archs(commands::family::Arguments),
+    Tinynet(commands::tinynet::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -58,6 +60,8 @@ fn main() -> ExitCode {
         Command::Stream(arguments) => (arguments.json, commands::stream::run(arguments)),
         Command::Eval(arguments) => (arguments.json, commands::eval::run(arguments)),
         Command::Demo(arguments) => (arguments.json, commands::demo::run(arguments)),
+        Command::Archs(arguments) => (arguments.json, commands::family::archs(arguments)),
+        Command::Tinynet(arguments) => (arguments.json, commands::tinynet::run(arguments)),
     };
     let Err(failure) = outcome else { return ExitCode::SUCCESS };
     let code = failure.exit_code();

@@ -1,5 +1,6 @@
 //! `mote convert`: a model file to a plan.
 
+use super::family::Family;
 use crate::failure::{Failure, Outcome};
 use crate::files::{check_apart, check_writable, lines, read, write};
 use crate::npy;
@@ -26,11 +27,13 @@ use std::time::Duration;
 ///   mote convert net.tflite -o net.mote --target cortex-m4
 ///   mote convert net.onnx -o net.mote --dtype int8 --calibrate pictures/ --preprocess net.json --labels names.txt
 ///   mote convert clip.onnx -o net.mote --stream --frame-ms 20
+///   mote convert weights.safetensors --arch tinynet_e -o net.mote
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Arguments {
-    /// Model file (.onnx or .tflite)
-    model: PathBuf,
+    /// Model file (.onnx or .tflite), or weights (.safetensors) with --arch
+    #[arg(required_unless_present = "arch")]
+    model: Option<PathBuf>,
     /// Plan to write (.mote)
     #[arg(short, long, value_name = "OUT.mote")]
     output: PathBuf,
@@ -107,6 +110,16 @@ pub struct Arguments {
     /// already; repeat for more (pairs named s0 and ns0, s1 and ns1, .. are found without it)
     #[arg(long = "state", value_name = "IN:OUT", value_parser = state, help_heading = "Streams")]
     states: Vec<(String, String)>,
+
+    #[command(flatten)]
+    family: Family,
+}
+
+impl Arguments {
+    /// What the plan is made from, as people know it: a file, or the name of a network.
+    fn source(&self) -> &Path {
+        self.model.as_deref().unwrap_or_else(|| Path::new(self.family.arch.as_deref().unwrap_or_default()))
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -146,19 +159,24 @@ pub fn run(arguments: &Arguments) -> Outcome {
     // Before the work, not behind it.
     check_writable(&arguments.output)?;
     let read_too = [&arguments.preprocess, &arguments.labels].into_iter().flatten();
-    check_apart(&arguments.output, read_too.chain([&arguments.model]))?;
+    check_apart(&arguments.output, read_too.chain(&arguments.model))?;
     if arguments.calibrate.is_some() && !matches!(arguments.dtype, Some(Dtype::Int8)) {
         let help = "add --dtype int8, or leave --calibrate out";
         return Err(Failure::usage("calibration is for --dtype int8, which is not asked for", help));
     }
-    let model = &arguments.model;
-    let bytes = read(model)?;
+    let model = arguments.source();
+    let file = arguments.model.as_deref().map(|path| Ok((path, read(path)?))).transpose()?;
     let mut options = options(arguments);
     if let Some(path) = &arguments.labels {
         options.labels = lines(path)?;
     }
     let recipe = arguments.preprocess.as_deref().map(|path| Ok((path, Recipe::load(path)?))).transpose()?;
-    let graph = import(&bytes, &options).map_err(Failure::convert(model))?.graph;
+    let file = file.as_ref().map(|(path, bytes)| (*path, &bytes[..]));
+    let graph = match (arguments.family.graph(file)?, file) {
+        (Some(graph), _) => graph,
+        (None, Some((_, bytes))) => import(bytes, &options).map_err(Failure::convert(model))?.graph,
+        (None, None) => return Err(Failure::usage("there is no model", "give a model file, or --arch NAME")),
+    };
     if let Some((path, recipe)) = &recipe {
         let record = recipe.record(path, 0, channels_first(input_shape(&graph)))?;
         picture::check(&record, input_shape(&graph).iter().product(), path)?;
@@ -241,7 +259,7 @@ fn tell(converted: &Converted, mut figures: Figures, arguments: &Arguments) {
         value["quantization"] = converted.quantization.as_ref().map_or(Value::Null, quantization);
         return print_json(&value);
     }
-    let mut text = format!("{} -> {}\n", arguments.model.display(), arguments.output.display());
+    let mut text = format!("{} -> {}\n", arguments.source().display(), arguments.output.display());
     text += &figures.headline();
     if let Some(quantization) = &converted.quantization {
         text += &quantization.to_string();

@@ -3,6 +3,8 @@
 pub mod convert;
 pub mod demo;
 pub mod eval;
+pub mod family;
 pub mod inspect;
 pub mod run;
 pub mod stream;
+pub mod tinynet;
