@@ -1,6 +1,7 @@
 //! Target profiles: what a plan can be packed for, who chooses its kernels, and the library that runs it, here on the
 //! host as well as there.
 
+use mote_aarch64::kernels::{AARCH64, pack::Neon};
 use mote_cortex_m::kernels::{CORTEX_M, mve::pack::Helium, pack::Dsp};
 use mote_runtime::Plan;
 use mote_runtime::kernels::pack::{Packer, Portable};
@@ -36,7 +37,7 @@ pub const PROFILES: &[Profile] = &[
     dsp("cortex-m7", target::CORTEX_M7),
     dsp("cortex-m33", target::CORTEX_M33),
     Profile { name: "cortex-m55", code: target::CORTEX_M55, packer: &Helium, library: &CORTEX_M },
-    portable("aarch64", target::AARCH64),
+    Profile { name: "aarch64", code: target::AARCH64, packer: &Neon, library: &AARCH64 },
     portable("wasm", target::WASM),
     portable("wasm-relaxed", target::WASM_RELAXED),
 ];

@@ -1,6 +1,7 @@
 /* Counts executed instructions exactly, between markers, by class.
  *
  *   qemu-system-arm ... -plugin libcount.so,out=FILE
+ *   qemu-aarch64 -plugin libcount.so,out=FILE ...
  *
  * The emulator translates code in blocks. A block is cut here into segments: one from its
  * start to the first marker, one behind each marker. What a segment executes is known when it
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "a64.h"
 #include "api.h"
 #include "thumb.h"
 
@@ -30,7 +32,7 @@ static const char *const field_names[FIELD_COUNT] = {
     "fp", "fp_mac", "fp_div", "mve", "mve_mem", "other", "multi_regs", "branches_taken",
 };
 
-/* The markers: n of DBG #n or of MOV Rn, Rn. `targets/cortex-m/src/mark.rs` places them. */
+/* The markers: n of DBG #n, of MOV Rn, Rn or of HINT #(96 + n). `src/mark.rs` of each target places them. */
 enum marker {
     MARK_BEGIN_INFERENCE = 1,
     MARK_END_INFERENCE = 2,
@@ -56,6 +58,7 @@ struct segment {
 
 static FILE *out;
 static enum markers markers = MARKERS_DBG;
+static bool a64;                      /* the core runs 64-bit instructions */
 static struct counts now;             /* since the emulator started */
 static const struct segment *previous;
 static bool paused;
@@ -156,7 +159,8 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
         struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
         uint64_t address = qemu_plugin_insn_vaddr(insn);
         unsigned size = (unsigned)qemu_plugin_insn_size(insn);
-        struct decoded d = thumb_decode(qemu_plugin_insn_data(insn), size, markers);
+        const uint8_t *bytes = qemu_plugin_insn_data(insn);
+        struct decoded d = a64 ? a64_decode(bytes) : thumb_decode(bytes, size, markers);
 
         if (!segment) {
             segment = new_segment(address, -1, true);
@@ -192,8 +196,9 @@ static void at_exit(qemu_plugin_id_t id, void *userdata) {
 
 __attribute__((visibility("default"))) int
 qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv) {
-    if (strcmp(info->target_name, "arm") != 0) {
-        fputs("qemu-count: only 32-bit Arm is supported\n", stderr);
+    a64 = strcmp(info->target_name, "aarch64") == 0;
+    if (!a64 && strcmp(info->target_name, "arm") != 0) {
+        fputs("qemu-count: only Arm is supported\n", stderr);
         return -1;
     }
     for (int i = 0; i < argc; i++) {

@@ -24,6 +24,8 @@ pub struct Case {
     pub name: String,
     /// Whether a target with a kernel for such layers must have chosen it.
     pub own: bool,
+    /// Channels of a depthwise layer: kernels whose lanes are channels want some.
+    pub depthwise: Option<usize>,
     packed: Packed,
     portable: Packed,
     inputs: Vec<Input>,

@@ -60,6 +60,7 @@ pub fn pools(packer: &dyn Packer) -> Vec<Case> {
             cases.extend(functions.map(|(function, packed, portable)| Case {
                 name: format!("{function} pool {w:?} {layer:?}"),
                 own: false,
+                depthwise: None,
                 packed,
                 portable,
                 inputs: vec![input.clone()],

@@ -52,6 +52,7 @@ pub fn products(packer: &dyn Packer) -> Vec<Case> {
                 cases.push(Case {
                     name: format!("product {rows} x {lens:?}, place {place}, {layer:?}"),
                     own: false,
+                    depthwise: None,
                     packed: packer.mul_s8(&layer, [lens[0], lens[1], row]),
                     portable: layer.pack(),
                     inputs,
@@ -74,6 +75,7 @@ pub fn tables(packer: &dyn Packer) -> Vec<Case> {
             cases.push(Case {
                 name: format!("table {rows} x {row}, in place: {}", input.in_place),
                 own: false,
+                depthwise: None,
                 packed: packer.lut_s8(&layer),
                 portable: layer.pack(),
                 inputs: vec![input],

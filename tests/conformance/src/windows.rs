@@ -25,6 +25,8 @@ const CONVOLUTIONS: &[Window] = &[
     Window::new((5, 1), (2, 3), (3, 3)).pad(1, 3, 1, 3),
     Window::new((4, 4), (9, 6), (1, 3)).pad(0, 1, 0, 1),
     Window::new((15, 4), (3, 4), (15, 2)).pad(7, 0, 7, 1),
+    Window::new((2, 15), (24, 20), (1, 1)),
+    Window::new((3, 13), (8, 24), (1, 2)).pad(1, 0, 0, 0),
 ];
 
 const DEPTHWISE: &[Window] = &[
@@ -56,6 +58,11 @@ const DEPTHWISE: &[Window] = &[
     Window::new((1, 12), (4, 4), (1, 7)).pad(0, 6, 0, 0),
     Window::new((4, 5), (4, 4), (2, 2)).pad(-1, -1, 0, 0),
     Window::new((6, 6), (6, 6), (3, 3)).pad(1, 1, 1, 1),
+    Window::new((4, 9), (16, 16), (3, 3)).pad(1, 1, 1, 1),
+    Window::new((5, 12), (36, 36), (3, 3)).stride(2).pad(1, 1, 1, 1),
+    Window::new((3, 5), (9, 9), (3, 3)).pad(1, 1, 1, 1),
+    Window::new((6, 7), (20, 20), (5, 5)).pad(2, 2, 2, 2),
+    Window::new((7, 7), (24, 24), (3, 3)).dilation(2).pad(2, 2, 2, 2),
     Window::new((6, 6), (4, 8), (3, 3)).pad(1, 1, 1, 1),
 ];
 
@@ -68,7 +75,13 @@ pub fn convolutions(packer: &dyn Packer) -> Vec<Case> {
         {
             // A weight of -128 beside a negative one does not fit a pair: such layers are tried, too.
             let least = if i == 3 { -128 } else { -127 };
-            let weights: Vec<i8> = random.codes(taps * w.outputs).iter().map(|&w| w.max(least)).collect();
+            let mut weights: Vec<i8> = random.codes(taps * w.outputs).iter().map(|&w| w.max(least)).collect();
+            let mut input = w.input(&mut random);
+            // The largest sums and products.
+            if i == 4 {
+                weights.iter_mut().for_each(|w| *w = if *w < 0 { -127 } else { 127 });
+                input.bytes.iter_mut().for_each(|x| *x = if *x < 128 { 127 } else { 128 });
+            }
             let layer = ConvS8 {
                 weights: &weights,
                 bias: &bias(&mut random, w.outputs),
@@ -83,13 +96,14 @@ pub fn convolutions(packer: &dyn Packer) -> Vec<Case> {
                 input_zero_point,
                 requant,
             };
-            let own = layer.requant.factors.iter().all(|&factor| factor < 0.25) && least == -127;
+            let own = layer.requant.factors.iter().all(|&factor| factor < 0.25) && !(3..=4).contains(&i);
             cases.push(Case {
                 name: format!("convolution {w:?} {:?}", layer.requant),
                 own,
+                depthwise: None,
                 packed: packer.conv_s8(&layer, w.geometry()),
                 portable: layer.pack(),
-                inputs: vec![w.input(&mut random)],
+                inputs: vec![input],
                 output: w.output(w.outputs),
             });
         }
@@ -120,6 +134,7 @@ pub fn depthwise(packer: &dyn Packer) -> Vec<Case> {
             cases.push(Case {
                 name: format!("depthwise {w:?} {:?}", layer.requant),
                 own: own && w.inputs == w.outputs && w.inputs % 4 == 0,
+                depthwise: Some(w.inputs),
                 packed: packer.depthwise_s8(&layer, w.geometry()),
                 portable: layer.pack(),
                 inputs: vec![w.input(&mut random)],
