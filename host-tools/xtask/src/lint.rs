@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use crate::{
     board::{BOARDS, Board},
     keyword::Network,
+    linux,
     models::{self, Found},
     sensor,
     steps::Steps,
@@ -27,6 +28,12 @@ pub fn add_steps(steps: &mut Steps) {
     for (name, packages, features) in DEVICE {
         steps.run(&format!("clippy, device: {name}"), || device_clippy(packages, features));
     }
+    steps.run("clippy, 64-bit Arm", || {
+        let packages = ["--package=mote-aarch64", "--package=mote-conformance", "--package=mote-on-linux"];
+        let features =
+            ["--release", "--quiet", "--all-targets", "--features=mote-aarch64/pack,mote-aarch64/std"];
+        run_command(linux::cross("clippy")?.args(packages).args(features).args(["--", "-Dwarnings"]))
+    });
     steps.run("texts", texts);
     dependencies(steps);
 }

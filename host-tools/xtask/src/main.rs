@@ -1,6 +1,6 @@
 //! `cargo xtask`: the project's own tasks. The tasks are modules of their own (`setup`, `lint`,
 //! `test`, `bench`, `firmware`); what they share lies beside them: `workspace` (paths, cargo),
-//! `steps` (collecting errors), `board`, `image`, `qemu`, `counts`,
+//! `steps` (collecting errors), `board`, `image`, `qemu`, `linux`, `counts`,
 //! `calls`, `kernels` and `panics`.
 
 mod bench;
@@ -13,6 +13,7 @@ mod image;
 mod kernels;
 mod keyword;
 mod lint;
+mod linux;
 mod models;
 mod on_target;
 mod panics;
@@ -37,7 +38,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Install what the other tasks need: targets, QEMU, cargo-deny
+    /// Install what the other tasks need: targets, QEMU, a linker for 64-bit Arm, cargo-deny
     Setup,
     /// Everything that must hold: set-up, lints, all tests on the host and under QEMU
     Test(test::Options),

@@ -54,6 +54,8 @@ pub struct Facts {
     /// Of the plan's kernels, if it was measured for the target.
     pub code_bytes: Option<u64>,
     pub macs: u64,
+    /// Name, type and shape of each.
+    pub inputs: Vec<String>,
     pub steps: Vec<Step>,
     /// Only of a plan over a stream.
     pub stream: Option<Stream>,
@@ -102,15 +104,20 @@ pub fn find(name: &str) -> Result<Found> {
 impl Model {
     /// Converts the model for a board; a file that is a plan already is taken as it is.
     pub fn convert(&self, board: &Board, extra: &[String]) -> Result<PathBuf> {
+        self.convert_for(board.plan_target, board.core, extra)
+    }
+
+    /// Converts the model for a target of the compiler, to a file in `target/plans/<folder>`.
+    pub fn convert_for(&self, plan_target: &str, folder: &str, extra: &[String]) -> Result<PathBuf> {
         if self.path.extension().is_some_and(|extension| extension == "mote") {
             return Ok(self.path.clone());
         }
-        let folder = target()?.join("plans").join(board.core);
+        let folder = target()?.join("plans").join(folder);
         fs::create_dir_all(&folder)?;
         let plan = folder.join(&self.name).with_extension("mote");
         let bundled = if self.name == BUNDLED.0 { BUNDLED_ARGUMENTS } else { &[] };
         // `--target portable` among the further arguments measures the kernels that define the operators.
-        let target = ["--target", board.plan_target];
+        let target = ["--target", plan_target];
         let target = if extra.iter().any(|argument| argument == target[0]) { &[][..] } else { &target };
         run(mote()?
             .arg("convert")

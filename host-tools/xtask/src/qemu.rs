@@ -157,7 +157,7 @@ impl LogReader {
 }
 
 /// The counting plugin, compiled unless it is newer than its sources.
-fn plugin(folder: &Path) -> Result<PathBuf> {
+pub fn plugin(folder: &Path) -> Result<PathBuf> {
     let sources = root().join("tests/bench/qemu-count");
     let plugin = folder.join("libcount.so");
     let modified = |path: &Path| path.metadata().and_then(|metadata| metadata.modified());
@@ -169,7 +169,7 @@ fn plugin(folder: &Path) -> Result<PathBuf> {
     run(command("cc")
         .args(["-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-o"])
         .arg(&plugin)
-        .args(["count.c", "thumb.c"].map(|name| sources.join(name))))
+        .args(["count.c", "thumb.c", "a64.c"].map(|name| sources.join(name))))
     .context("compiling tests/bench/qemu-count")?;
     Ok(plugin)
 }

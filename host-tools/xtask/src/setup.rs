@@ -1,5 +1,7 @@
 //! `cargo xtask setup`: what the other tasks need and Rust's toolchain file does not bring.
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
 
 use crate::{
@@ -7,8 +9,13 @@ use crate::{
     workspace::{available, capture, cargo, command, run as run_command},
 };
 
-const TARGETS: &[&str] =
-    &["thumbv6m-none-eabi", "thumbv7em-none-eabihf", "thumbv8m.main-none-eabihf", "wasm32-unknown-unknown"];
+const TARGETS: &[&str] = &[
+    "thumbv6m-none-eabi",
+    "thumbv7em-none-eabihf",
+    "thumbv8m.main-none-eabihf",
+    "wasm32-unknown-unknown",
+    crate::linux::TRIPLE,
+];
 const COMPONENTS: &[&str] = &["clippy", "rustfmt", "llvm-tools"];
 
 pub fn run() -> Result<()> {
@@ -23,7 +30,7 @@ pub fn add_steps(steps: &mut Steps) {
         true => Ok(()),
         false => bail!("no C compiler: install gcc or clang so that `cc` runs"),
     });
-    steps.run("QEMU", qemu);
+    steps.run("QEMU, linker for 64-bit Arm", packages);
     steps.run("cargo-deny", deny);
 }
 
@@ -49,23 +56,35 @@ fn toolchain() -> Result<()> {
     Ok(())
 }
 
-fn qemu() -> Result<()> {
-    const QEMU: &str = "qemu-system-arm";
-    if available(QEMU) {
+/// Emulators, and what links programs for 64-bit Arm: program or library, the package of Debian and Ubuntu that has it.
+const PACKAGES: &[(&str, &str)] = &[
+    ("qemu-system-arm", "qemu-system-arm"),
+    ("qemu-aarch64", "qemu-user"),
+    (crate::linux::LINKER, "gcc-aarch64-linux-gnu"),
+];
+
+/// The C library for 64-bit Arm: where Debian's package has it, and its name.
+const LIBRARY: (&str, &str) = ("/usr/aarch64-linux-gnu/lib/libc.a", "libc6-dev-arm64-cross");
+
+fn packages() -> Result<()> {
+    let mut missing: Vec<_> =
+        PACKAGES.iter().filter(|(program, _)| !available(program)).map(|(_, package)| *package).collect();
+    // Other systems keep it elsewhere; there the linker will say so.
+    if !Path::new(LIBRARY.0).exists() && (available("apt-get") || !available(crate::linux::LINKER)) {
+        missing.push(LIBRARY.1);
+    }
+    if missing.is_empty() {
         return Ok(());
     }
     if available("apt-get") && capture(command("id").arg("-u"))?.trim() == "0" {
         run_command(command("apt-get").args(["update", "-qq"]))?;
-        return run_command(command("apt-get").args([
-            "install",
-            "-y",
-            "-qq",
-            "--no-install-recommends",
-            QEMU,
-        ]));
+        let install = ["install", "-y", "-qq", "--no-install-recommends"];
+        return run_command(command("apt-get").args(install).args(missing));
     }
     bail!(
-        "install {QEMU} (Debian, Ubuntu: apt-get install {QEMU}; Fedora: qemu-system-arm-core; macOS: qemu)"
+        "install what Debian and Ubuntu call {0} (apt-get install {0}; Fedora: qemu-system-arm-core, qemu-user, \
+         gcc-aarch64-linux-gnu, a sysroot with glibc; macOS: qemu, and a linker for aarch64-linux-gnu)",
+        missing.join(" ")
     )
 }
 

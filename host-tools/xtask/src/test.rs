@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    process::Stdio,
+    process::{Command, Stdio},
 };
 
 use anyhow::{Context, Result, bail};
@@ -12,7 +12,7 @@ use crate::{
     board::{BOARDS, Board},
     golden,
     image::{App, Samples, Speed},
-    keyword, lint, models,
+    keyword, lint, linux, models,
     models::{Found, MLPERF},
     on_target, panics, sensor, setup,
     steps::{Steps, Tally},
@@ -31,6 +31,9 @@ pub fn run(options: &Options) -> Result<()> {
     setup::add_steps(&mut steps);
     lint::add_steps(&mut steps);
     steps.tests("tests on the host", host_tests);
+    for core in linux::CORES {
+        steps.tests(&format!("kernels on {}", core.cpu), || cargo_tests(linux::tests(core)?));
+    }
     for board in BOARDS {
         steps.tests(&format!("programs on {}", board.name), || on_target::run_all(board, ""));
         match board.core {
@@ -100,11 +103,16 @@ fn start_up(steps: &mut Steps, board: &'static Board) {
     }
 }
 
-/// All tests that cargo knows, with their output, counted.
+/// All tests that cargo knows.
 fn host_tests() -> Result<Tally> {
     let mut cargo = cargo();
-    cargo.args(["test", "--release", "--workspace", "--no-fail-fast"]).stdout(Stdio::piped());
-    let mut child = cargo.spawn()?;
+    cargo.args(["test", "--release", "--workspace", "--no-fail-fast"]);
+    cargo_tests(cargo)
+}
+
+/// Tests that cargo runs, with their output, counted.
+fn cargo_tests(mut cargo: Command) -> Result<Tally> {
+    let mut child = cargo.stdout(Stdio::piped()).spawn()?;
     let mut tally = Tally::default();
     for line in BufReader::new(child.stdout.take().context("cargo has no output")?).lines() {
         let line = line?;

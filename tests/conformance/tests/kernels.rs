@@ -8,8 +8,8 @@ use mote_conformance::{Case, cases};
 use mote_cortex_m::kernels::CORTEX_M;
 use mote_cortex_m::kernels::mve::pack::Helium;
 use mote_cortex_m::kernels::pack::Dsp;
-use mote_runtime::kernels::{Library, PORTABLE};
 use mote_runtime::kernels::pack::{Packer, Portable};
+use mote_runtime::kernels::{Library, PORTABLE};
 
 #[test]
 fn cortex_m_dsp() {
@@ -32,7 +32,11 @@ fn equal(packer: &dyn Packer, library: &Library, kernels: Range<u16>, meant: imp
     let cases = cases(packer);
     for case in &cases {
         let name = &case.name;
-        assert!(!(case.own && meant(case)) || kernels.contains(&case.kernel()), "{name}: kernel {}", case.kernel());
+        assert!(
+            !(case.own && meant(case)) || kernels.contains(&case.kernel()),
+            "{name}: kernel {}",
+            case.kernel()
+        );
         let (want, found) = (case.expected(), case.found(library));
         let differ = want.iter().zip(&found).position(|(want, found)| want != found);
         assert!(want == found, "{name}: {} bytes, the first difference is at {differ:?}", want.len());

@@ -1,13 +1,13 @@
-//! Runs a plan on samples: `mote-on-linux PLAN SAMPLES [LAPS]`.
+//! Runs a plan on samples: `mote-on-linux PLAN SAMPLES COUNT [LAPS]`.
 //!
-//! SAMPLES holds the inputs of each inference one behind the other, raw bytes as the plan has them. The outputs go to
-//! standard output in the same way. Each inference is marked for the instruction counter (`tests/bench/qemu-count`); with
+//! SAMPLES holds the inputs of at least COUNT inferences one behind the other, raw bytes as the plan has them. The outputs
+//! go to standard output in the same way. Each inference is marked for the instruction counter (`tests/bench/qemu-count`); with
 //! LAPS each step is, too, and that file receives the index of each lap's step (`u16`).
 
 use std::io::Write;
 use std::{env, fs};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use mote_aarch64::kernels::AARCH64;
 use mote_aarch64::mark;
 use mote_runtime::kernels::KernelTable;
@@ -18,8 +18,9 @@ const MAX_KERNELS: usize = 64;
 
 fn main() -> Result<()> {
     let mut arguments = env::args().skip(1);
-    let mut argument = || arguments.next().context("usage: mote-on-linux PLAN SAMPLES [LAPS]");
-    let (plan, samples, laps) = (fs::read(argument()?)?, fs::read(argument()?)?, argument().ok());
+    let mut argument = || arguments.next().context("usage: mote-on-linux PLAN SAMPLES COUNT [LAPS]");
+    let (plan, samples) = (fs::read(argument()?)?, fs::read(argument()?)?);
+    let (count, laps): (usize, _) = (argument()?.parse()?, argument().ok());
     let file = Aligned::new(&plan);
     let plan = Plan::parse(file.bytes()).map_err(|error| anyhow!("{error}"))?;
     AARCH64.check_plan(&plan).map_err(|error| anyhow!("{error}"))?;
@@ -33,9 +34,12 @@ fn main() -> Result<()> {
     let mut observer = Laps { marked: laps.is_some(), steps: Vec::with_capacity(1 << 20) };
     let lengths = (0..engine.inputs()).map(|index| engine.input_format(index).map(|format| format.bytes()));
     let lengths = lengths.collect::<Result<Vec<_>, _>>().map_err(|error| anyhow!("{error}"))?;
-    for sample in samples.chunks_exact(lengths.iter().sum::<usize>().max(1)) {
+    let samples = samples.chunks_exact(lengths.iter().sum::<usize>().max(1));
+    ensure!(samples.len() >= count, "there are {} samples", samples.len());
+    for sample in samples.take(count) {
         let mut rest = sample;
-        let inputs: Vec<&[u8]> = lengths.iter().map(|&length| rest.split_off(..length).unwrap_or(&[])).collect();
+        let inputs: Vec<&[u8]> =
+            lengths.iter().map(|&length| rest.split_off(..length).unwrap_or(&[])).collect();
         observer.steps.clear();
         mark::begin_inference();
         let result = engine.run_on_observed(&inputs, &mut observer);

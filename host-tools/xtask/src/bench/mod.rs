@@ -1,7 +1,8 @@
-//! Benchmarks, one module each: `mcu` counts instructions on emulated microcontrollers, `peers` holds
+//! Benchmarks, one module each: `mcu` counts instructions on emulated microcontrollers, `aarch64` on 64-bit Arm cores, `peers` holds
 //! what others need for the same work, `baseline` what we needed before; `stream` measures times on the host, `code`
 //! the code of kernels.
 
+mod aarch64;
 mod baseline;
 pub mod code;
 pub mod mcu;
@@ -14,6 +15,8 @@ use anyhow::Result;
 pub enum Bench {
     /// Instructions, memory and flash of networks on emulated microcontrollers
     Mcu(mcu::Options),
+    /// Instructions of networks on emulated 64-bit Arm cores, beside the portable kernels
+    Aarch64(aarch64::Options),
     /// Time of a stream's step beside that of a window, on the host
     Stream(stream::Options),
     /// Code of every kernel, for `mote inspect`: writes host-tools/cli/code
@@ -23,6 +26,7 @@ pub enum Bench {
 pub fn run(bench: &Bench) -> Result<()> {
     match bench {
         Bench::Mcu(options) => mcu::run(options),
+        Bench::Aarch64(options) => aarch64::run(options),
         Bench::Stream(options) => stream::measure(options),
         Bench::Code(options) => code::run(options),
     }

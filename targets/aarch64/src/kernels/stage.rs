@@ -80,7 +80,11 @@ pub mod arm {
 
     /// Four numbers rescaled.
     #[inline(always)]
-    pub fn rescaled<const ROUNDING: u8>(acc: int32x4_t, multiplier: int32x4_t, shift: int32x4_t) -> int32x4_t {
+    pub fn rescaled<const ROUNDING: u8>(
+        acc: int32x4_t,
+        multiplier: int32x4_t,
+        shift: int32x4_t,
+    ) -> int32x4_t {
         // SAFETY: every core of this architecture has these instructions.
         unsafe {
             let high = match ROUNDING {

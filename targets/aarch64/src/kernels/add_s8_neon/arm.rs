@@ -26,8 +26,7 @@ fn rounded<const FIRST: u8, const ROUNDING: u8>(
     let pointer = to.as_mut_ptr();
     let of = |row: Option<&[i8]>| row.map_or(pointer.cast_const(), <[i8]>::as_ptr);
     let (from_larger, from_smaller) = (of(larger), of(smaller));
-    let stage =
-        Stage { zero_point: args.zero_point, min: args.min, max: args.max, rounding: args.rounding };
+    let stage = Stage { zero_point: args.zero_point, min: args.min, max: args.max, rounding: args.rounding };
     let narrow = Narrow::new(&stage);
     // SAFETY: all operands have `whole` elements; each is read before the sum is written in its place.
     unsafe {

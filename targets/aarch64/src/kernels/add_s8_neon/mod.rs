@@ -82,13 +82,12 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
 /// The elements of a row from `first` on; an operand that is not given lies where the sum goes, one that is given is as
 /// long.
 fn plain(args: &AddArgs, larger: Option<&[i8]>, smaller: Option<&[i8]>, to: &mut [i8], first: usize) {
-    let stage =
-        Stage { zero_point: args.zero_point, min: args.min, max: args.max, rounding: args.rounding };
+    let stage = Stage { zero_point: args.zero_point, min: args.min, max: args.max, rounding: args.rounding };
     // Negative results of the smaller operand are not clamped, whatever becomes of the sum.
     let first_rounding = if args.rounding == SINGLE { SINGLE } else { DOUBLE };
     for (i, to) in to.iter_mut().enumerate().skip(first) {
         let operand = |row: Option<&[i8]>| i32::from(row.and_then(|row| row.get(i).copied()).unwrap_or(*to));
-        let smaller = operand(smaller).wrapping_sub(args.zero_smaller) << (LEFT_SHIFT + args.bits & 31);
+        let smaller = operand(smaller).wrapping_sub(args.zero_smaller) << ((LEFT_SHIFT + args.bits) & 31);
         let smaller =
             super::stage::rescaled(smaller, args.multiplier_smaller, args.shift_smaller, first_rounding);
         let larger = operand(larger).wrapping_sub(args.zero_larger) << (LEFT_SHIFT - 1);

@@ -53,7 +53,8 @@ pub fn pack(layer: &DepthwiseS8<'_>, geometry: Geometry) -> Option<Packed> {
         max: i8::try_from(requant.max).ok()?,
         reserved: 0,
     };
-    let packed =
-        Packed::new(id::DEPTHWISE_S8_NEON, args.to_bytes()).with_blob(packed.as_flattened()).with_blob(&scales);
+    let packed = Packed::new(id::DEPTHWISE_S8_NEON, args.to_bytes())
+        .with_blob(packed.as_flattened())
+        .with_blob(&scales);
     Some(Packed { scratch: geometry.width * in_channels, ..packed })
 }

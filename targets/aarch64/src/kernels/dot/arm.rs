@@ -1,11 +1,14 @@
 //! The loops in NEON instructions. The functions that take pointers trust them; [`codes`] is called with lengths that
 //! `Layer::positions` has compared.
 
+// An index names registers of several arrays.
+#![allow(clippy::needless_range_loop)]
+
 use core::arch::aarch64::*;
 
 use super::{CHANNELS, Layer, STEP};
-use crate::kernels::level::Level;
 use crate::kernels::instructions::{sdot, smmla};
+use crate::kernels::level::Level;
 use crate::kernels::stage::arm::{Narrow, four, rescaled};
 use crate::kernels::stage::{DOUBLE, DOUBLE_CLAMPED, SINGLE};
 
@@ -45,12 +48,7 @@ trait Products {
 
 /// All positions: as many at once as there can be, then the rest.
 #[inline(never)]
-unsafe fn all<L: Products, const ROUNDING: u8>(
-    layer: &Layer<'_>,
-    x: &[i8],
-    distance: usize,
-    to: &mut [i8],
-) {
+unsafe fn all<L: Products, const ROUNDING: u8>(layer: &Layer<'_>, x: &[i8], distance: usize, to: &mut [i8]) {
     let count = to.len() / layer.out_channels;
     let (mut x, mut to, mut left) = (x.as_ptr(), to.as_mut_ptr(), count);
     macro_rules! tiles {
@@ -90,7 +88,8 @@ unsafe fn tile<L: Products, const ROUNDING: u8, const P: usize>(
         let sums = unsafe { L::sums::<P>(starts, w, layer.steps, layer.narrow) };
         w = w.wrapping_add(layer.steps * CHANNELS * STEP);
         let [start, multiplier, shift] = block;
-        let (starts, multipliers) = ([four(start, 0), four(start, 1)], [four(multiplier, 0), four(multiplier, 1)]);
+        let (starts, multipliers) =
+            ([four(start, 0), four(start, 1)], [four(multiplier, 0), four(multiplier, 1)]);
         let shifts = [four(shift, 0), four(shift, 1)];
         for (p, [a, b]) in sums.into_iter().enumerate() {
             let to = to.wrapping_add(p * layer.out_channels);
@@ -248,7 +247,8 @@ impl Products for Matrix {
                 for p in 0..P / 2 {
                     let (a, b) = (vld1q_s8(x[2 * p]), vld1q_s8(x[2 * p + 1]));
                     let (a, b) = (vreinterpretq_s64_s8(a), vreinterpretq_s64_s8(b));
-                    inputs[p] = [vreinterpretq_s8_s64(vzip1q_s64(a, b)), vreinterpretq_s8_s64(vzip2q_s64(a, b))];
+                    inputs[p] =
+                        [vreinterpretq_s8_s64(vzip1q_s64(a, b)), vreinterpretq_s8_s64(vzip2q_s64(a, b))];
                     x[2 * p] = x[2 * p].add(2 * STEP);
                     x[2 * p + 1] = x[2 * p + 1].add(2 * STEP);
                 }

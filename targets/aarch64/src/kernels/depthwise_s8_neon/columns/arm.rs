@@ -32,7 +32,8 @@ unsafe fn all<const ROUNDING: u8>(layer: &Layer<'_>, slots: &[&[i8]], advance: u
     let level = Level::of_this_core();
     for (block, (weights, scales)) in blocks.enumerate() {
         let from = first(channels, block);
-        let mut strip = Strip { slots, weights, scales, narrow: &narrow, from, advance, step: channels, count };
+        let mut strip =
+            Strip { slots, weights, scales, narrow: &narrow, from, advance, step: channels, count };
         let mut to = to.as_mut_ptr().wrapping_add(from);
         // SAFETY: the caller's; two pixels of eight channels are as one of 16.
         unsafe {
@@ -76,7 +77,12 @@ struct Strip<'a> {
 impl Strip<'_> {
     /// `HALVES` times eight lanes.
     #[inline(always)]
-    unsafe fn codes<const ROUNDING: u8, const HALVES: usize>(&self, layer: &Layer<'_>, level: Level, to: *mut i8) {
+    unsafe fn codes<const ROUNDING: u8, const HALVES: usize>(
+        &self,
+        layer: &Layer<'_>,
+        level: Level,
+        to: *mut i8,
+    ) {
         // SAFETY: the caller's.
         unsafe {
             let three = layer.kernel.by_columns();

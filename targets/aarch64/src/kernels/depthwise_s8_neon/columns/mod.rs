@@ -155,7 +155,8 @@ impl Layer<'_> {
                 for (slot, pixels) in slots.iter().enumerate() {
                     let weights = weights.get(slot / GROUP).map_or(&[][..], |group| group);
                     let pixel = pixels.get(column * advance + first..).unwrap_or_default();
-                    let lanes = pixel.iter().take(lanes).zip(weights.iter().skip(slot % GROUP).step_by(GROUP));
+                    let lanes =
+                        pixel.iter().take(lanes).zip(weights.iter().skip(slot % GROUP).step_by(GROUP));
                     for (sum, (&x, &w)) in sums.iter_mut().zip(lanes) {
                         *sum = sum.wrapping_add(i32::from(x) * i32::from(w));
                     }

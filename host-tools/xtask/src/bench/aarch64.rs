@@ -1,0 +1,240 @@
+//! `cargo xtask bench aarch64`: what a network costs on 64-bit Arm, beside the portable kernels.
+//!
+//! One static Linux program (`tests/on-linux`, `opt-level` 3) runs under `qemu-aarch64` with the counting plugin: the
+//! model packed for `portable` and for `aarch64`, on a core of each level. The portable kernels are also compiled with
+//! dot products and matrix multiplications allowed, so that the compiler may find uses for them. Instructions are those of
+//! the second inference. All outputs, here and there, must be the same bytes where the network is of integers.
+
+use std::{collections::BTreeMap, fs};
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+
+use super::{baseline::Baseline, mcu::grouped};
+use crate::{
+    linux::{self, CORES, Machine, Outcome, Run},
+    models::{self, Facts, Found, Model},
+    workspace::target,
+};
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// Short names (kws, vww, ad, sww, resnet8, cifar10) or files (.tflite, .onnx)
+    #[arg(long, value_delimiter = ',', default_value = "ad,kws,sww,vww,resnet8")]
+    model: Vec<String>,
+    /// Count every step of the plans, too
+    #[arg(long)]
+    steps: bool,
+    /// Write the counts to `tests/bench/baseline.toml` instead of comparing with it
+    #[arg(long)]
+    write_baseline: bool,
+    /// A table for programs on standard output
+    #[arg(long)]
+    json: bool,
+    /// Further arguments for `mote convert`, after `--`
+    #[arg(last = true)]
+    convert: Vec<String>,
+}
+
+/// One network on one core. Names in the JSON are a stable interface.
+#[derive(Serialize)]
+struct Row {
+    model: String,
+    /// Kernels: `portable`, or those of a level.
+    kernels: String,
+    /// The emulated core.
+    core: &'static str,
+    instructions: u64,
+    macs: u64,
+    instructions_per_mac: f64,
+    /// Instructions of the portable kernels, compiled for NEON, over these.
+    ratio: f64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    steps: Vec<StepRow>,
+}
+
+#[derive(Serialize)]
+struct StepRow {
+    name: String,
+    kernel: String,
+    macs: u64,
+    instructions: u64,
+    calls: usize,
+}
+
+/// Inferences, of which the last one is counted.
+const COUNT: usize = 2;
+
+/// Bytes of samples: more than any network takes.
+const SAMPLE_BYTES: usize = 4 << 20;
+
+pub fn run(options: &Options) -> Result<()> {
+    let programs = Programs {
+        here: linux::program(Machine::Host)?,
+        allowed: linux::program(Machine::Arm { features: "+dotprod,+i8mm" })?,
+        plain: linux::program(Machine::Arm { features: "" })?,
+    };
+    let mut rows = Vec::new();
+    for name in &options.model {
+        match models::find(name)? {
+            Found::Here(model) => {
+                eprintln!("{}", model.name);
+                rows.extend(measure(options, &programs, &model)?);
+            }
+            Found::Absent(reason) => eprintln!("skipped {reason}"),
+        }
+    }
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&rows)?);
+    } else {
+        print_table(&rows);
+    }
+    if options.convert.is_empty() {
+        compare(options, &rows)?;
+    }
+    Ok(())
+}
+
+/// Fails if a count grew by more than 1 %, or writes the counts down.
+fn compare(options: &Options, rows: &[Row]) -> Result<()> {
+    let mut baseline = Baseline::read()?;
+    let own = rows.iter().filter(|row| CORES.iter().any(|core| core.level == row.kernels));
+    let own = own.map(|row| (format!("aarch64-{}", row.kernels), row));
+    if options.write_baseline {
+        own.for_each(|(core, row)| baseline.set(&core, &row.model, row.instructions));
+        return baseline.write();
+    }
+    let complaints: Vec<_> =
+        own.filter_map(|(core, row)| baseline.complaint(&core, &row.model, row.instructions)).collect();
+    if !complaints.is_empty() {
+        bail!("counts grew:\n{}", complaints.join("\n"));
+    }
+    Ok(())
+}
+
+struct Programs {
+    here: std::path::PathBuf,
+    /// The compiler may use all that the richest core has.
+    allowed: std::path::PathBuf,
+    plain: std::path::PathBuf,
+}
+
+fn measure(options: &Options, programs: &Programs, model: &Model) -> Result<Vec<Row>> {
+    let convert = |target: &str| model.convert_for(target, &format!("linux-{target}"), &options.convert);
+    let (portable, own) = (convert("portable")?, convert("aarch64")?);
+    let facts = [models::facts(&portable)?, models::facts(&own)?];
+    let floats = facts[0].inputs.iter().any(|input| input.contains("f32"));
+    let samples = target()?.join("plans").join(if floats { "samples.f32" } else { "samples.s8" });
+    fs::write(&samples, random(floats))?;
+
+    let run = |program, plan| Run { program, plan, samples: &samples, count: COUNT };
+    let here = run(&programs.here, &portable).here()?;
+    let own_here = run(&programs.here, &own).here()?;
+    let richest = CORES.last().context("no cores")?;
+    let mut found = vec![
+        ("portable", richest.cpu, &facts[0], run(&programs.plain, &portable).on(richest.cpu, options.steps)?),
+        (
+            "portable, dotprod and i8mm",
+            richest.cpu,
+            &facts[0],
+            run(&programs.allowed, &portable).on(richest.cpu, options.steps)?,
+        ),
+    ];
+    for core in CORES {
+        found.push((
+            core.level,
+            core.cpu,
+            &facts[1],
+            run(&programs.plain, &own).on(core.cpu, options.steps)?,
+        ));
+    }
+    let outputs =
+        found.iter().map(|(kernels, cpu, _, outcome)| (format!("{kernels} on {cpu}"), &outcome.outputs));
+    for (name, outputs) in outputs.chain([("aarch64 on this machine".into(), &own_here)]) {
+        if !floats && *outputs != here {
+            bail!("{}: outputs of {name} differ from those of the portable kernels here", model.name);
+        }
+    }
+    let base = found[0].3.inference.counts.total()?;
+    found
+        .into_iter()
+        .map(|(kernels, core, facts, outcome)| {
+            let instructions = outcome.inference.counts.total()?;
+            Ok(Row {
+                model: model.name.clone(),
+                kernels: kernels.into(),
+                core,
+                instructions,
+                macs: facts.macs,
+                instructions_per_mac: instructions as f64 / facts.macs.max(1) as f64,
+                ratio: base as f64 / instructions.max(1) as f64,
+                steps: steps(&outcome, facts)?,
+            })
+        })
+        .collect()
+}
+
+fn steps(outcome: &Outcome, facts: &Facts) -> Result<Vec<StepRow>> {
+    let mut sums: BTreeMap<u16, (u64, usize)> = BTreeMap::new();
+    for (&step, lap) in outcome.laps.iter().zip(&outcome.inference.laps) {
+        let (instructions, calls) = sums.entry(step).or_default();
+        *instructions += lap.total()?;
+        *calls += 1;
+    }
+    let row = |(step, (instructions, calls))| {
+        let facts =
+            facts.steps.get(usize::from(step)).context("a lap of a step that the plan does not have")?;
+        let (name, kernel) = (facts.name.clone(), facts.kernel.clone());
+        Ok(StepRow { name, kernel, macs: facts.macs, instructions, calls })
+    };
+    sums.into_iter().map(row).collect()
+}
+
+/// Reproducible bytes, or numbers between 0 and 1.
+fn random(floats: bool) -> Vec<u8> {
+    let mut state = 1u64;
+    let mut word = || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 32) as u32
+    };
+    match floats {
+        true => {
+            (0..SAMPLE_BYTES / 4).flat_map(|_| ((word() >> 8) as f32 / 16_777_216.0).to_le_bytes()).collect()
+        }
+        false => (0..SAMPLE_BYTES / 4).flat_map(|_| word().to_le_bytes()).collect(),
+    }
+}
+
+fn print_table(rows: &[Row]) {
+    println!(
+        "{:14} {:28} {:12} {:>12} {:>8} {:>7}",
+        "model", "kernels", "core", "instructions", "per MAC", "ratio"
+    );
+    for row in rows {
+        println!(
+            "{:14} {:28} {:12} {:>12} {:>8.3} {:>7.2}",
+            row.model,
+            row.kernels,
+            row.core,
+            grouped(row.instructions),
+            row.instructions_per_mac,
+            row.ratio
+        );
+        for step in &row.steps {
+            let per_mac = match step.macs {
+                0 => String::new(),
+                macs => format!("{:.3} a MAC", step.instructions as f64 / macs as f64),
+            };
+            println!(
+                "    {:32.32} {:24} {:>12} {:>5} calls {per_mac}",
+                step.name,
+                step.kernel,
+                grouped(step.instructions),
+                step.calls
+            );
+        }
+    }
+    println!(
+        "ratio: instructions of the portable kernels, compiled for NEON, over these; outputs are the same bytes"
+    );
+}
