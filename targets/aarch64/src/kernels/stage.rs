@@ -127,6 +127,14 @@ pub mod arm {
             }
         }
 
+        /// Eight codes of each.
+        #[inline(always)]
+        pub fn sixteen_halved(&self, [a, b]: [int32x4_t; 2], [c, d]: [int32x4_t; 2]) -> [int8x8_t; 2] {
+            let codes = self.sixteen([a, b, c, d]);
+            // SAFETY: as above.
+            unsafe { [vget_low_s8(codes), vget_high_s8(codes)] }
+        }
+
         /// Sixteen codes.
         #[inline(always)]
         pub fn sixteen(&self, [a, b, c, d]: [int32x4_t; 4]) -> int8x16_t {

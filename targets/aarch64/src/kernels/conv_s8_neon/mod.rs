@@ -17,7 +17,7 @@ use mote_runtime::plan::{DType, Fault};
 use mote_runtime::records;
 
 use super::dot::{Block, CHANNELS, Layer, POSITIONS, STEP, Weights, steps};
-use super::gather::copy;
+use super::gather::{copy, copy_each, fill, fill_each};
 use super::stage::Stage;
 
 records! {
@@ -156,35 +156,42 @@ impl Conv<'_> {
     /// Computes one output row, whose positions are put together in `x`, some at a time.
     fn row(&self, window: &Window<'_>, width: usize, x: &mut [i8], to: &mut [i8]) -> Result<(), Mismatch> {
         let out_channels = self.layer.out_channels.max(1);
-        let complete = (0..window.len()).all(|k| window.get(k).is_some());
-        let interior = if complete && self.columns.dilation == 1 {
-            self.columns.interior(to.len() / out_channels, width)
-        } else {
-            0..0
-        };
+        let columns = to.len() / out_channels;
+        let interior = if self.columns.dilation == 1 { self.columns.interior(columns, width) } else { 0..0 };
         let position = self.layer.steps * STEP;
         let mut column = 0;
         for to in to.chunks_mut(POSITIONS * out_channels) {
-            for x in x.chunks_exact_mut(position.max(1)).take(to.len() / out_channels) {
-                if interior.contains(&column) {
-                    let from = (column * self.columns.stride).wrapping_add_signed(-self.columns.pad_left);
-                    self.whole(window, from * self.in_channels, x)?;
-                } else {
-                    self.padded(window, &self.columns.span(column, width), x)?;
-                }
-                column += 1;
+            let end = column + to.len() / out_channels;
+            let (from, inside) = (interior.start.max(column).min(end), interior.end.max(column).min(end));
+            for border in (column..from).chain(inside.max(from)..end) {
+                let x = x.get_mut((border - column) * position..).ok_or(Mismatch)?;
+                self.padded(window, &self.columns.span(border, width), x)?;
+            }
+            if from < inside {
+                let x = x.get_mut((from - column) * position..).ok_or(Mismatch)?;
+                self.whole(window, from, inside - from, x)?;
             }
             self.layer.positions(x, position, to)?;
+            column = end;
         }
         Ok(())
     }
 
-    /// The inputs of a position that meets no padding: a run of each row.
+    /// The inputs of positions that meet no padding on their sides, from `column` on: a run of each row.
     #[inline(always)]
-    fn whole(&self, window: &Window<'_>, from: usize, x: &mut [i8]) -> Result<(), Mismatch> {
-        for (k, x) in x.chunks_exact_mut(self.run.max(1)).take(window.len()).enumerate() {
-            let row = window.get(k).and_then(|row| row.get(from..)).ok_or(Mismatch)?;
-            copy(row.get(..self.run).ok_or(Mismatch)?, x);
+    fn whole(&self, window: &Window<'_>, column: usize, count: usize, x: &mut [i8]) -> Result<(), Mismatch> {
+        let first =
+            (column * self.columns.stride).wrapping_add_signed(-self.columns.pad_left) * self.in_channels;
+        let (distance, position) = (self.columns.stride * self.in_channels, self.layer.steps * STEP);
+        for k in 0..window.len() {
+            let x = x.get_mut(k * self.run..).ok_or(Mismatch)?;
+            match window.get(k) {
+                Some(row) => {
+                    let row = row.get(first..).ok_or(Mismatch)?;
+                    copy_each(row, distance, x, position, self.run, count)?;
+                }
+                None => fill_each(self.input_zero_point, x, position, self.run, count)?,
+            }
         }
         Ok(())
     }
@@ -194,7 +201,7 @@ impl Conv<'_> {
     fn padded(&self, window: &Window<'_>, span: &Span, x: &mut [i8]) -> Result<(), Mismatch> {
         for (k, x) in x.chunks_exact_mut(self.run.max(1)).take(window.len()).enumerate() {
             let Some(row) = window.get(k) else {
-                x.fill(self.input_zero_point);
+                fill(x, self.input_zero_point);
                 continue;
             };
             if self.columns.dilation > 1 {
@@ -205,9 +212,9 @@ impl Conv<'_> {
             let from = if inside > 0 { span.column(span.from) * self.in_channels } else { 0 };
             let (before, rest) = x.split_at_mut_checked(left).ok_or(Mismatch)?;
             let (middle, behind) = rest.split_at_mut_checked(inside).ok_or(Mismatch)?;
-            before.fill(self.input_zero_point);
+            fill(before, self.input_zero_point);
             copy(row.get(from..).and_then(|row| row.get(..inside)).ok_or(Mismatch)?, middle);
-            behind.fill(self.input_zero_point);
+            fill(behind, self.input_zero_point);
         }
         Ok(())
     }
@@ -219,7 +226,7 @@ impl Conv<'_> {
                 let from = span.column(tap) * self.in_channels;
                 copy(row.get(from..).and_then(|row| row.get(..pixel.len())).ok_or(Mismatch)?, pixel);
             } else {
-                pixel.fill(self.input_zero_point);
+                fill(pixel, self.input_zero_point);
             }
         }
         Ok(())

@@ -5,7 +5,7 @@
 //!
 //! Neighbouring output columns that meet no padding on their sides are computed together, one block of channels after
 //! the other, so that its weights stay in registers; columns that do alone. What a tap reads is a list of pieces of rows,
-//! or of the row of zero points.
+//! or of the row of zero points. With dot products a kernel of 3 x 3 computes whole rows, padding included.
 
 mod columns;
 #[cfg(feature = "pack")]
@@ -20,7 +20,10 @@ use mote_runtime::kernels::s8::{Window, arguments, is_code, require, s8_mut};
 use mote_runtime::plan::{DType, Fault};
 use mote_runtime::records;
 
+#[cfg(target_arch = "aarch64")]
+use self::columns::Walk;
 use self::columns::{GROUP, Kernel, LANES, Layer, Scales, Weights, blocks};
+use super::level::Level;
 use super::stage::Stage;
 
 records! {
@@ -94,6 +97,7 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
         width,
         columns: args.columns(),
         kernel,
+        code: args.input_zero_point as i8,
         padding,
         slots: [&[]; SLOTS],
         layer: Layer {
@@ -101,6 +105,7 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
             kernel,
             narrow: args.narrow != 0,
             dense: args.dilation == 1,
+            level: Level::of_this_core(),
             weights: given.constants(0)?,
             scales: given.constants(1)?,
             stage: Stage {
@@ -123,7 +128,9 @@ struct Job<'a> {
     width: usize,
     columns: Columns,
     kernel: Kernel,
-    /// A row of zero points.
+    /// The zero point, and a row of it.
+    #[cfg_attr(not(target_arch = "aarch64"), allow(dead_code))]
+    code: i8,
     padding: &'a [i8],
     /// What each tap reads.
     slots: [&'a [i8]; SLOTS],
@@ -134,6 +141,12 @@ impl<'a> Job<'a> {
     /// Computes one output row.
     fn row(&mut self, window: &Window<'a>, to: &mut [i8]) -> Result<(), Mismatch> {
         let channels = self.layer.channels.max(1);
+        #[cfg(target_arch = "aarch64")]
+        if self.layer.takes_rows(self.columns.stride) {
+            let rows = [0, 1, 2].map(|k| window.get(k).unwrap_or(self.padding));
+            let Columns { stride, pad_left, .. } = self.columns;
+            return self.layer.row(rows, &Walk { width: self.width, stride, pad_left }, self.code, to);
+        }
         let interior = self.columns.interior(to.len() / channels, self.width);
         let (left, rest) = to.split_at_mut_checked(interior.start * channels).ok_or(Mismatch)?;
         let (middle, right) = rest.split_at_mut_checked(interior.len() * channels).ok_or(Mismatch)?;

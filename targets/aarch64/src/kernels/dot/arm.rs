@@ -6,7 +6,7 @@
 
 use core::arch::aarch64::*;
 
-use super::{CHANNELS, Layer, STEP};
+use super::{Block, CHANNELS, Layer, STEP};
 use crate::kernels::instructions::{sdot, smmla};
 use crate::kernels::level::Level;
 use crate::kernels::stage::arm::{Narrow, four, rescaled};
@@ -39,11 +39,17 @@ trait Products {
     /// Positions that are computed at once: as many as the registers have sums for.
     const POSITIONS: usize;
 
-    /// The sums of a block for `P` positions, `P <= POSITIONS`.
+    /// The sums of a block for `P` positions, `P <= POSITIONS`, which begin with `start`.
     ///
     /// # Safety
     /// The core has the instructions; there are `8 * steps` inputs of each position and `64 * steps` weights.
-    unsafe fn sums<const P: usize>(x: [*const i8; P], w: *const i8, steps: usize, narrow: bool) -> [Sums; P];
+    unsafe fn sums<const P: usize>(
+        x: [*const i8; P],
+        w: *const i8,
+        steps: usize,
+        start: &[i32; CHANNELS],
+        narrow: bool,
+    ) -> [Sums; P];
 }
 
 /// All positions: as many at once as there can be, then the rest.
@@ -73,9 +79,9 @@ unsafe fn tile<L: Products, const ROUNDING: u8, const P: usize>(
     distance: usize,
     to: *mut i8,
 ) {
-    let mut starts = [x; P];
-    for (p, start) in starts.iter_mut().enumerate() {
-        *start = x.wrapping_add(p * distance);
+    let mut inputs = [x; P];
+    for (p, input) in inputs.iter_mut().enumerate() {
+        *input = opaque(x.wrapping_add(p * distance));
     }
     let narrow = Narrow::new(&layer.stage);
     let mut w = layer.weights.as_ptr().cast::<i8>();
@@ -84,30 +90,73 @@ unsafe fn tile<L: Products, const ROUNDING: u8, const P: usize>(
         if left == 0 {
             break;
         }
-        // SAFETY: the caller's.
-        let sums = unsafe { L::sums::<P>(starts, w, layer.steps, layer.narrow) };
-        w = w.wrapping_add(layer.steps * CHANNELS * STEP);
-        let [start, multiplier, shift] = block;
-        let (starts, multipliers) =
-            ([four(start, 0), four(start, 1)], [four(multiplier, 0), four(multiplier, 1)]);
-        let shifts = [four(shift, 0), four(shift, 1)];
-        for (p, [a, b]) in sums.into_iter().enumerate() {
-            let to = to.wrapping_add(p * layer.out_channels);
-            // SAFETY: `left` codes of each position belong to the caller's slice.
-            unsafe {
-                let a = rescaled::<ROUNDING>(vaddq_s32(a, starts[0]), multipliers[0], shifts[0]);
-                let b = rescaled::<ROUNDING>(vaddq_s32(b, starts[1]), multipliers[1], shifts[1]);
-                let codes = narrow.eight([a, b]);
-                if left >= CHANNELS { vst1_s8(to, codes) } else { store_some(to, codes, left) }
+        // SAFETY: the caller's: `left` codes of each position belong to its slice.
+        unsafe {
+            let sums = L::sums::<P>(inputs, w, layer.steps, &block[0], layer.narrow);
+            let scaled = Scaled::<ROUNDING>::new(block);
+            macro_rules! stored {
+                ($($p:literal),*) => {$(
+                    if P > $p + 1 {
+                        let [a, b] = narrow.sixteen_halved(scaled.of(sums[$p]), scaled.of(sums[($p + 1) % P]));
+                        store(to.wrapping_add($p * layer.out_channels), a, left);
+                        store(to.wrapping_add(($p + 1) * layer.out_channels), b, left);
+                    }
+                )*};
             }
+            if P == 1 {
+                store(to, narrow.eight(scaled.of(sums[0])), left);
+            }
+            stored!(0, 2, 4, 6);
         }
+        w = w.wrapping_add(layer.steps * CHANNELS * STEP);
         to = to.wrapping_add(CHANNELS);
         left = left.saturating_sub(CHANNELS);
     }
 }
 
-/// The first `count` of eight codes.
+/// The pointer, of which the compiler forgets how it was computed: it would compute each position's from the first one's
+/// anew in every step.
 #[inline(always)]
+fn opaque(mut pointer: *const i8) -> *const i8 {
+    // SAFETY: there is no instruction.
+    unsafe {
+        core::arch::asm!("/* {0} */", inout(reg) pointer, options(pure, nomem, nostack, preserves_flags))
+    };
+    pointer
+}
+
+/// Multipliers and shifts of a block, in registers.
+struct Scaled<const ROUNDING: u8> {
+    multipliers: Sums,
+    shifts: Sums,
+}
+
+impl<const ROUNDING: u8> Scaled<ROUNDING> {
+    #[inline(always)]
+    fn new([_, multiplier, shift]: &Block) -> Self {
+        Self {
+            multipliers: [four(multiplier, 0), four(multiplier, 1)],
+            shifts: [four(shift, 0), four(shift, 1)],
+        }
+    }
+
+    #[inline(always)]
+    fn of(&self, [a, b]: Sums) -> Sums {
+        let ([m, n], [s, t]) = (self.multipliers, self.shifts);
+        [rescaled::<ROUNDING>(a, m, s), rescaled::<ROUNDING>(b, n, t)]
+    }
+}
+
+/// Writes eight codes, or the first `left` of them.
+#[inline(always)]
+unsafe fn store(to: *mut i8, codes: int8x8_t, left: usize) {
+    // SAFETY: the caller's.
+    unsafe { if left >= CHANNELS { vst1_s8(to, codes) } else { store_some(to, codes, left) } }
+}
+
+/// The first `count` of eight codes.
+#[cold]
+#[inline(never)]
 unsafe fn store_some(to: *mut i8, codes: int8x8_t, count: usize) {
     // SAFETY: the caller's.
     unsafe {
@@ -136,7 +185,13 @@ impl Products for Neon {
     const POSITIONS: usize = 2;
 
     #[inline(always)]
-    unsafe fn sums<const P: usize>(x: [*const i8; P], w: *const i8, steps: usize, narrow: bool) -> [Sums; P] {
+    unsafe fn sums<const P: usize>(
+        x: [*const i8; P],
+        w: *const i8,
+        steps: usize,
+        start: &[i32; CHANNELS],
+        narrow: bool,
+    ) -> [Sums; P] {
         // SAFETY: the caller's.
         unsafe {
             let (mut x, mut w, mut sums) = (x, w, [[vdupq_n_s32(0); 8]; P]);
@@ -173,8 +228,8 @@ impl Products for Neon {
             for p in 0..P {
                 let [a, b, c, d, e, f, g, h] = sums[p];
                 folded[p] = [
-                    vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d)),
-                    vpaddq_s32(vpaddq_s32(e, f), vpaddq_s32(g, h)),
+                    vaddq_s32(vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d)), four(start, 0)),
+                    vaddq_s32(vpaddq_s32(vpaddq_s32(e, f), vpaddq_s32(g, h)), four(start, 1)),
                 ];
             }
             folded
@@ -189,11 +244,39 @@ impl Products for Dot {
     const POSITIONS: usize = 4;
 
     #[inline(always)]
-    unsafe fn sums<const P: usize>(x: [*const i8; P], w: *const i8, steps: usize, _: bool) -> [Sums; P] {
+    unsafe fn sums<const P: usize>(
+        x: [*const i8; P],
+        w: *const i8,
+        steps: usize,
+        start: &[i32; CHANNELS],
+        _: bool,
+    ) -> [Sums; P] {
         // SAFETY: the caller's.
         unsafe {
-            let (mut x, mut w, mut sums) = (x, w, [[vdupq_n_s32(0); 4]; P]);
-            for _ in 0..steps {
+            let (mut x, mut w) = (x, w);
+            // Of the two sums of a channel the first one begins with the channel's start.
+            let mut sums = [[vdupq_n_s32(0); 4]; P];
+            for p in 0..P {
+                for half in 0..2 {
+                    sums[p][2 * half] = vzip1q_s32(four(start, half), vdupq_n_s32(0));
+                    sums[p][2 * half + 1] = vzip2q_s32(four(start, half), vdupq_n_s32(0));
+                }
+            }
+            // A single position has few products to a step, so a loop of few steps would be much of the work.
+            let unrolled = if P == 1 { 4 } else { 2 };
+            for _ in 0..steps / unrolled {
+                for part in 0..unrolled {
+                    let inputs = twice(&mut x);
+                    for pair in 0..4 {
+                        let weights = vld1q_s8(w.add(64 * part + 16 * pair));
+                        for p in 0..P {
+                            sums[p][pair] = sdot(sums[p][pair], weights, inputs[p]);
+                        }
+                    }
+                }
+                w = w.add(64 * unrolled);
+            }
+            for _ in 0..steps % unrolled {
                 let inputs = twice(&mut x);
                 for pair in 0..4 {
                     let weights = vld1q_s8(w.add(16 * pair));
@@ -221,7 +304,7 @@ unsafe fn twice<const P: usize>(x: &mut [*const i8; P]) -> [int8x16_t; P] {
         let mut inputs = [vdupq_n_s8(0); P];
         for p in 0..P {
             inputs[p] = vreinterpretq_s8_s64(vld1q_dup_s64(x[p].cast()));
-            x[p] = x[p].add(STEP);
+            x[p] = opaque(x[p].add(STEP));
         }
         inputs
     }
@@ -234,14 +317,27 @@ impl Products for Matrix {
     const POSITIONS: usize = 8;
 
     #[inline(always)]
-    unsafe fn sums<const P: usize>(x: [*const i8; P], w: *const i8, steps: usize, narrow: bool) -> [Sums; P] {
+    unsafe fn sums<const P: usize>(
+        x: [*const i8; P],
+        w: *const i8,
+        steps: usize,
+        start: &[i32; CHANNELS],
+        narrow: bool,
+    ) -> [Sums; P] {
         // SAFETY: the caller's.
         unsafe {
             if P == 1 {
-                return Dot::sums::<P>(x, w, steps, narrow);
+                return Dot::sums::<P>(x, w, steps, start, narrow);
             }
+            let (mut x, mut w) = (x, w);
             // Of pairs of positions: the second half stays empty.
-            let (mut x, mut w, mut sums) = (x, w, [[vdupq_n_s32(0); 4]; P]);
+            let mut sums = [[vdupq_n_s32(0); 4]; P];
+            for pair in 0..4 {
+                let start = vreinterpretq_s32_s64(vld1q_dup_s64(start.as_ptr().add(2 * pair).cast()));
+                for p in 0..P / 2 {
+                    sums[p][pair] = start;
+                }
+            }
             for _ in 0..steps / 2 {
                 let mut inputs = [[vdupq_n_s8(0); 2]; P];
                 for p in 0..P / 2 {

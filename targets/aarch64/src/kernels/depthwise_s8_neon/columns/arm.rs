@@ -1,9 +1,12 @@
 //! The loops in NEON instructions. The functions that take pointers trust them; [`codes`] is called with lengths that
 //! `Layer::columns` has compared.
 
+// An index names registers of several arrays.
+#![allow(clippy::needless_range_loop)]
+
 use core::arch::aarch64::*;
 
-use super::{GROUP, LANES, Layer, Scales, Weights, blocks, first, lanes};
+use super::{GROUP, LANES, Layer, Scales, Walk, Weights, blocks, first, lanes};
 use crate::kernels::instructions::sdot;
 use crate::kernels::level::Level;
 use crate::kernels::stage::arm::{Narrow, scaled};
@@ -21,40 +24,124 @@ pub fn codes(layer: &Layer<'_>, slots: &[&[i8]], advance: usize, to: &mut [i8]) 
     }
 }
 
-/// All blocks of all columns.
+/// Fills `to` with the codes of an output row.
+pub fn row(layer: &Layer<'_>, rows: [&[i8]; 3], walk: &Walk, padding: i8, to: &mut [i8]) {
+    // SAFETY: the caller has compared lengths, and the core has dot products.
+    unsafe {
+        match (layer.stage.rounding, lanes(layer.channels)) {
+            (SINGLE, LANES) => whole::<SINGLE, 2>(layer, rows, walk, padding, to),
+            (DOUBLE, LANES) => whole::<DOUBLE, 2>(layer, rows, walk, padding, to),
+            (_, LANES) => whole::<DOUBLE_CLAMPED, 2>(layer, rows, walk, padding, to),
+            (SINGLE, _) => whole::<SINGLE, 1>(layer, rows, walk, padding, to),
+            (DOUBLE, _) => whole::<DOUBLE, 1>(layer, rows, walk, padding, to),
+            _ => whole::<DOUBLE_CLAMPED, 1>(layer, rows, walk, padding, to),
+        }
+    }
+}
+
+/// All blocks of some columns.
 #[inline(never)]
 unsafe fn all<const ROUNDING: u8>(layer: &Layer<'_>, slots: &[&[i8]], advance: usize, to: &mut [i8]) {
     let channels = layer.channels;
-    let mut count = to.len() / channels;
+    let count = to.len() / channels;
     let groups = slots.len() / GROUP;
     let blocks = layer.weights.chunks_exact(groups).zip(layer.scales).take(blocks(channels));
     let narrow = Narrow::new(&layer.stage);
-    let level = Level::of_this_core();
     for (block, (weights, scales)) in blocks.enumerate() {
         let from = first(channels, block);
-        let mut strip =
-            Strip { slots, weights, scales, narrow: &narrow, from, advance, step: channels, count };
-        let mut to = to.as_mut_ptr().wrapping_add(from);
-        // SAFETY: the caller's; two pixels of eight channels are as one of 16.
+        let strip = Strip { slots, weights, scales, narrow: &narrow, from, advance, step: channels, count };
+        let to = to.as_mut_ptr().wrapping_add(from);
+        // SAFETY: the caller's.
         unsafe {
-            if lanes(channels) == LANES {
-                strip.codes::<ROUNDING, 2>(layer, level, to);
-                continue;
+            match lanes(channels) {
+                LANES => strip.codes::<ROUNDING, 2>(layer, to),
+                _ => strip.codes::<ROUNDING, 1>(layer, to),
             }
-            if channels == LANES / 2 && advance == channels && count > 1 {
-                strip.count = count / 2;
-                strip.advance = 2 * advance;
-                strip.step = 2 * channels;
-                strip.codes::<ROUNDING, 2>(layer, level, to);
-                strip.from += strip.count * strip.advance;
-                to = to.wrapping_add(strip.count * strip.step);
-                count %= 2;
-                strip.count = count;
-                strip.step = channels;
+        }
+    }
+}
+
+/// All blocks of a row of a kernel of 3 x 3, with dot products: a column of pixels is interleaved once for all output
+/// columns that read it.
+#[inline(never)]
+unsafe fn whole<const ROUNDING: u8, const HALVES: usize>(
+    layer: &Layer<'_>,
+    rows: [&[i8]; 3],
+    walk: &Walk,
+    padding: i8,
+    to: &mut [i8],
+) {
+    let channels = layer.channels;
+    let count = to.len() / channels;
+    let narrow = Narrow::new(&layer.stage);
+    // SAFETY: the caller's.
+    let outside = [unsafe { vdupq_n_s8(padding) }; 4];
+    let blocks = layer.weights.as_chunks::<3>().0.iter().zip(layer.scales).take(blocks(channels));
+    for (block, (weights, scales)) in blocks.enumerate() {
+        let from = first(channels, block);
+        let rows = rows.map(|row| row.as_ptr().wrapping_add(from));
+        let mut to = to.as_mut_ptr().wrapping_add(from);
+        let [u, v, w] = [0, 1, 2].map(|column| quarters(&weights[column]));
+        let mut column = walk.pad_left.wrapping_neg();
+        let mut at = column.wrapping_mul(channels as isize);
+        let mut next = || {
+            let inside = (column as usize) < walk.width;
+            // SAFETY: the pixel is inside of the rows.
+            let pixels = if inside {
+                let x = rows.map(|row| unsafe { load::<HALVES>(row.offset(at)) });
+                interleaved::<HALVES>([x[0], x[1], x[2], x[2]])
+            } else {
+                outside
+            };
+            column += 1;
+            at = at.wrapping_add(channels as isize);
+            pixels
+        };
+        let mut code = |a: &[int8x16_t; 4], b: &[int8x16_t; 4], c: &[int8x16_t; 4]| {
+            // SAFETY: the caller's; there are as many pixels in `to` as are coded.
+            unsafe {
+                let mut sums = [vdupq_n_s32(0); 4];
+                add_dots::<HALVES>(&mut sums, *a, &u);
+                add_dots::<HALVES>(&mut sums, *b, &v);
+                add_dots::<HALVES>(&mut sums, *c, &w);
+                store::<ROUNDING, HALVES>(sums, scales, &narrow, to);
             }
-            if count > 0 {
-                strip.codes::<ROUNDING, 1>(layer, level, to);
+            to = to.wrapping_add(channels);
+        };
+        let mut left = count;
+        let (mut a, mut b) = (next(), next());
+        while walk.stride == 1 {
+            let c = next();
+            code(&a, &b, &c);
+            if left == 1 {
+                break;
             }
+            a = next();
+            code(&b, &c, &a);
+            if left == 2 {
+                break;
+            }
+            b = next();
+            code(&c, &a, &b);
+            left -= 3;
+            if left == 0 {
+                break;
+            }
+        }
+        while walk.stride == 2 {
+            let c = next();
+            code(&a, &b, &c);
+            if left == 1 {
+                break;
+            }
+            b = next();
+            a = next();
+            code(&c, &b, &a);
+            left -= 2;
+            if left == 0 {
+                break;
+            }
+            b = next();
         }
     }
 }
@@ -77,29 +164,16 @@ struct Strip<'a> {
 impl Strip<'_> {
     /// `HALVES` times eight lanes.
     #[inline(always)]
-    unsafe fn codes<const ROUNDING: u8, const HALVES: usize>(
-        &self,
-        layer: &Layer<'_>,
-        level: Level,
-        to: *mut i8,
-    ) {
+    unsafe fn codes<const ROUNDING: u8, const HALVES: usize>(&self, layer: &Layer<'_>, to: *mut i8) {
         // SAFETY: the caller's.
         unsafe {
-            let three = layer.kernel.by_columns();
-            if level >= Level::DotProduct && HALVES == 2 {
-                if layer.is_rolling() && self.count > 1 {
-                    match self.advance / layer.channels {
-                        1 => return self.rolling::<ROUNDING, 1>(layer.channels, to),
-                        2 => return self.rolling::<ROUNDING, 2>(layer.channels, to),
-                        _ => {}
-                    }
-                }
-                return self.dots::<ROUNDING>(to);
+            if layer.level >= Level::DotProduct {
+                self.dots::<ROUNDING, HALVES>(to);
+            } else if layer.kernel.by_columns() && layer.narrow {
+                self.three::<ROUNDING, HALVES>(to);
+            } else {
+                self.any::<ROUNDING, HALVES>(layer.narrow, to);
             }
-            if three && layer.narrow {
-                return self.three::<ROUNDING, HALVES>(to);
-            }
-            self.any::<ROUNDING, HALVES>(layer.narrow, to);
         }
     }
 
@@ -107,22 +181,6 @@ impl Strip<'_> {
     #[inline(always)]
     fn pixel(&self, slot: usize) -> *const i8 {
         self.slots[slot].as_ptr().wrapping_add(self.from)
-    }
-
-    /// Writes the codes of a column.
-    #[inline(always)]
-    unsafe fn store<const ROUNDING: u8, const HALVES: usize>(&self, sums: [int32x4_t; 4], to: *mut i8) {
-        let sums = [0, 1, 2, 3].map(|quarter| (sums[quarter], quarter));
-        let [a, b, c, d] = sums;
-        let code = |(sums, quarter)| scaled::<ROUNDING, LANES>(sums, self.scales, quarter);
-        // SAFETY: the caller's.
-        unsafe {
-            if HALVES == 2 {
-                vst1q_s8(to, self.narrow.sixteen([code(a), code(b), code(c), code(d)]));
-            } else {
-                vst1_s8(to, self.narrow.eight([code(a), code(b)]));
-            }
-        }
     }
 
     /// A kernel of 3 x 3, whose weights stay in registers.
@@ -151,7 +209,7 @@ impl Strip<'_> {
                         add_one::<HALVES>(&mut sums, load::<HALVES>(pixels[k].add(at)), weights[k]);
                     }
                 }
-                self.store::<ROUNDING, HALVES>(sums, to);
+                store::<ROUNDING, HALVES>(sums, self.scales, self.narrow, to);
                 at += self.advance;
                 to = to.add(self.step);
             }
@@ -178,7 +236,7 @@ impl Strip<'_> {
                         }
                     }
                 }
-                self.store::<ROUNDING, HALVES>(sums, to);
+                store::<ROUNDING, HALVES>(sums, self.scales, self.narrow, to);
                 at += self.advance;
                 to = to.add(self.step);
             }
@@ -187,83 +245,39 @@ impl Strip<'_> {
 
     /// Any kernel, with dot products.
     #[inline(never)]
-    unsafe fn dots<const ROUNDING: u8>(&self, to: *mut i8) {
+    unsafe fn dots<const ROUNDING: u8, const HALVES: usize>(&self, to: *mut i8) {
         let (mut at, mut to) = (0, to);
         for _ in 0..self.count {
             // SAFETY: the caller's.
             unsafe {
                 let mut sums = [vdupq_n_s32(0); 4];
                 for (slots, weights) in self.slots.as_chunks::<GROUP>().0.iter().zip(self.weights) {
-                    let x = slots.map(|slot| vld1q_s8(slot.as_ptr().add(self.from + at)));
-                    add_dots(&mut sums, interleaved(x), &quarters(weights));
+                    let x = slots.map(|slot| load::<HALVES>(slot.as_ptr().add(self.from + at)));
+                    add_dots::<HALVES>(&mut sums, interleaved::<HALVES>(x), &quarters(weights));
                 }
-                self.store::<ROUNDING, 2>(sums, to);
+                store::<ROUNDING, HALVES>(sums, self.scales, self.narrow, to);
                 at += self.advance;
                 to = to.add(self.step);
             }
         }
     }
+}
 
-    /// A kernel of 3 x 3 over several columns, with dot products: what is interleaved of a column of pixels serves all
-    /// output columns that read it, which are `STRIDE` apart.
-    #[inline(never)]
-    unsafe fn rolling<const ROUNDING: u8, const STRIDE: usize>(&self, pixel: usize, to: *mut i8) {
-        // SAFETY: the caller's: between the first and the last slot's pixel all pixels of a row are there.
-        unsafe {
-            let [v, w, x] = [0, 1, 2].map(|column| quarters(&self.weights[column]));
-            let rows = [0, 1, 2].map(|row| self.pixel(row));
-            let mut at = 0;
-            let mut next = || {
-                let x = rows.map(|row| vld1q_s8(row.wrapping_add(at)));
-                at += pixel;
-                interleaved([x[0], x[1], x[2], x[2]])
-            };
-            let mut to = to;
-            let mut code = |a: &[int8x16_t; 4], b: &[int8x16_t; 4], c: &[int8x16_t; 4]| {
-                let mut sums = [vdupq_n_s32(0); 4];
-                add_dots(&mut sums, *a, &v);
-                add_dots(&mut sums, *b, &w);
-                add_dots(&mut sums, *c, &x);
-                self.store::<ROUNDING, 2>(sums, to);
-                to = to.wrapping_add(self.step);
-            };
-            let mut left = self.count;
-            let (mut a, mut b) = (next(), next());
-            if STRIDE == 1 {
-                loop {
-                    let c = next();
-                    code(&a, &b, &c);
-                    if left == 1 {
-                        return;
-                    }
-                    a = next();
-                    code(&b, &c, &a);
-                    if left == 2 {
-                        return;
-                    }
-                    b = next();
-                    code(&c, &a, &b);
-                    left -= 3;
-                    if left == 0 {
-                        return;
-                    }
-                }
-            }
-            loop {
-                let c = next();
-                code(&a, &b, &c);
-                if left == 1 {
-                    return;
-                }
-                b = next();
-                a = next();
-                code(&c, &b, &a);
-                left -= 2;
-                if left == 0 {
-                    return;
-                }
-                b = next();
-            }
+/// Writes the codes of a column.
+#[inline(always)]
+unsafe fn store<const ROUNDING: u8, const HALVES: usize>(
+    sums: [int32x4_t; 4],
+    scales: &Scales,
+    narrow: &Narrow,
+    to: *mut i8,
+) {
+    let code = |quarter: usize| scaled::<ROUNDING, LANES>(sums[quarter], scales, quarter);
+    // SAFETY: the caller's.
+    unsafe {
+        if HALVES == 2 {
+            vst1q_s8(to, narrow.sixteen([code(0), code(1), code(2), code(3)]));
+        } else {
+            vst1_s8(to, narrow.eight([code(0), code(1)]));
         }
     }
 }
@@ -312,8 +326,8 @@ unsafe fn widen<const FIRST: usize>(sums: &mut [int32x4_t; 4], products: int16x8
 
 /// Adds the products of four taps.
 #[inline(always)]
-unsafe fn add_dots(sums: &mut [int32x4_t; 4], x: [int8x16_t; 4], w: &[int8x16_t; 4]) {
-    for quarter in 0..4 {
+unsafe fn add_dots<const HALVES: usize>(sums: &mut [int32x4_t; 4], x: [int8x16_t; 4], w: &[int8x16_t; 4]) {
+    for quarter in 0..2 * HALVES {
         // SAFETY: the caller's: the core has dot products.
         sums[quarter] = unsafe { sdot(sums[quarter], x[quarter], w[quarter]) };
     }
@@ -328,17 +342,16 @@ fn quarters(weights: &Weights) -> [int8x16_t; 4] {
 
 /// Four pixels, the bytes of each lane side by side.
 #[inline(always)]
-fn interleaved([a, b, c, d]: [int8x16_t; 4]) -> [int8x16_t; 4] {
+fn interleaved<const HALVES: usize>([a, b, c, d]: [int8x16_t; 4]) -> [int8x16_t; 4] {
     // SAFETY: every core of this architecture has these instructions.
     unsafe {
-        let (ab, cd) = ([vzip1q_s8(a, b), vzip2q_s8(a, b)], [vzip1q_s8(c, d), vzip2q_s8(c, d)]);
-        let (ab, cd) = (ab.map(|x| vreinterpretq_s16_s8(x)), cd.map(|x| vreinterpretq_s16_s8(x)));
-        [
-            vzip1q_s16(ab[0], cd[0]),
-            vzip2q_s16(ab[0], cd[0]),
-            vzip1q_s16(ab[1], cd[1]),
-            vzip2q_s16(ab[1], cd[1]),
-        ]
-        .map(|x| vreinterpretq_s8_s16(x))
+        let (ab, cd) = (vreinterpretq_s16_s8(vzip1q_s8(a, b)), vreinterpretq_s16_s8(vzip1q_s8(c, d)));
+        let low = [vzip1q_s16(ab, cd), vzip2q_s16(ab, cd)].map(|x| vreinterpretq_s8_s16(x));
+        if HALVES == 1 {
+            return [low[0], low[1], low[0], low[1]];
+        }
+        let (ab, cd) = (vreinterpretq_s16_s8(vzip2q_s8(a, b)), vreinterpretq_s16_s8(vzip2q_s8(c, d)));
+        let high = [vzip1q_s16(ab, cd), vzip2q_s16(ab, cd)].map(|x| vreinterpretq_s8_s16(x));
+        [low[0], low[1], high[0], high[1]]
     }
 }

@@ -1,8 +1,7 @@
 //! The inner loop of depthwise convolutions: some output columns times all channels, from inputs to codes.
 //!
 //! **Blocks** have 16 lanes, each a channel. Where the channels are no multiple of 16 the last block begins as many before
-//! the end; with less than 16 channels only the lower eight lanes are used, and with eight the upper ones hold the same
-//! channels again, so that two neighbouring pixels can be computed as one of 16.
+//! the end; with less than 16 channels only the lower eight lanes are used.
 //!
 //! **Taps** come in groups of four slots: the taps of a column and an empty slot for a kernel of 3 x 3, otherwise all in
 //! order, empty slots at the end. The 64 weights of a group and block are four for each lane, side by side: `SDOT`
@@ -14,6 +13,7 @@ mod arm;
 
 use mote_runtime::engine::Mismatch;
 
+use crate::kernels::level::Level;
 use crate::kernels::stage::{self, Stage};
 
 /// Lanes of a block.
@@ -47,10 +47,7 @@ const fn first(channels: usize, block: usize) -> usize {
 /// The channel of a lane; `None` for one that is not used.
 #[cfg(feature = "pack")]
 pub fn channel(channels: usize, block: usize, lane: usize) -> Option<usize> {
-    match channels {
-        8 => Some(lane % 8),
-        _ => (lane < lanes(channels)).then(|| first(channels, block) + lane),
-    }
+    (lane < lanes(channels)).then(|| first(channels, block) + lane)
 }
 
 /// Size of a kernel, which decides where its taps stand.
@@ -89,6 +86,16 @@ impl Kernel {
     }
 }
 
+/// The way along a row.
+#[cfg(target_arch = "aarch64")]
+pub struct Walk {
+    /// Pixels of a row.
+    pub width: usize,
+    pub stride: usize,
+    /// Columns of padding on the left; what lies beyond the right end is padding too.
+    pub pad_left: isize,
+}
+
 /// The parts of a layer that its columns share.
 pub struct Layer<'a> {
     pub channels: usize,
@@ -97,7 +104,11 @@ pub struct Layer<'a> {
     #[cfg_attr(not(target_arch = "aarch64"), allow(dead_code))]
     pub narrow: bool,
     /// Whether neighbouring taps of a row read neighbouring pixels.
+    #[cfg_attr(not(target_arch = "aarch64"), allow(dead_code))]
     pub dense: bool,
+    /// What the core has.
+    #[cfg_attr(not(target_arch = "aarch64"), allow(dead_code))]
+    pub level: Level,
     /// As many for each block as there are groups.
     pub weights: &'a [Weights],
     pub scales: &'a [Scales],
@@ -118,7 +129,6 @@ impl Layer<'_> {
             && groups == self.kernel.groups()
             && groups * GROUP == slots.len()
             && slots.iter().all(|slot| slot.len() >= reads)
-            && (count == 1 || !self.is_rolling() || self.has_neighbours(slots, reads))
             && self.weights.len() >= blocks * groups
             && self.scales.len() >= blocks;
         if !complete {
@@ -128,14 +138,32 @@ impl Layer<'_> {
         Ok(())
     }
 
-    /// Whether all columns of pixels may be read from where those of the first tap of each row are.
-    const fn is_rolling(&self) -> bool {
-        self.kernel.by_columns() && self.dense
+    /// Fills `to` with the codes of an output row of a layer that [takes rows](Self::takes_rows), from the three rows that
+    /// its taps read. What lies beside these is `padding`.
+    #[cfg(target_arch = "aarch64")]
+    pub fn row(&self, rows: [&[i8]; 3], walk: &Walk, padding: i8, to: &mut [i8]) -> Result<(), Mismatch> {
+        let count = to.len().checked_div(self.channels).ok_or(Mismatch)?;
+        let blocks = blocks(self.channels);
+        let complete = self.takes_rows(walk.stride)
+            && count > 0
+            && self.channels >= LANES / 2
+            && count * self.channels == to.len()
+            && rows.iter().all(|row| row.len() / self.channels >= walk.width)
+            && self.weights.len() >= blocks * 3
+            && self.scales.len() >= blocks;
+        if !complete {
+            return Err(Mismatch);
+        }
+        arm::row(self, rows, walk, padding, to);
+        Ok(())
     }
 
-    /// Whether the pixels of the last taps lie behind those of the first ones.
-    fn has_neighbours(&self, slots: &[&[i8]], reads: usize) -> bool {
-        slots.iter().take(3).all(|slot| slot.len() >= reads + 2 * self.channels)
+    /// Whether [`Self::row`] computes whole rows: on cores with dot products those of a kernel of 3 x 3, with strides of 1
+    /// or 2.
+    #[cfg(target_arch = "aarch64")]
+    pub fn takes_rows(&self, stride: usize) -> bool {
+        let suits = self.kernel.by_columns() && self.dense && (stride == 1 || stride == 2);
+        suits && self.level >= Level::DotProduct
     }
 
     #[cfg(target_arch = "aarch64")]
