@@ -120,7 +120,7 @@ unsafe fn tile<L: Products, const ROUNDING: u8, const P: usize>(
 fn opaque(mut pointer: *const i8) -> *const i8 {
     // SAFETY: there is no instruction.
     unsafe {
-        core::arch::asm!("/* {0} */", inout(reg) pointer, options(pure, nomem, nostack, preserves_flags))
+        core::arch::asm!("/* {0} */", inout(reg) pointer, options(pure, readonly, nostack, preserves_flags))
     };
     pointer
 }

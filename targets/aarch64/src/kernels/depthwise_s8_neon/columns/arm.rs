@@ -110,38 +110,41 @@ unsafe fn whole<const ROUNDING: u8, const HALVES: usize>(
         };
         let mut left = count;
         let (mut a, mut b) = (next(), next());
-        while walk.stride == 1 {
-            let c = next();
-            code(&a, &b, &c);
-            if left == 1 {
-                break;
+        if walk.stride == 1 {
+            loop {
+                let c = next();
+                code(&a, &b, &c);
+                if left == 1 {
+                    break;
+                }
+                a = next();
+                code(&b, &c, &a);
+                if left == 2 {
+                    break;
+                }
+                b = next();
+                code(&c, &a, &b);
+                left -= 3;
+                if left == 0 {
+                    break;
+                }
             }
-            a = next();
-            code(&b, &c, &a);
-            if left == 2 {
-                break;
+        } else {
+            loop {
+                let c = next();
+                code(&a, &b, &c);
+                if left == 1 {
+                    break;
+                }
+                b = next();
+                a = next();
+                code(&c, &b, &a);
+                left -= 2;
+                if left == 0 {
+                    break;
+                }
+                b = next();
             }
-            b = next();
-            code(&c, &a, &b);
-            left -= 3;
-            if left == 0 {
-                break;
-            }
-        }
-        while walk.stride == 2 {
-            let c = next();
-            code(&a, &b, &c);
-            if left == 1 {
-                break;
-            }
-            b = next();
-            a = next();
-            code(&c, &b, &a);
-            left -= 2;
-            if left == 0 {
-                break;
-            }
-            b = next();
         }
     }
 }
