@@ -182,6 +182,11 @@ impl<'a> Rows<'a> {
         usize::from(v.outer_count) * usize::from(v.inner_count)
     }
 
+    /// Bytes of each row.
+    pub fn row_bytes(&self) -> usize {
+        self.source.row_bytes()
+    }
+
     /// Whether the window is empty; a checked plan has none such.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -222,6 +227,73 @@ impl<'a> Rows<'a> {
             }
             found
         })
+    }
+
+    /// Where each row of the window starts, null for padding, for kernels that check lengths once and no more: from each
+    /// start on there are [`Rows::row_bytes`] bytes. Says whether all rows are there; `None` if `starts` is too short.
+    // Called, and with numbers of 32 bits wherever places are counted on: it is most of what a call of few columns costs.
+    #[inline(never)]
+    pub fn starts(&self, starts: &mut [*const u8]) -> Option<bool> {
+        let v = self.source.view();
+        let (bytes, newest) = (self.source.bytes, self.source.newest.0);
+        let starts = starts.get_mut(..self.len())?;
+        let (first_slice, first_row) = (i32::try_from(self.first_slice), i32::try_from(self.first_row));
+        let (Ok(slice), Ok(row), false, true) = (
+            first_slice,
+            first_row,
+            v.outer_count > 1 && v.inner_count > 1 || newest >= 0,
+            u32::from(v.outer_dilation) <= v.slots,
+        ) else {
+            return self.starts_one_by_one(starts);
+        };
+        let last = u64::from(v.rows.checked_sub(1)?) * u64::from(v.row_stride) + u64::from(v.row_bytes);
+        let all = u64::from(v.slots.checked_sub(1)?) * u64::from(v.slice_stride) + last;
+        if all > bytes.len() as u64 {
+            return None;
+        }
+        // A ring is as good as whole while it has not wrapped.
+        let slot = if (slice as u32) < v.slots { slice } else { slice.checked_rem_euclid(v.slots as i32)? };
+        let (slice_stride, row_stride) = (v.slice_stride as isize, v.row_stride as isize);
+        let of_row = (row as isize).wrapping_mul(row_stride);
+        let mut place = (slot as isize).wrapping_mul(slice_stride).wrapping_add(of_row);
+        // What is counted, up to where, by how much, and where its places begin anew.
+        let (mut index, limit, step, stride, ring, inside) = if v.inner_count > 1 {
+            let inside = slice >= 0 && (slice as u32) < v.slices;
+            (row, v.rows, v.inner_dilation, row_stride, isize::MAX, inside)
+        } else {
+            let inside = row >= 0 && (row as u32) < v.rows;
+            let ring = (v.slots as isize).wrapping_mul(slice_stride);
+            (slice, v.slices, v.outer_dilation, slice_stride, ring, inside)
+        };
+        let (advance, end) = ((step as isize).wrapping_mul(stride), ring.saturating_add(of_row));
+        let mut complete = true;
+        for start in starts {
+            if inside && index >= 0 && (index as u32) < limit {
+                *start = bytes.as_ptr().wrapping_offset(place);
+            } else {
+                *start = core::ptr::null();
+                complete = false;
+            }
+            index = index.wrapping_add(step.into());
+            place = place.wrapping_add(advance);
+            if place >= end {
+                place = place.wrapping_sub(ring);
+            }
+        }
+        Some(complete)
+    }
+
+    /// [`Rows::starts`] by [`Rows::get`].
+    #[cold]
+    #[inline(never)]
+    fn starts_one_by_one(&self, starts: &mut [*const u8]) -> Option<bool> {
+        let mut complete = true;
+        for (k, start) in starts.iter_mut().enumerate() {
+            let row = self.get(k);
+            complete &= row.is_some();
+            *start = row.map_or(core::ptr::null(), <[u8]>::as_ptr);
+        }
+        Some(complete)
     }
 
     /// All rows of the window in order; `None` for padding.
@@ -360,4 +432,56 @@ pub(crate) fn prepare<'a>(
         output: Output { bytes, first, slices, view },
         scratch,
     })
+}
+
+#[cfg(all(test, feature = "pack"))]
+mod tests {
+    use super::*;
+
+    /// Every window finds the same rows at once as one by one: over slices of a whole tensor and of a ring, over rows, over
+    /// both, with padding before and behind, with a newest slice elsewhere.
+    #[test]
+    fn starts_are_those_of_the_rows() {
+        let (bytes, elsewhere) = ([0u8; 400], [1u8; 40]);
+        let mut complete_ones = 0;
+        for (slots, slices, rows) in [(9, 9, 1), (4, 9, 1), (4, u32::MAX, 1), (1, 1, 7), (3, 9, 4), (5, 5, 3)]
+        {
+            for (outer, inner) in [(1, 1), (3, 1), (4, 1), (1, 3), (1, 7), (2, 2), (5, 1)] {
+                for (stride, dilation, pad) in [(1u16, 1, 0i16), (1, 1, 2), (2, 1, 1), (1, 2, 3), (1, 3, -2)]
+                {
+                    let view = OperandRecord {
+                        slots,
+                        slices,
+                        slice_stride: 44,
+                        row_stride: 11,
+                        ..OperandRecord::rows(0, rows, 10)
+                    };
+                    let view = if inner > 1 {
+                        view.with_outer(outer, 1, 1, 0).with_inner(inner, stride, dilation, pad)
+                    } else {
+                        view.with_outer(outer, stride, dilation, pad).with_inner(1, 1, 1, 0)
+                    };
+                    let record = view.to_bytes();
+                    let record: &OperandBytes = record[..].try_into().expect("one record");
+                    for (newest, slice, row) in [-1, 3]
+                        .into_iter()
+                        .flat_map(|n| (0..8).flat_map(move |s| (0..4).map(move |r| (n, s, r))))
+                    {
+                        let source = Source { bytes: &bytes, view: record, newest: (newest, &elsewhere) };
+                        let window = source.window(slice, row);
+                        let mut starts = [core::ptr::null(); 16];
+                        let complete = window.starts(&mut starts);
+                        let rows = || (0..window.len()).map(|k| window.get(k));
+                        for (start, row) in starts.iter().zip(rows()) {
+                            let want = row.map_or(core::ptr::null(), <[u8]>::as_ptr);
+                            assert_eq!(*start, want, "{view:?} {slice} {row:?}");
+                        }
+                        assert_eq!(complete, Some(rows().all(|row| row.is_some())), "{view:?} {slice}");
+                        complete_ones += usize::from(complete == Some(true));
+                    }
+                }
+            }
+        }
+        assert!(complete_ones > 500, "{complete_ones}");
+    }
 }

@@ -38,10 +38,14 @@ records! {
 /// Where the heads of one operand lie.
 #[derive(Clone, Copy)]
 pub struct Heads {
-    length: usize,
-    offset: usize,
-    stride: usize,
-    depth: usize,
+    /// Elements of a vector.
+    pub length: usize,
+    /// Where the first head begins.
+    pub offset: usize,
+    /// From head to head.
+    pub stride: usize,
+    /// Elements of a head.
+    pub depth: usize,
 }
 
 impl AttentionShape {

@@ -5,6 +5,7 @@
 //! Shapes try tails, odd numbers of channels, strides, dilations, padding on all sides and beyond; requantizations
 //! try all roundings, clamps, and extreme zero points and factors.
 
+mod attention;
 mod elements;
 mod pools;
 mod products;
@@ -83,6 +84,7 @@ pub fn elements(packer: &dyn Packer) -> Vec<Case> {
     cases.extend(elements::running_sums(packer));
     cases.extend(products::products(packer));
     cases.extend(products::tables(packer));
+    cases.extend(attention::attention(packer));
     cases
 }
 

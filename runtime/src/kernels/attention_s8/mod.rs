@@ -15,7 +15,7 @@ mod softmax;
 #[cfg(feature = "pack")]
 pub use pack::AttentionS8;
 
-use self::softmax::{over, probabilities};
+pub use self::softmax::{over, probabilities};
 use crate::engine::{Call, Mismatch};
 use crate::kernels::StepView;
 use crate::kernels::attention::AttentionShape;

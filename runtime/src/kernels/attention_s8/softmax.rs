@@ -22,7 +22,7 @@ const fn powers() -> [u16; 1 << FRACTION] {
 }
 
 /// Puts the probability of each score in its place, the largest being `2^bits`; gives their sum.
-pub(super) fn probabilities(scores: &mut [i32], args: &AttentionS8Args) -> i32 {
+pub fn probabilities(scores: &mut [i32], args: &AttentionS8Args) -> i32 {
     let most = scores.iter().copied().max().unwrap_or(0);
     let mut sum = 0i32;
     for score in scores {
@@ -50,7 +50,7 @@ fn probability(distance: u32, args: &AttentionS8Args) -> i32 {
 }
 
 /// Multiplier and shift of `multiplier * 2^(shift - 31) / sum`; zero if that is too small to matter.
-pub(super) fn over(multiplier: i32, shift: i32, sum: i32) -> (i32, i32) {
+pub fn over(multiplier: i32, shift: i32, sum: i32) -> (i32, i32) {
     let quotient =
         (u64::from(multiplier.unsigned_abs()) << 32).checked_div(sum.unsigned_abs().into()).unwrap_or(0);
     let bits = 64 - quotient.leading_zeros() as i32;

@@ -93,7 +93,7 @@ fn round_shift(x: i64, shift: u32) -> i64 {
 }
 
 /// `r` and `k` of the definition; `v` of 0 counts as 1.
-fn inverse_sqrt(v: u64) -> (u32, u32) {
+pub fn inverse_sqrt(v: u64) -> (u32, u32) {
     // m = v * 2^(62 - 2 * k), in [2^62, 2^64): its root has 32 bits.
     let up = v.max(1).leading_zeros() & !1;
     let root = (v.max(1) << up).isqrt();

@@ -1,5 +1,6 @@
 //! Which layers go to which kernel (host only).
 
+use mote_runtime::kernels::attention_s8::AttentionS8;
 use mote_runtime::kernels::binary_s8::{MulS8, SumS8};
 use mote_runtime::kernels::conv2d_s8::ConvS8;
 use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
@@ -10,8 +11,8 @@ use mote_runtime::kernels::pool_s8::PoolS8;
 use mote_runtime::kernels::running_sum::RunningSum;
 
 use super::{
-    add_s8_dsp, conv_s8_dsp, depthwise_s8_dsp, depthwise3x3_s8_dsp, fully_connected_s8_dsp, lut_s8_dsp,
-    mul_s8_dsp, pool_s8_dsp, running_sum_s8_dsp,
+    add_s8_dsp, attention_s8_dsp, conv_s8_dsp, depthwise_s8_dsp, depthwise3x3_s8_dsp, fully_connected_s8_dsp,
+    lut_s8_dsp, mul_s8_dsp, pool_s8_dsp, running_sum_s8_dsp,
 };
 
 /// Chooses kernels for cores with the DSP extension.
@@ -60,5 +61,9 @@ impl Packer for Dsp {
 
     fn running_sum_s8(&self, layer: &RunningSum) -> Packed {
         running_sum_s8_dsp::pack(layer).unwrap_or_else(|| layer.pack_s8())
+    }
+
+    fn attention_s8(&self, layer: &AttentionS8<'_>) -> Packed {
+        attention_s8_dsp::pack(layer).unwrap_or_else(|| layer.pack())
     }
 }

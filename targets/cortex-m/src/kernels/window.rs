@@ -3,6 +3,7 @@
 use core::marker::PhantomData;
 
 use mote_runtime::engine::Rows;
+use mote_runtime::kernels::columns::Columns;
 
 /// Most rows of a kernel.
 pub const ROWS: usize = 16;
@@ -25,20 +26,15 @@ impl<'a> Window<'a> {
         Self { starts: [core::ptr::null(); ROWS], count: 0, bytes: 0, complete: false, lifetime: PhantomData }
     }
 
-    /// Looks the rows up. `None` for more rows than [`ROWS`], or less than `bytes` bytes in one.
+    /// Looks the rows up. `None` for more rows than [`ROWS`], or rows of less than `bytes` bytes.
     #[inline(always)]
-    pub fn look_up(&mut self, window: Rows<'a>, bytes: usize) -> Option<()> {
+    pub fn look_up(&mut self, window: &Rows<'a>, bytes: usize) -> Option<()> {
         self.count = 0;
-        self.bytes = bytes;
-        self.complete = true;
-        for start in self.starts.get_mut(..window.len())? {
-            match row(&window, self.count) {
-                Some(row) if row.len() >= bytes => *start = row.as_ptr(),
-                Some(_) => return None,
-                None => self.complete = false,
-            }
-            self.count += 1;
+        if window.row_bytes() < bytes {
+            return None;
         }
+        self.complete = window.starts(&mut self.starts)?;
+        (self.count, self.bytes) = (window.len(), bytes);
         Some(())
     }
 
@@ -47,13 +43,59 @@ impl<'a> Window<'a> {
         self.complete
     }
 
+    /// Whether one of `outputs` output columns over rows of `width` columns reads padding.
+    #[inline(always)]
+    pub fn meets_padding(&self, columns: &Columns, outputs: usize, width: usize) -> bool {
+        !self.complete || columns.interior(outputs, width) != (0..outputs)
+    }
+
+    /// Number of rows.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Bytes of a row.
+    pub fn row_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Where the rows start; null for padding.
+    pub fn starts(&self) -> &[*const u8] {
+        self.starts.get(..self.count).unwrap_or_default()
+    }
+
+    /// The rows of a window that has three of them; `None` for padding. `None` of another one.
+    #[inline(always)]
+    pub fn three(&self) -> Option<[Option<&'a [u8]>; 3]> {
+        let starts: &[_; 3] = self.starts().try_into().ok()?;
+        // SAFETY: as for `rows`.
+        let row = |start: *const u8| unsafe { core::slice::from_raw_parts(start, self.bytes) };
+        Some(starts.map(|start| (!start.is_null()).then(|| row(start))))
+    }
+
+    /// Row `k`; `None` for padding.
+    pub fn get(&self, k: usize) -> Option<&'a [u8]> {
+        self.rows().nth(k).filter(|row| !row.is_empty())
+    }
+
     /// The rows; one that is padding is empty.
     pub fn rows(&self) -> impl Iterator<Item = &'a [u8]> {
-        self.starts.iter().take(self.count).map(|start| match start.is_null() {
+        self.starts().iter().map(|start| match start.is_null() {
             true => &[][..],
             // SAFETY: the start of a row of at least so many bytes, which lives as long as the window says.
             false => unsafe { core::slice::from_raw_parts(*start, self.bytes) },
         })
+    }
+
+    /// A window of given rows of `bytes` bytes.
+    #[cfg(test)]
+    pub fn of(rows: &[Option<&'a [u8]>], bytes: usize) -> Self {
+        let mut window = Self { count: rows.len(), bytes, complete: true, ..Self::empty() };
+        for (start, row) in window.starts.iter_mut().zip(rows) {
+            window.complete &= row.is_some();
+            *start = row.map_or(core::ptr::null(), |row| row[..bytes].as_ptr());
+        }
+        window
     }
 }
 

@@ -174,7 +174,7 @@ where
         to: &mut [i8],
     ) -> Result<(), Mismatch> {
         let mut kept = Window::empty();
-        kept.look_up(window, width * self.in_channels).ok_or(Mismatch)?;
+        kept.look_up(&window, width * self.in_channels).ok_or(Mismatch)?;
         let window = &kept;
         let columns = to.len().checked_div(self.out_channels).ok_or(Mismatch)?;
         let whole = window.is_complete() && self.columns.dilation == 1;

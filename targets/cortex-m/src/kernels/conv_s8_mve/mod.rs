@@ -88,9 +88,9 @@ where
             conv.layer.positions(x, conv.columns.stride * in_channels, s8_mut(to))
         });
     }
+    let mut window = Window::empty();
     output.for_each(|slice, row, to| {
-        let mut window = Window::empty();
-        window.look_up(source.window(slice, row), source.row_bytes()).ok_or(Mismatch)?;
+        window.look_up(&source.window(slice, row), source.row_bytes()).ok_or(Mismatch)?;
         conv.row(&window, width, x, s8_mut(to))
     })
 }
@@ -120,7 +120,7 @@ impl Conv<'_> {
     {
         let out_channels = self.layer.out_channels;
         let columns = to.len().checked_div(out_channels).ok_or(Mismatch)?;
-        let whole = window.complete && self.columns.dilation == 1;
+        let whole = window.is_complete() && self.columns.dilation == 1;
         let interior = if whole { self.columns.interior(columns, width) } else { 0..0 };
         let position = self.layer.steps * STEP;
         let distance = self.columns.stride * self.in_channels;
@@ -164,7 +164,7 @@ impl Conv<'_> {
             for (tap, pixel) in x.chunks_exact_mut(self.in_channels.max(1)).enumerate() {
                 match window.get(k) {
                     Some(row) if (span.from..span.to).contains(&tap) => {
-                        let row = row.get(span.column(tap) * self.in_channels..).ok_or(Mismatch)?;
+                        let row = s8(row).get(span.column(tap) * self.in_channels..).ok_or(Mismatch)?;
                         pixel.iter_mut().zip(row).for_each(|(to, from)| *to = *from);
                     }
                     _ => pixel.fill(self.input_zero_point),

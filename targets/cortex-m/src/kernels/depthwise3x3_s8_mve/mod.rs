@@ -23,6 +23,7 @@ use self::columns::{Channels, Compute};
 use self::strip::Strip;
 pub use super::depthwise3x3_s8_dsp::Depthwise3x3Args;
 use super::mve::stage::Stage;
+use super::window::Window;
 
 /// Channels of a strip.
 const LANES: usize = 16;
@@ -78,9 +79,10 @@ where
     let padding = args.input_zero_point as i8;
     let (vector, strip) = s8_mut(scratch).split_first_chunk_mut::<LANES>().ok_or(Mismatch)?;
     vector.fill(padding);
+    let mut window = Window::empty();
     output.for_each(|slice, row, to| {
-        let window = source.window(slice, row);
-        let rows = [0, 1, 2].map(|k| window.get(k).map(s8));
+        window.look_up(&source.window(slice, row), source.row_bytes()).ok_or(Mismatch)?;
+        let rows = window.three().ok_or(Mismatch)?.map(|row| row.map(s8));
         depthwise.row::<ROUNDING>(rows, vector, strip, s8_mut(to))
     })
 }

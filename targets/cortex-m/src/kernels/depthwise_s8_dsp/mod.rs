@@ -9,16 +9,19 @@
 mod pack;
 #[cfg(feature = "pack")]
 pub use pack::pack;
+mod pixel;
 
-use mote_runtime::engine::{Call, Mismatch, Rows};
+use mote_runtime::engine::{Call, Mismatch};
 use mote_runtime::kernels::StepView;
 use mote_runtime::kernels::columns::Columns;
 use mote_runtime::kernels::s8::{arguments, is_code, require, s8_mut};
 use mote_runtime::plan::{DType, Fault};
 use mote_runtime::records;
 
-use super::stage::{Stage, code};
-use super::taps::{TAPS, Taps, Weights};
+use self::pixel::{Block, Compute, Layer};
+use super::stage::Stage;
+use super::taps::{TAPS, Taps};
+use super::window::{ROWS, Window};
 
 records! {
     /// Arguments.
@@ -38,12 +41,6 @@ records! {
         pub reserved2: u16,
     }
 }
-
-/// Twice the starts of four channels, then their scales.
-pub type Block = [i32; 12];
-
-/// Most rows of a kernel.
-const ROWS: usize = 16;
 
 impl DepthwiseArgs {
     const fn columns(&self) -> Columns {
@@ -72,81 +69,37 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
 }
 
 /// Computes the rows of a call.
-pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch> {
+pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch>
+where
+    for<'a> Layer<'a>: Compute<ROUNDING>,
+{
     let Call { given, mut output, scratch } = call;
     let args = DepthwiseArgs::read(given.args(), 0).ok_or(Mismatch)?;
     let source = given.source(0)?;
     let padding = scratch.get_mut(..args.channels as usize).ok_or(Mismatch)?;
-    padding.fill(args.input_zero_point as u8);
-    let padding = &*padding;
-    let depthwise = Depthwise {
-        channels: args.channels as usize,
-        kernel_rows: args.kernel_rows.into(),
-        columns: args.columns(),
+    let (channels, columns) = (args.channels as usize, args.columns());
+    let width = source.row_bytes().checked_div(channels).ok_or(Mismatch)?;
+    let layer = Layer {
         stage: Stage { zero_point: args.zero_point, min: args.min, max: args.max },
         weights: given.constants(0)?,
         blocks: given.constants(1)?,
     };
-    output
-        .for_each(|slice, row, to| depthwise.row::<ROUNDING>(source.window(slice, row), padding, s8_mut(to)))
-}
-
-struct Depthwise<'a> {
-    channels: usize,
-    kernel_rows: usize,
-    columns: Columns,
-    stage: Stage,
-    weights: &'a [Weights],
-    blocks: &'a [Block],
-}
-
-impl Depthwise<'_> {
-    /// Computes one output row. `padding` holds the zero point of each channel.
-    fn row<const ROUNDING: u8>(
-        &self,
-        window: Rows<'_>,
-        padding: &[u8],
-        to: &mut [i8],
-    ) -> Result<(), Mismatch> {
-        // A row of padding is empty: whatever is read from it is padding.
-        let mut rows = [&[][..]; ROWS];
-        let rows = rows.get_mut(..self.kernel_rows).ok_or(Mismatch)?;
-        for (kept, row) in rows.iter_mut().zip(window.iter()) {
-            *kept = row.unwrap_or(&[]);
+    let mut window = Window::empty();
+    // The padding is written when it is needed first.
+    let mut padded = false;
+    output.for_each(|slice, row, to| {
+        window.look_up(&source.window(slice, row), source.row_bytes()).ok_or(Mismatch)?;
+        let to = s8_mut(to);
+        if !padded && window.meets_padding(&columns, to.len().checked_div(channels).unwrap_or(0), width) {
+            padding.fill(args.input_zero_point as u8);
+            padded = true;
         }
-        let mut taps = Taps::new(self.channels);
-        let step = self.columns.dilation * self.channels;
-        // Columns left of the input wrap to where no row has bytes.
-        let mut first = (-self.columns.pad_left as usize).wrapping_mul(self.channels);
-        for pixel in to.chunks_exact_mut(self.channels.max(1)) {
-            taps.clear();
-            for row in rows.iter() {
-                let mut at = first;
-                for _ in 0..self.columns.kernel_width {
-                    let place = row.get(at..).and_then(|row| row.get(..self.channels));
-                    taps.push(place.unwrap_or(padding)).ok_or(Mismatch)?;
-                    at = at.wrapping_add(step);
-                }
-            }
-            self.pixel::<ROUNDING>(&taps, pixel).ok_or(Mismatch)?;
-            first = first.wrapping_add(self.columns.stride * self.channels);
+        let mut taps = Taps::new(channels);
+        for (column, pixel) in to.chunks_exact_mut(channels.max(1)).enumerate() {
+            taps.list(&window, &columns, column, width, Some(&*padding)).ok_or(Mismatch)?;
+            layer.pixel::<ROUNDING>(&taps, pixel).ok_or(Mismatch)?;
         }
-        self.stage.clamp(to);
+        layer.stage.clamp(to);
         Ok(())
-    }
-
-    /// All channels of one output.
-    fn pixel<const ROUNDING: u8>(&self, taps: &Taps<'_>, to: &mut [i8]) -> Option<()> {
-        let per_group = (self.kernel_rows * self.columns.kernel_width).max(1);
-        let groups = self.weights.chunks_exact(per_group).zip(self.blocks);
-        let mut channel = 0;
-        for (to, (weights, block)) in to.as_chunks_mut::<4>().0.iter_mut().zip(groups) {
-            let &[a, b, c, d, m0, p0, m1, p1, m2, p2, m3, p3] = block;
-            let [a, b, c, d] = taps.sums(channel, weights, [a, b, c, d])?;
-            let code = |sum, scale| code::<ROUNDING>(sum, scale, self.stage.zero_point);
-            *to = [code(a, [m0, p0]), code(b, [m1, p1]), code(c, [m2, p2]), code(d, [m3, p3])];
-            channel += 4;
-        }
-        Some(())
-    }
+    })
 }

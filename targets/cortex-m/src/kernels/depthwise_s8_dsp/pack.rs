@@ -6,10 +6,11 @@ use mote_runtime::kernels::conv2d_s8::channels;
 use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
 use mote_runtime::kernels::pack::Packed;
 
-use super::{DepthwiseArgs, ROWS};
+use super::DepthwiseArgs;
 use crate::kernels::id;
 use crate::kernels::stage::{Stage, fits, scales};
 use crate::kernels::taps::TAPS;
+use crate::kernels::window::ROWS;
 
 /// The kernel, fed; `None` if it does not compute this layer exactly.
 pub fn pack(layer: &DepthwiseS8<'_>) -> Option<Packed> {

@@ -73,13 +73,15 @@ impl<const ROUNDING: u8> Compute<ROUNDING> for Channels<'_> {
         {
             let mut sums = [0i32; LANES];
             let mut taps = weights.as_flattened().iter().step_by(step);
-            position.each(|pixel| {
+            position.each(|start| {
+                // SAFETY: the channels of a tap, all of which are there.
+                let pixel = unsafe { core::slice::from_raw_parts(start.cast::<i8>(), self.count) };
                 let pixel = pixel.get(block * LANES..).unwrap_or_default();
                 let weights = taps.next().copied().unwrap_or_default();
                 for ((sum, &x), w) in sums.iter_mut().zip(pixel).zip(weights) {
                     *sum = sum.wrapping_add(i32::from(x) * i32::from(w));
                 }
-            })?;
+            });
             for (i, ((&start, &multiplier), &shift)) in start.iter().zip(multiplier).zip(shift).enumerate() {
                 let (Some(to), Some(&sum)) = (to.get_mut(channel(i)), sums.get(channel(i))) else { continue };
                 *to = self.stage.code::<ROUNDING>(sum.wrapping_add(start), multiplier, shift);

@@ -16,12 +16,13 @@ pub use pack::pack;
 use mote_runtime::engine::{Call, Mismatch};
 use mote_runtime::kernels::StepView;
 use mote_runtime::kernels::columns::Columns;
-use mote_runtime::kernels::s8::{Window, arguments, is_code, require, s8_mut};
+use mote_runtime::kernels::s8::{arguments, is_code, require, s8_mut};
 use mote_runtime::plan::{DType, Fault};
 use mote_runtime::records;
 
 use self::channels::{Channels, Compute, LANES, Scales, Weights};
 use super::mve::stage::Stage;
+use super::window::{ROWS, Window};
 
 records! {
     /// Arguments.
@@ -73,7 +74,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     require!(channels > 0 && channels < 1 << 20 && args.taps() > 0 && args.taps() < 1 << 12, Arguments);
     require!(step.row_len(0).is_multiple_of(channels) && step.row_len(1).is_multiple_of(channels), Shape);
     require!(args.columns().fits(step.row_len(1) / channels, step.row_len(0) / channels), Shape);
-    require!(step.window(0) == args.kernel_rows as usize, Shape);
+    require!(step.window(0) == args.kernel_rows as usize && step.window(0) <= ROWS, Shape);
     let blocks = channels.div_ceil(LANES);
     let weights = blocks as u64 * args.pairs() as u64 * size_of::<Weights>() as u64;
     require!(weights < 1 << 28 && step.blob_is(0, weights as usize, 4), Shape);
@@ -93,8 +94,7 @@ where
     let channels = args.channels as usize;
     let width = source.row_bytes().checked_div(channels).ok_or(Mismatch)?;
     let (table, padding) = scratch.split_at_mut_checked(8 * args.pairs()).ok_or(Mismatch)?;
-    let padding = s8_mut(padding.get_mut(..channels).ok_or(Mismatch)?);
-    padding.fill(args.input_zero_point as i8);
+    let padding = padding.get_mut(..channels).ok_or(Mismatch)?;
     let table: &mut [u32] = bytemuck::try_cast_slice_mut(table).map_err(|_| Mismatch)?;
     let columns = args.columns();
     let mut channels = Channels {
@@ -105,10 +105,18 @@ where
         scales: given.constants(1)?,
         stage: Stage::new(args.zero_point, args.min, args.max),
     };
+    let mut window = Window::empty();
+    // The padding is written when it is needed first.
+    let mut padded = false;
     output.for_each(|slice, row, to| {
-        let mut window = Window::unkept(source.window(slice, row));
-        window.keep();
-        for (column, to) in s8_mut(to).chunks_exact_mut(channels.count.max(1)).enumerate() {
+        window.look_up(&source.window(slice, row), source.row_bytes()).ok_or(Mismatch)?;
+        let to = s8_mut(to);
+        if !padded && window.meets_padding(&columns, to.len().checked_div(channels.count).unwrap_or(0), width)
+        {
+            padding.fill(args.input_zero_point as u8);
+            padded = true;
+        }
+        for (column, to) in to.chunks_exact_mut(channels.count.max(1)).enumerate() {
             let position = Position { columns, window: &window, column, width, padding };
             channels.compute(&position, to)?;
         }
@@ -121,31 +129,30 @@ pub struct Position<'a> {
     columns: Columns,
     window: &'a Window<'a>,
     column: usize,
+    /// Columns of a row, all of whose channels are there.
     width: usize,
     /// A pixel of padding.
-    padding: &'a [i8],
+    padding: &'a [u8],
 }
 
-impl<'a> Position<'a> {
-    /// The pixel of each tap, in order.
+impl Position<'_> {
+    /// Calls `f` with the address of each tap's channels, in order.
     #[inline(always)]
-    fn each(&self, mut f: impl FnMut(&'a [i8])) -> Result<(), Mismatch> {
+    fn each(&self, mut f: impl FnMut(*const u8)) {
         let Columns { kernel_width, stride, dilation, pad_left } = self.columns;
         let first = (self.column * stride) as isize - pad_left;
-        for k in 0..self.window.len() {
-            let row = self.window.get(k);
+        for start in self.window.starts() {
             let mut at = first;
             for _ in 0..kernel_width {
-                f(match (row, usize::try_from(at)) {
-                    (Some(row), Ok(at)) if at < self.width => {
-                        let start = at * self.padding.len();
-                        row.get(start..).and_then(|row| row.get(..self.padding.len())).ok_or(Mismatch)?
-                    }
-                    _ => self.padding,
+                // What lies left of the row wraps to where it has no columns.
+                let inside = (at as usize) < self.width && !start.is_null();
+                f(if inside {
+                    start.wrapping_add(at as usize * self.padding.len())
+                } else {
+                    self.padding.as_ptr()
                 });
                 at += dilation as isize;
             }
         }
-        Ok(())
     }
 }

@@ -9,12 +9,13 @@ use super::channels::{LANES, channel};
 use super::{DepthwiseMveArgs, scratch};
 use crate::kernels::id;
 use crate::kernels::mve::stage::{rounding, scaled};
+use crate::kernels::window::ROWS;
 
 /// The kernel, fed; `None` if it does not compute this layer exactly.
 pub fn pack(layer: &DepthwiseS8<'_>) -> Option<Packed> {
     let &DepthwiseS8 { weights, bias, in_channels, input_zero_point, ref requant, .. } = layer;
     let taps = layer.kernel_rows * layer.kernel_width;
-    if layer.multiplier != 1 || taps >= 1 << 12 {
+    if layer.multiplier != 1 || layer.kernel_rows > ROWS || taps >= 1 << 12 {
         return None;
     }
     let scales = scaled(weights, bias, in_channels, input_zero_point, requant)?;

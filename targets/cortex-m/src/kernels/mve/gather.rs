@@ -1,24 +1,10 @@
 //! The inputs of a position, put together: from each row of a window a run of neighbouring bytes.
 
-use mote_runtime::engine::{Mismatch, Rows};
+use mote_runtime::engine::Mismatch;
+#[cfg(not(mote_mve))]
 use mote_runtime::kernels::s8::s8;
 
-use crate::kernels::window::row;
-
-/// Most rows of a window.
-pub const ROWS: usize = 16;
-
-/// The rows of a window, looked up once.
-pub struct Window<'a> {
-    rows: [Option<&'a [i8]>; ROWS],
-    count: usize,
-    /// Bytes of a row.
-    len: usize,
-    /// All rows are there.
-    pub complete: bool,
-    #[cfg(mote_mve)]
-    starts: [*const i8; ROWS],
-}
+pub use crate::kernels::window::{ROWS, Window};
 
 /// What a position reads of each row.
 #[derive(Clone, Copy)]
@@ -33,46 +19,7 @@ pub struct Run {
     pub right: usize,
 }
 
-impl<'a> Window<'a> {
-    /// No rows yet. (Made and filled apart, so that it is not copied.)
-    #[inline(always)]
-    pub fn empty() -> Self {
-        Self {
-            rows: [None; ROWS],
-            count: 0,
-            len: 0,
-            complete: false,
-            #[cfg(mote_mve)]
-            starts: [core::ptr::null(); ROWS],
-        }
-    }
-
-    /// Looks the rows up. `None` for more rows than [`ROWS`], or rows of less than `len` bytes.
-    #[inline(always)]
-    pub fn look_up(&mut self, window: Rows<'a>, len: usize) -> Option<()> {
-        self.count = window.len();
-        self.len = len;
-        self.complete = true;
-        for (k, kept) in self.rows.get_mut(..self.count)?.iter_mut().enumerate() {
-            let row = row(&window, k);
-            if row.is_some_and(|row| row.len() < len) {
-                return None;
-            }
-            self.complete &= row.is_some();
-            *kept = row.map(s8);
-            #[cfg(mote_mve)]
-            {
-                *self.starts.get_mut(k)? = kept.map_or(core::ptr::null(), <[i8]>::as_ptr);
-            }
-        }
-        Some(())
-    }
-
-    /// Row `k`; `None` for padding.
-    pub fn get(&self, k: usize) -> Option<&'a [i8]> {
-        self.rows.get(k).copied().flatten()
-    }
-
+impl Window<'_> {
     /// Two positions that read no padding: `run` bytes from `from` and from `from + distance` on of each row, which must
     /// all be there, to `to[..]` and `to[to_distance ..]`.
     #[inline(always)]
@@ -85,8 +32,8 @@ impl<'a> Window<'a> {
         to_distance: usize,
     ) -> Result<(), Mismatch> {
         let reads = from.saturating_add(distance).saturating_add(run);
-        let writes = run.saturating_mul(self.count).saturating_add(to_distance);
-        if !self.complete || reads > self.len || writes > to.len() || self.count == 0 {
+        let writes = run.saturating_mul(self.count()).saturating_add(to_distance);
+        if !self.is_complete() || reads > self.row_bytes() || writes > to.len() || self.count() == 0 {
             return Err(Mismatch);
         }
         self.copy_two(from, distance, run, to, to_distance);
@@ -98,8 +45,8 @@ impl<'a> Window<'a> {
     pub fn one(&self, run: Run, padding: i8, to: &mut [i8]) -> Result<(), Mismatch> {
         let Run { left, from, inside, right } = run;
         let bytes = left.saturating_add(inside).saturating_add(right);
-        let there = inside == 0 || from.saturating_add(inside) <= self.len;
-        if !there || bytes.saturating_mul(self.count) > to.len() || self.count == 0 {
+        let there = inside == 0 || from.saturating_add(inside) <= self.row_bytes();
+        if !there || bytes.saturating_mul(self.count()) > to.len() || self.count() == 0 {
             return Err(Mismatch);
         }
         self.copy_one(run, padding, to);
@@ -119,9 +66,9 @@ impl Window<'_> {
     fn copy_one(&self, run: Run, padding: i8, to: &mut [i8]) {
         let Run { left, from, inside, right } = run;
         let bytes = (left + inside + right).max(1);
-        for (k, to) in to.chunks_exact_mut(bytes).take(self.count).enumerate() {
+        for (k, to) in to.chunks_exact_mut(bytes).take(self.count()).enumerate() {
             to.fill(padding);
-            let row = self.get(k).and_then(|row| row.get(from..)).unwrap_or_default();
+            let row = self.get(k).and_then(|row| s8(row).get(from..)).unwrap_or_default();
             to.iter_mut().skip(left).zip(row.iter().take(inside)).for_each(|(to, from)| *to = *from);
         }
     }
@@ -131,7 +78,7 @@ impl Window<'_> {
 impl Window<'_> {
     #[inline(always)]
     fn copy_two(&self, from: usize, distance: usize, run: usize, to: &mut [i8], to_distance: usize) {
-        let start = self.starts.as_ptr();
+        let start = self.starts().as_ptr();
         // SAFETY: `two` has compared all lengths, and there is at least one row; a loop's last turn moves only the bytes
         // that are left.
         unsafe {
@@ -154,7 +101,7 @@ impl Window<'_> {
                 "cmp r0, r1",
                 "bne 2b",
                 inlateout("r0") start => _,
-                in("r1") start.wrapping_add(self.count),
+                in("r1") start.wrapping_add(self.count()),
                 in("r2") from,
                 in("r3") distance,
                 in("r4") run,
@@ -173,7 +120,7 @@ impl Window<'_> {
 
     fn copy_one(&self, run: Run, padding: i8, to: &mut [i8]) {
         let Run { left, from, inside, right } = run;
-        let start = self.starts.as_ptr();
+        let start = self.starts().as_ptr();
         // SAFETY: `one` has compared all lengths, otherwise as above. A row that is padding has no address.
         unsafe {
             core::arch::asm!(
@@ -213,7 +160,7 @@ impl Window<'_> {
                 "cmp r0, r1",
                 "bne 2b",
                 inlateout("r0") start => _,
-                in("r1") start.wrapping_add(self.count),
+                in("r1") start.wrapping_add(self.count()),
                 in("r2") from,
                 in("r3") left,
                 in("r4") inside,
@@ -237,16 +184,14 @@ mod tests {
 
     #[test]
     fn runs_lie_one_behind_the_other() {
-        let rows = [[1i8, 2, 3, 4, 5], [6, 7, 8, 9, 10]];
-        let mut all = [None; ROWS];
-        (all[0], all[2]) = (Some(&rows[0][..]), Some(&rows[1][..]));
-        let mut window = Window { rows: all, count: 3, len: 5, complete: false };
+        let rows = [[1u8, 2, 3, 4, 5], [6, 7, 8, 9, 10]];
+        let [first, second] = [Some(&rows[0][..]), Some(&rows[1][..])];
+        let window = Window::of(&[first, None, second], 5);
         let mut to = [0; 12];
         assert_eq!(window.one(Run { left: 1, from: 0, inside: 2, right: 1 }, -9, &mut to), Ok(()));
         assert_eq!(to, [-9, 1, 2, -9, -9, -9, -9, -9, -9, 6, 7, -9]);
         assert_eq!(window.two(0, 2, 2, &mut to, 6), Err(Mismatch), "a row is padding");
-        window.rows[1] = window.rows[2];
-        (window.count, window.complete) = (2, true);
+        let window = Window::of(&[first, second], 5);
         assert_eq!(window.two(1, 2, 2, &mut to, 6), Ok(()));
         assert_eq!(to[..10], [2, 3, 7, 8, -9, -9, 4, 5, 9, 10]);
         assert_eq!(window.two(2, 2, 2, &mut to, 6), Err(Mismatch), "beside the rows");

@@ -1,5 +1,6 @@
 //! Which layers go to which kernel (host only).
 
+use mote_runtime::kernels::attention_s8::AttentionS8;
 use mote_runtime::kernels::binary_s8::{MulS8, SumS8};
 use mote_runtime::kernels::conv2d_s8::ConvS8;
 use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
@@ -9,8 +10,8 @@ use mote_runtime::kernels::pack::{Geometry, Packed, Packer};
 use mote_runtime::kernels::pool_s8::PoolS8;
 
 use crate::kernels::{
-    add_s8_mve, conv_s8_mve, depthwise_s8_mve, depthwise3x3_s8_mve, fully_connected_s8_mve, lut_s8_mve,
-    mul_s8_mve, pool_s8_mve,
+    add_s8_mve, attention_s8_mve, conv_s8_mve, depthwise_s8_mve, depthwise3x3_s8_mve, fully_connected_s8_mve,
+    lut_s8_mve, mul_s8_mve, pool_s8_mve,
 };
 
 /// Chooses kernels for cores with Helium.
@@ -55,5 +56,9 @@ impl Packer for Helium {
 
     fn max_pool_s8(&self, layer: &PoolS8) -> Packed {
         pool_s8_mve::pack_max(layer).unwrap_or_else(|| layer.pack_max())
+    }
+
+    fn attention_s8(&self, layer: &AttentionS8<'_>) -> Packed {
+        attention_s8_mve::pack(layer)
     }
 }

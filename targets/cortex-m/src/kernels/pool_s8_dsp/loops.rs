@@ -43,7 +43,7 @@ pub fn plain(
     finish: impl Fn(i32) -> i8,
 ) {
     for (channel, to) in to.iter_mut().enumerate() {
-        let codes = taps.places().iter().filter_map(|place| place.get(channel));
+        let codes = taps.places().filter_map(|place| place.get(channel));
         *to = finish(codes.fold(start, |acc, &code| combine(acc, i32::from(code as i8))));
     }
 }

@@ -75,24 +75,13 @@ pub(super) fn pool(
     let all = args.kernel_rows.wrapping_mul(args.kernel_width);
     let stage = Stage { zero_point: 0, min: args.min, max: args.max };
     let mut taps = Taps::new(channels);
+    let mut window = Window::empty();
     output.for_each(|slice, row, to| {
-        let mut window = Window::empty();
-        window.look_up(source.window(slice, row), source.row_bytes()).ok_or(Mismatch)?;
+        window.look_up(&source.window(slice, row), source.row_bytes()).ok_or(Mismatch)?;
         let to = s8_mut(to);
         for (column, to) in to.chunks_exact_mut(channels.max(1)).enumerate() {
-            let span = columns.span(column, width);
-            taps.clear();
-            if span.from < span.to {
-                let first = span.column(span.from) * channels;
-                for row in window.rows().filter(|row| !row.is_empty()) {
-                    let mut at = first;
-                    for _ in span.from..span.to {
-                        taps.push(row.get(at..).ok_or(Mismatch)?).ok_or(Mismatch)?;
-                        at += columns.dilation * channels;
-                    }
-                }
-            }
-            let count = taps.places().len() as u16;
+            taps.list(&window, &columns, column, width, None).ok_or(Mismatch)?;
+            let count = taps.starts().len() as u16;
             let average = match args.include_padding {
                 0 => Average { start: 0, count },
                 _ => {

@@ -12,20 +12,19 @@ use crate::kernels::mve::stage::{DOUBLE, DOUBLE_CLAMPED, SINGLE};
 impl Channels<'_> {
     /// Writes the addresses of the position's taps.
     #[inline(always)]
-    fn address(&mut self, position: &Position<'_>) -> Result<(), Mismatch> {
+    fn address(&mut self, position: &Position<'_>) {
         // An empty second tap has the address of the first one.
         let single = self.table.len() / 2 == self.taps && self.taps > 1;
         let mut words = self.table.iter_mut();
         let mut last = 0;
-        position.each(|pixel| {
-            last = pixel.as_ptr().expose_provenance() as u32;
+        position.each(|start| {
+            last = start.expose_provenance() as u32;
             for word in words.by_ref().take(1 + usize::from(single)) {
                 *word = last;
             }
-        })?;
+        });
         // So has that of an odd number.
         words.for_each(|word| *word = last);
-        Ok(())
     }
 }
 
@@ -34,7 +33,7 @@ macro_rules! loops {
         impl Compute<$rounding> for Channels<'_> {
             #[inline(never)]
             fn codes(&mut self, position: &Position<'_>, to: &mut [i8]) -> Result<(), Mismatch> {
-                self.address(position)?;
+                self.address(position);
                 // SAFETY: `compute` has compared all lengths; the table holds addresses of pixels of `count` channels,
                 // of which loads fetch and stores write only as many as there are. The predicate is nobody's across a
                 // function that is not inlined. R6 and R7 are not used, and the stack pointer is given back.
