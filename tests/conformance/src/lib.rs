@@ -7,6 +7,7 @@
 
 mod attention;
 mod elements;
+mod norms;
 mod pools;
 mod products;
 mod windows;
@@ -85,6 +86,7 @@ pub fn elements(packer: &dyn Packer) -> Vec<Case> {
     cases.extend(products::products(packer));
     cases.extend(products::tables(packer));
     cases.extend(attention::attention(packer));
+    cases.extend(norms::layer_norms(packer));
     cases
 }
 

@@ -43,6 +43,10 @@ instructions! {
     fn smmulr(a: i32, b: i32) -> i32 = "smmulr {result}, {a}, {b}", (pure, nomem, nostack, preserves_flags),
         ((i64::from(a) * i64::from(b) + (1 << 31)) >> 32) as i32;
 
+    /// `acc` plus the upper half of the product.
+    fn smmla(a: i32, b: i32, acc: i32) -> i32 = "smmla {result}, {a}, {b}, {acc}", (pure, nomem, nostack, preserves_flags),
+        acc.wrapping_add(((i64::from(a) * i64::from(b)) >> 32) as i32);
+
     /// `acc` plus the upper half of the product, rounded half up.
     fn smmlar(a: i32, b: i32, acc: i32) -> i32 = "smmlar {result}, {a}, {b}, {acc}", (pure, nomem, nostack, preserves_flags),
         acc.wrapping_add(((i64::from(a) * i64::from(b) + (1 << 31)) >> 32) as i32);

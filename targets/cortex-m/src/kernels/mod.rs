@@ -21,6 +21,8 @@ mod expand;
 pub mod fully_connected_s8_dsp;
 pub mod fully_connected_s8_mve;
 mod instructions;
+pub mod layer_norm_s8_dsp;
+pub mod layer_norm_s8_mve;
 pub mod lut_s8_dsp;
 pub mod lut_s8_mve;
 pub mod mul_s8_dsp;
@@ -88,6 +90,7 @@ kernels! {
     SUB_S8_DSP_DOUBLE = 1037, "sub_s8_dsp_double", add_s8_dsp::run::<DOUBLE>, add_s8_dsp::check;
     SUB_S8_DSP_RELU = 1038, "sub_s8_dsp_relu", add_s8_dsp::run::<DOUBLE_CLAMPED>, add_s8_dsp::check;
     ATTENTION_S8_DSP = 1040, "attention_s8_dsp", attention_s8_dsp::run, attention_s8_dsp::check;
+    LAYER_NORM_S8_DSP = 1044, "layer_norm_s8_dsp", layer_norm_s8_dsp::run, layer_norm_s8_dsp::check;
     CONV_S8_MVE = 1100, "conv_s8_mve", conv_s8_mve::run::<SINGLE>, conv_s8_mve::check;
     CONV_S8_MVE_DOUBLE = 1101, "conv_s8_mve_double", conv_s8_mve::run::<DOUBLE>, conv_s8_mve::check;
     CONV_S8_MVE_RELU = 1102, "conv_s8_mve_relu", conv_s8_mve::run::<DOUBLE_CLAMPED>, conv_s8_mve::check;
@@ -113,6 +116,7 @@ kernels! {
     SUB_S8_MVE_DOUBLE = 1137, "sub_s8_mve_double", add_s8_mve::run::<DOUBLE>, add_s8_mve::check;
     SUB_S8_MVE_RELU = 1138, "sub_s8_mve_relu", add_s8_mve::run::<DOUBLE_CLAMPED>, add_s8_mve::check;
     ATTENTION_S8_MVE = 1140, "attention_s8_mve", attention_s8_mve::run, attention_s8_mve::check;
+    LAYER_NORM_S8_MVE = 1144, "layer_norm_s8_mve", layer_norm_s8_mve::run, layer_norm_s8_mve::check;
 }
 
 /// These kernels and the portable ones.

@@ -5,6 +5,7 @@ use mote_runtime::kernels::binary_s8::{MulS8, SumS8};
 use mote_runtime::kernels::conv2d_s8::ConvS8;
 use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
 use mote_runtime::kernels::fully_connected_s8::FullyConnectedS8;
+use mote_runtime::kernels::layer_norm_s8::LayerNormS8;
 use mote_runtime::kernels::lut_s8::LutS8;
 use mote_runtime::kernels::pack::{Geometry, Packed, Packer};
 use mote_runtime::kernels::pool_s8::PoolS8;
@@ -12,7 +13,7 @@ use mote_runtime::kernels::running_sum::RunningSum;
 
 use super::{
     add_s8_dsp, attention_s8_dsp, conv_s8_dsp, depthwise_s8_dsp, depthwise3x3_s8_dsp, fully_connected_s8_dsp,
-    lut_s8_dsp, mul_s8_dsp, pool_s8_dsp, running_sum_s8_dsp,
+    layer_norm_s8_dsp, lut_s8_dsp, mul_s8_dsp, pool_s8_dsp, running_sum_s8_dsp,
 };
 
 /// Chooses kernels for cores with the DSP extension.
@@ -65,5 +66,9 @@ impl Packer for Dsp {
 
     fn attention_s8(&self, layer: &AttentionS8<'_>) -> Packed {
         attention_s8_dsp::pack(layer).unwrap_or_else(|| layer.pack())
+    }
+
+    fn layer_norm_s8(&self, layer: &LayerNormS8<'_>) -> Packed {
+        layer_norm_s8_dsp::pack(layer).unwrap_or_else(|| layer.pack())
     }
 }

@@ -5,13 +5,14 @@ use mote_runtime::kernels::binary_s8::{MulS8, SumS8};
 use mote_runtime::kernels::conv2d_s8::ConvS8;
 use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
 use mote_runtime::kernels::fully_connected_s8::FullyConnectedS8;
+use mote_runtime::kernels::layer_norm_s8::LayerNormS8;
 use mote_runtime::kernels::lut_s8::LutS8;
 use mote_runtime::kernels::pack::{Geometry, Packed, Packer};
 use mote_runtime::kernels::pool_s8::PoolS8;
 
 use crate::kernels::{
     add_s8_mve, attention_s8_mve, conv_s8_mve, depthwise_s8_mve, depthwise3x3_s8_mve, fully_connected_s8_mve,
-    lut_s8_mve, mul_s8_mve, pool_s8_mve,
+    layer_norm_s8_dsp, layer_norm_s8_mve, lut_s8_mve, mul_s8_mve, pool_s8_mve,
 };
 
 /// Chooses kernels for cores with Helium.
@@ -60,5 +61,11 @@ impl Packer for Helium {
 
     fn attention_s8(&self, layer: &AttentionS8<'_>) -> Packed {
         attention_s8_mve::pack(layer)
+    }
+
+    fn layer_norm_s8(&self, layer: &LayerNormS8<'_>) -> Packed {
+        layer_norm_s8_mve::pack(layer)
+            .or_else(|| layer_norm_s8_dsp::pack(layer))
+            .unwrap_or_else(|| layer.pack())
     }
 }
