@@ -83,6 +83,7 @@ pub fn attention(packer: &dyn Packer) -> Vec<Case> {
             cases.push(Case {
                 name: format!("attention {shape:?}, stage {stage}"),
                 own: false,
+                depthwise: None,
                 packed: packer.attention_s8(&layer),
                 portable: layer.pack(),
                 inputs,

@@ -44,6 +44,7 @@ pub fn layer_norms(packer: &dyn Packer) -> Vec<Case> {
                         "layer norm {rows} x {vectors} x {depth}, scale {input_scale}, {apart} apart"
                     ),
                     own: false,
+                    depthwise: None,
                     packed: packer.layer_norm_s8(&layer),
                     portable: layer.pack(),
                     inputs: vec![input],
