@@ -4,8 +4,10 @@ use alloc::vec::Vec;
 
 use super::attention_s8::AttentionS8;
 use super::binary_s8::{MulS8, SumS8};
+use super::conv2d_f32::ConvF32;
 use super::conv2d_s8::ConvS8;
 use super::depthwise_s8::DepthwiseS8;
+use super::fully_connected_f32::FullyConnectedF32;
 use super::fully_connected_s8::FullyConnectedS8;
 use super::layer_norm_s8::LayerNormS8;
 use super::lut_s8::LutS8;
@@ -131,6 +133,14 @@ pub trait Packer: Sync {
 
     fn running_sum_s8(&self, layer: &RunningSum) -> Packed {
         layer.pack_s8()
+    }
+
+    fn conv_f32(&self, layer: &ConvF32<'_>) -> Packed {
+        layer.pack()
+    }
+
+    fn fully_connected_f32(&self, layer: &FullyConnectedF32<'_>) -> Packed {
+        layer.pack()
     }
 
     fn softmax_s8(&self, layer: &SoftmaxS8) -> Packed {

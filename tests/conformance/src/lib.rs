@@ -7,6 +7,7 @@
 
 mod attention;
 mod elements;
+mod floats;
 mod norms;
 mod pools;
 mod products;
@@ -75,6 +76,13 @@ pub fn windows(packer: &dyn Packer) -> Vec<Case> {
     let mut cases = windows::convolutions(packer);
     cases.extend(windows::depthwise(packer));
     cases.extend(pools::pools(packer));
+    cases
+}
+
+/// Float layers, whose outputs need not be the same in every bit.
+pub fn floats(packer: &dyn Packer) -> Vec<Case> {
+    let mut cases = floats::convolutions(packer);
+    cases.extend(floats::fully_connected(packer));
     cases
 }
 

@@ -7,7 +7,7 @@ use mote_runtime::kernels::pack::{Geometry, Packer};
 use crate::support::{Input, Random, Shape};
 use crate::{Case, bias, requants};
 
-const CONVOLUTIONS: &[Window] = &[
+pub const CONVOLUTIONS: &[Window] = &[
     Window::new((1, 36), (128, 128), (1, 1)),
     Window::new((1, 7), (8, 16), (1, 1)),
     Window::new((2, 3), (5, 7), (1, 1)),
@@ -148,10 +148,10 @@ pub fn depthwise(packer: &dyn Packer) -> Vec<Case> {
 /// A layer with windows.
 #[derive(Clone, Copy, Debug)]
 pub struct Window {
-    height: usize,
-    width: usize,
+    pub height: usize,
+    pub width: usize,
     pub inputs: usize,
-    outputs: usize,
+    pub outputs: usize,
     pub kernel: (usize, usize),
     pub stride: usize,
     pub dilation: usize,
@@ -184,11 +184,11 @@ impl Window {
         room as usize / self.stride + 1
     }
 
-    fn rows(&self) -> usize {
+    pub fn rows(&self) -> usize {
         self.out(self.height, self.kernel.0, self.pad.0, self.pad.2)
     }
 
-    fn columns(&self) -> usize {
+    pub fn columns(&self) -> usize {
         self.out(self.width, self.kernel.1, self.pad.1, self.pad.3)
     }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use mote_aarch64::kernels::AARCH64;
 use mote_aarch64::kernels::pack::Neon;
-use mote_conformance::{Case, cases};
+use mote_conformance::{Case, cases, floats};
 use mote_cortex_m::kernels::CORTEX_M;
 use mote_cortex_m::kernels::mve::pack::Helium;
 use mote_cortex_m::kernels::pack::Dsp;
@@ -24,7 +24,26 @@ fn cortex_m_mve() {
 /// On 64-bit Arm this takes the instructions of the core that it runs on.
 #[test]
 fn aarch64_neon() {
-    equal(&Neon, &AARCH64, 2000..3000, |case| case.depthwise.is_none_or(|channels| channels >= 8));
+    equal(&Neon, &AARCH64, 2000..2100, |case| case.depthwise.is_none_or(|channels| channels >= 8));
+}
+
+#[test]
+fn aarch64_neon_floats() {
+    for case in floats(&Neon) {
+        let name = &case.name;
+        assert!((2100..2200).contains(&case.kernel()), "{name}: kernel {}", case.kernel());
+        let [want, found] = [case.expected(), case.found(&AARCH64)].map(|bytes| {
+            bytes.as_chunks().0.iter().map(|&real| f32::from_le_bytes(real)).collect::<Vec<_>>()
+        });
+        assert_eq!(want.len(), found.len(), "{name}");
+        for (i, (want, found)) in want.iter().zip(&found).enumerate() {
+            // No case has more than 640 products to a sum.
+            assert!((want - found).abs() < 640.0 / (1 << 22) as f32, "{name}: {i}: {want} {found}");
+        }
+    }
+    for entry in AARCH64.entries.iter().filter(|entry| (2100..2200).contains(&entry.id)) {
+        assert!(floats(&Neon).iter().any(|case| case.kernel() == entry.id), "no case for {}", entry.name);
+    }
 }
 
 /// `kernels` are the identifiers of those that the packer chooses; it must for cases that are `meant` for it.

@@ -101,7 +101,7 @@ pub(super) fn convolution(cx: &mut Context<'_>) -> Result<(), Refused> {
                 }
                 .pack()
             } else {
-                ConvF32 {
+                let layer = ConvF32 {
                     weights,
                     half,
                     bias,
@@ -115,8 +115,8 @@ pub(super) fn convolution(cx: &mut Context<'_>) -> Result<(), Refused> {
                     groups,
                     min,
                     max,
-                }
-                .pack()
+                };
+                cx.choices.packer.conv_f32(&layer)
             }
         }
         DType::I8 => {
@@ -184,7 +184,8 @@ pub(super) fn dense(cx: &mut Context<'_>) -> Result<(), Refused> {
             let bias = &layer.bias.map(|id| cx.reals(id)).unwrap_or_default()[..];
             let (min, max) = cx.node.activation.limits();
             if vectors == 1 {
-                FullyConnectedF32 { weights, half, bias, inputs, outputs, min, max }.pack()
+                let layer = FullyConnectedF32 { weights, half, bias, inputs, outputs, min, max };
+                cx.choices.packer.fully_connected_f32(&layer)
             } else {
                 pointwise_f32(weights, half, bias, inputs, outputs, (min, max))
             }

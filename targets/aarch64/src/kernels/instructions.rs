@@ -1,4 +1,4 @@
-//! Instructions for which the standard library has no stable function yet.
+//! Instructions for which the standard library has no stable function yet, and a word to the compiler.
 
 use core::arch::aarch64::{int8x16_t, int32x4_t};
 use core::arch::asm;
@@ -42,4 +42,13 @@ pub unsafe fn smmla(mut sums: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_
         );
     }
     sums
+}
+
+/// The pointer, of which the compiler forgets how it was computed: it would compute each position's from the first one's
+/// anew in every step.
+#[inline(always)]
+pub fn opaque<T>(mut pointer: *const T) -> *const T {
+    // SAFETY: there is no instruction.
+    unsafe { asm!("/* {0} */", inout(reg) pointer, options(pure, readonly, nostack, preserves_flags)) };
+    pointer
 }

@@ -10,9 +10,12 @@
 //! [`AARCH64`] holds these kernels and the portable ones.
 
 pub mod add_s8_neon;
+pub mod conv_f32_neon;
 pub mod conv_s8_neon;
 pub mod depthwise_s8_neon;
 mod dot;
+mod dot_f32;
+pub mod fully_connected_f32_neon;
 pub mod fully_connected_s8_neon;
 mod gather;
 #[cfg(target_arch = "aarch64")]
@@ -22,6 +25,7 @@ pub mod lut_s8_neon;
 #[cfg(feature = "pack")]
 pub mod pack;
 mod stage;
+mod windows;
 
 use mote_runtime::kernels::library::joined;
 use mote_runtime::kernels::{Entry, Library, StepView, portable};
@@ -53,6 +57,8 @@ kernels! {
     FULLY_CONNECTED_S8_NEON = 2002, "fully_connected_s8_neon", fully_connected_s8_neon::run, fully_connected_s8_neon::check;
     ADD_S8_NEON = 2003, "add_s8_neon", add_s8_neon::run, add_s8_neon::check;
     LUT_S8_NEON = 2004, "lut_s8_neon", lut_s8_neon::run, lut_s8_neon::check;
+    CONV_F32_NEON = 2100, "conv_f32_neon", conv_f32_neon::run, conv_f32_neon::check;
+    FULLY_CONNECTED_F32_NEON = 2101, "fully_connected_f32_neon", fully_connected_f32_neon::run, fully_connected_f32_neon::check;
 }
 
 /// These kernels and the portable ones.

@@ -1,13 +1,18 @@
 //! Which layers go to which kernel (host only).
 
 use mote_runtime::kernels::binary_s8::SumS8;
+use mote_runtime::kernels::conv2d_f32::ConvF32;
 use mote_runtime::kernels::conv2d_s8::ConvS8;
 use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
+use mote_runtime::kernels::fully_connected_f32::FullyConnectedF32;
 use mote_runtime::kernels::fully_connected_s8::FullyConnectedS8;
 use mote_runtime::kernels::lut_s8::LutS8;
 use mote_runtime::kernels::pack::{Geometry, Packed, Packer};
 
-use super::{add_s8_neon, conv_s8_neon, depthwise_s8_neon, fully_connected_s8_neon, lut_s8_neon};
+use super::{
+    add_s8_neon, conv_f32_neon, conv_s8_neon, depthwise_s8_neon, fully_connected_f32_neon,
+    fully_connected_s8_neon, lut_s8_neon,
+};
 
 /// Chooses kernels for cores with NEON: all 64-bit ones.
 pub struct Neon;
@@ -32,5 +37,13 @@ impl Packer for Neon {
 
     fn lut_s8(&self, layer: &LutS8<'_>) -> Packed {
         lut_s8_neon::pack(layer)
+    }
+
+    fn conv_f32(&self, layer: &ConvF32<'_>) -> Packed {
+        conv_f32_neon::pack(layer).unwrap_or_else(|| layer.pack())
+    }
+
+    fn fully_connected_f32(&self, layer: &FullyConnectedF32<'_>) -> Packed {
+        fully_connected_f32_neon::pack(layer).unwrap_or_else(|| layer.pack())
     }
 }

@@ -11,14 +11,14 @@ pub use pack::pack;
 
 use mote_runtime::engine::{Call, Mismatch};
 use mote_runtime::kernels::StepView;
-use mote_runtime::kernels::columns::{Columns, Span};
+use mote_runtime::kernels::columns::Columns;
 use mote_runtime::kernels::s8::{Window, arguments, is_code, require, s8, s8_mut};
 use mote_runtime::plan::{DType, Fault};
 use mote_runtime::records;
 
 use super::dot::{Block, CHANNELS, Layer, POSITIONS, STEP, Weights, steps};
-use super::gather::{copy, copy_each, fill, fill_each};
 use super::stage::Stage;
+use super::windows::Windows;
 
 records! {
     /// Arguments.
@@ -104,131 +104,37 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
     let source = given.source(0)?;
     let in_channels = args.in_channels as usize;
     let run = args.kernel_width as usize * in_channels;
-    let conv = Conv {
-        in_channels,
+    let layer = Layer {
+        weights: given.constants(0)?,
+        blocks: given.constants(1)?,
+        steps: steps(run * usize::from(args.kernel_rows)),
+        out_channels: args.out_channels as usize,
+        narrow: args.narrow != 0,
+        stage: Stage { zero_point: args.zero_point, min: args.min, max: args.max, rounding: args.rounding },
+    };
+    let windows = Windows {
+        pixel: in_channels,
         columns: args.columns(),
         run,
-        input_zero_point: args.input_zero_point as i8,
-        layer: Layer {
-            weights: given.constants(0)?,
-            blocks: given.constants(1)?,
-            steps: steps(run * usize::from(args.kernel_rows)),
-            out_channels: args.out_channels as usize,
-            narrow: args.narrow != 0,
-            stage: Stage {
-                zero_point: args.zero_point,
-                min: args.min,
-                max: args.max,
-                rounding: args.rounding,
-            },
-        },
+        position: layer.steps * STEP,
+        output: layer.out_channels,
+        padding: args.input_zero_point as i8,
     };
     let width = source.row_bytes().checked_div(in_channels).ok_or(Mismatch)?;
     let x = s8_mut(scratch);
     if x.is_empty() {
         let first = args.pad_left.unsigned_abs() as usize * in_channels;
-        let distance = conv.columns.stride * in_channels;
+        let distance = windows.columns.stride * in_channels;
         return output.for_each(|slice, row, to| {
             let Some(row) = source.window(slice, row).get(0) else {
-                return conv.layer.padding(conv.input_zero_point, s8_mut(to));
+                return layer.padding(windows.padding, s8_mut(to));
             };
-            conv.layer.positions(s8(row).get(first..).ok_or(Mismatch)?, distance, s8_mut(to))
+            layer.positions(s8(row).get(first..).ok_or(Mismatch)?, distance, s8_mut(to))
         });
     }
     output.for_each(|slice, row, to| {
         let mut window = Window::unkept(source.window(slice, row));
         window.keep();
-        conv.row(&window, width, x, s8_mut(to))
+        windows.row(&window, width, x, s8_mut(to), |x, to| layer.positions(x, windows.position, to))
     })
-}
-
-/// Everything of a convolution but its rows.
-struct Conv<'a> {
-    in_channels: usize,
-    columns: Columns,
-    /// Bytes of a run: what a kernel row reads of an input row.
-    run: usize,
-    input_zero_point: i8,
-    layer: Layer<'a>,
-}
-
-impl Conv<'_> {
-    /// Computes one output row, whose positions are put together in `x`, some at a time.
-    fn row(&self, window: &Window<'_>, width: usize, x: &mut [i8], to: &mut [i8]) -> Result<(), Mismatch> {
-        let out_channels = self.layer.out_channels.max(1);
-        let columns = to.len() / out_channels;
-        let interior = if self.columns.dilation == 1 { self.columns.interior(columns, width) } else { 0..0 };
-        let position = self.layer.steps * STEP;
-        let mut column = 0;
-        for to in to.chunks_mut(POSITIONS * out_channels) {
-            let end = column + to.len() / out_channels;
-            let (from, inside) = (interior.start.max(column).min(end), interior.end.max(column).min(end));
-            for border in (column..from).chain(inside.max(from)..end) {
-                let x = x.get_mut((border - column) * position..).ok_or(Mismatch)?;
-                self.padded(window, &self.columns.span(border, width), x)?;
-            }
-            if from < inside {
-                let x = x.get_mut((from - column) * position..).ok_or(Mismatch)?;
-                self.whole(window, from, inside - from, x)?;
-            }
-            self.layer.positions(x, position, to)?;
-            column = end;
-        }
-        Ok(())
-    }
-
-    /// The inputs of positions that meet no padding on their sides, from `column` on: a run of each row.
-    #[inline(always)]
-    fn whole(&self, window: &Window<'_>, column: usize, count: usize, x: &mut [i8]) -> Result<(), Mismatch> {
-        let first =
-            (column * self.columns.stride).wrapping_add_signed(-self.columns.pad_left) * self.in_channels;
-        let (distance, position) = (self.columns.stride * self.in_channels, self.layer.steps * STEP);
-        for k in 0..window.len() {
-            let x = x.get_mut(k * self.run..).ok_or(Mismatch)?;
-            match window.get(k) {
-                Some(row) => {
-                    let row = row.get(first..).ok_or(Mismatch)?;
-                    copy_each(row, distance, x, position, self.run, count)?;
-                }
-                None => fill_each(self.input_zero_point, x, position, self.run, count)?,
-            }
-        }
-        Ok(())
-    }
-
-    /// The inputs of a position that meets padding, or whose taps are apart.
-    #[inline(never)]
-    fn padded(&self, window: &Window<'_>, span: &Span, x: &mut [i8]) -> Result<(), Mismatch> {
-        for (k, x) in x.chunks_exact_mut(self.run.max(1)).take(window.len()).enumerate() {
-            let Some(row) = window.get(k) else {
-                fill(x, self.input_zero_point);
-                continue;
-            };
-            if self.columns.dilation > 1 {
-                self.apart(row, span, x)?;
-                continue;
-            }
-            let (left, inside) = (span.from * self.in_channels, (span.to - span.from) * self.in_channels);
-            let from = if inside > 0 { span.column(span.from) * self.in_channels } else { 0 };
-            let (before, rest) = x.split_at_mut_checked(left).ok_or(Mismatch)?;
-            let (middle, behind) = rest.split_at_mut_checked(inside).ok_or(Mismatch)?;
-            fill(before, self.input_zero_point);
-            copy(row.get(from..).and_then(|row| row.get(..inside)).ok_or(Mismatch)?, middle);
-            fill(behind, self.input_zero_point);
-        }
-        Ok(())
-    }
-
-    /// A run whose taps are apart.
-    fn apart(&self, row: &[i8], span: &Span, x: &mut [i8]) -> Result<(), Mismatch> {
-        for (tap, pixel) in x.chunks_exact_mut(self.in_channels.max(1)).enumerate() {
-            if (span.from..span.to).contains(&tap) {
-                let from = span.column(tap) * self.in_channels;
-                copy(row.get(from..).and_then(|row| row.get(..pixel.len())).ok_or(Mismatch)?, pixel);
-            } else {
-                fill(pixel, self.input_zero_point);
-            }
-        }
-        Ok(())
-    }
 }

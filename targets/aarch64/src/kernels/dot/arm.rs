@@ -7,7 +7,7 @@
 use core::arch::aarch64::*;
 
 use super::{Block, CHANNELS, Layer, STEP};
-use crate::kernels::instructions::{sdot, smmla};
+use crate::kernels::instructions::{opaque, sdot, smmla};
 use crate::kernels::level::Level;
 use crate::kernels::stage::arm::{Narrow, four, rescaled};
 use crate::kernels::stage::{DOUBLE, DOUBLE_CLAMPED, SINGLE};
@@ -112,17 +112,6 @@ unsafe fn tile<L: Products, const ROUNDING: u8, const P: usize>(
         to = to.wrapping_add(CHANNELS);
         left = left.saturating_sub(CHANNELS);
     }
-}
-
-/// The pointer, of which the compiler forgets how it was computed: it would compute each position's from the first one's
-/// anew in every step.
-#[inline(always)]
-fn opaque(mut pointer: *const i8) -> *const i8 {
-    // SAFETY: there is no instruction.
-    unsafe {
-        core::arch::asm!("/* {0} */", inout(reg) pointer, options(pure, readonly, nostack, preserves_flags))
-    };
-    pointer
 }
 
 /// Multipliers and shifts of a block, in registers.

@@ -1,0 +1,95 @@
+//! Float layers. Numbers are between -1 and 1, so a sum of `n` products differs by less than `n * 2^-22` in any order.
+
+use mote_runtime::kernels::conv2d_f32::ConvF32;
+use mote_runtime::kernels::fully_connected_f32::FullyConnectedF32;
+use mote_runtime::kernels::pack::Packer;
+use mote_runtime::plan::DType;
+
+use crate::Case;
+use crate::support::{Input, Random, Shape};
+use crate::windows::CONVOLUTIONS;
+
+const LIMITS: &[(f32, f32)] = &[(f32::NEG_INFINITY, f32::INFINITY), (0.0, 6.0), (-0.25, 0.5)];
+
+pub fn convolutions(packer: &dyn Packer) -> Vec<Case> {
+    let mut random = Random(11);
+    let mut cases = Vec::new();
+    for w in CONVOLUTIONS {
+        for &(min, max) in LIMITS {
+            let layer = ConvF32 {
+                weights: &reals(&mut random, w.kernel.0 * w.kernel.1 * w.inputs * w.outputs),
+                half: false,
+                bias: &reals(&mut random, w.outputs),
+                in_channels: w.inputs,
+                out_channels: w.outputs,
+                kernel_rows: w.kernel.0,
+                kernel_width: w.kernel.1,
+                stride: w.stride,
+                dilation: w.dilation,
+                pad_left: w.pad.1,
+                groups: 1,
+                min,
+                max,
+            };
+            let x = reals(&mut random, w.height * w.width * w.inputs);
+            cases.push(Case {
+                name: format!("float convolution {w:?} {min} {max}"),
+                own: true,
+                depthwise: None,
+                packed: packer.conv_f32(&layer),
+                portable: layer.pack(),
+                inputs: vec![input(w.height, &x).inner((w.kernel.0, w.stride, w.dilation, w.pad.0))],
+                output: output(w.rows(), w.columns() * w.outputs),
+            });
+        }
+    }
+    cases
+}
+
+/// Inputs, outputs, rows in which the inputs come, or vectors in a row.
+const FULLY_CONNECTED: &[(usize, usize, usize, usize)] =
+    &[(64, 12, 1, 1), (9, 5, 1, 1), (3, 1, 1, 1), (640, 8, 4, 1), (24, 6, 6, 1), (20, 17, 1, 7)];
+
+pub fn fully_connected(packer: &dyn Packer) -> Vec<Case> {
+    let mut random = Random(12);
+    let mut cases = Vec::new();
+    for &(inputs, outputs, rows, vectors) in FULLY_CONNECTED {
+        for &(min, max) in LIMITS {
+            let layer = FullyConnectedF32 {
+                weights: &reals(&mut random, inputs * outputs),
+                half: false,
+                bias: &reals(&mut random, outputs),
+                inputs,
+                outputs,
+                min,
+                max,
+            };
+            let x = reals(&mut random, inputs * vectors);
+            cases.push(Case {
+                name: format!(
+                    "float layer {inputs} {outputs} in {rows} rows, {vectors} vectors, {min} {max}"
+                ),
+                own: true,
+                depthwise: None,
+                packed: packer.fully_connected_f32(&layer),
+                portable: layer.pack(),
+                inputs: vec![input(rows, &x).inner((rows, 0, 1, 0))],
+                output: output(1, outputs * vectors),
+            });
+        }
+    }
+    cases
+}
+
+fn reals(random: &mut Random, len: usize) -> Vec<f32> {
+    (0..len).map(|_| random.int(-1 << 20, 1 << 20) as f32 / (1 << 20) as f32).collect()
+}
+
+fn input(rows: usize, values: &[f32]) -> Input {
+    let bytes = bytemuck::cast_slice(values).to_vec();
+    Input { dtype: DType::F32, bytes, ..Input::s8(rows, &[]) }
+}
+
+fn output(rows: usize, row: usize) -> Shape {
+    Shape { dtype: DType::F32, ..Shape::s8(rows, row) }
+}
