@@ -36,8 +36,9 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     }
     let Some(args) = ConvF32Args::read(step.args(), 0) else { return Err(Fault::Arguments) };
     require!(args.groups == 1, Arguments);
-    let bytes = args.kernel_rows as u64 * args.kernel_width as u64 * args.in_channels as u64 * 32;
-    require!(bytes < 1 << 31 && step.scratch_bytes() as u64 >= bytes, Shape);
+    let taps = args.kernel_rows as u64 * args.kernel_width as u64;
+    require!(taps * (args.in_channels as u64) < 1 << 25, Arguments);
+    require!(step.scratch_bytes() >= scratch(inputs(&args)), Shape);
     Ok(())
 }
 
