@@ -230,7 +230,8 @@ impl<'a> Rows<'a> {
     }
 
     /// Where each row of the window starts, null for padding, for kernels that check lengths once and no more: from each
-    /// start on there are [`Rows::row_bytes`] bytes. Says whether all rows are there; `None` if `starts` is too short.
+    /// start on there are [`Rows::row_bytes`] bytes. Says whether all rows are there; `None` if `starts` is too short, or
+    /// a row lies beside the tensor.
     // Called, and with numbers of 32 bits wherever places are counted on: it is most of what a call of few columns costs.
     #[inline(never)]
     pub fn starts(&self, starts: &mut [*const u8]) -> Option<bool> {
@@ -246,11 +247,6 @@ impl<'a> Rows<'a> {
         ) else {
             return self.starts_one_by_one(starts);
         };
-        let last = u64::from(v.rows.checked_sub(1)?) * u64::from(v.row_stride) + u64::from(v.row_bytes);
-        let all = u64::from(v.slots.checked_sub(1)?) * u64::from(v.slice_stride) + last;
-        if all > bytes.len() as u64 {
-            return None;
-        }
         // A ring is as good as whole while it has not wrapped.
         let slot = if (slice as u32) < v.slots { slice } else { slice.checked_rem_euclid(v.slots as i32)? };
         let (slice_stride, row_stride) = (v.slice_stride as isize, v.row_stride as isize);
@@ -268,10 +264,14 @@ impl<'a> Rows<'a> {
         let (advance, end) = ((step as isize).wrapping_mul(stride), ring.saturating_add(of_row));
         let mut complete = true;
         for start in starts {
+            *start = core::ptr::null();
             if inside && index >= 0 && (index as u32) < limit {
-                *start = bytes.as_ptr().wrapping_offset(place);
+                let row = bytes.get(place as usize..)?;
+                if row.len() < v.row_bytes as usize {
+                    return None;
+                }
+                *start = row.as_ptr();
             } else {
-                *start = core::ptr::null();
                 complete = false;
             }
             index = index.wrapping_add(step.into());
@@ -283,13 +283,19 @@ impl<'a> Rows<'a> {
         Some(complete)
     }
 
+    /// [`Rows::get`], called: it is long where it is inlined.
+    #[inline(never)]
+    pub fn called(&self, k: usize) -> Option<&'a [u8]> {
+        self.get(k)
+    }
+
     /// [`Rows::starts`] by [`Rows::get`].
     #[cold]
     #[inline(never)]
     fn starts_one_by_one(&self, starts: &mut [*const u8]) -> Option<bool> {
         let mut complete = true;
         for (k, start) in starts.iter_mut().enumerate() {
-            let row = self.get(k);
+            let row = self.called(k);
             complete &= row.is_some();
             *start = row.map_or(core::ptr::null(), <[u8]>::as_ptr);
         }

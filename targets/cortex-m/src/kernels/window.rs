@@ -20,10 +20,16 @@ pub struct Window<'a> {
 }
 
 impl<'a> Window<'a> {
-    /// No rows yet. (Made and filled apart, so that it is not copied.)
+    /// No rows yet. (Made and filled apart, so that it is not copied; not with zeros, for which there would be a call.)
     #[inline(always)]
     pub fn empty() -> Self {
-        Self { starts: [core::ptr::null(); ROWS], count: 0, bytes: 0, complete: false, lifetime: PhantomData }
+        Self {
+            starts: [core::ptr::dangling(); ROWS],
+            count: 0,
+            bytes: 0,
+            complete: false,
+            lifetime: PhantomData,
+        }
     }
 
     /// Looks the rows up. `None` for more rows than [`ROWS`], or rows of less than `bytes` bytes.
@@ -64,15 +70,6 @@ impl<'a> Window<'a> {
         self.starts.get(..self.count).unwrap_or_default()
     }
 
-    /// The rows of a window that has three of them; `None` for padding. `None` of another one.
-    #[inline(always)]
-    pub fn three(&self) -> Option<[Option<&'a [u8]>; 3]> {
-        let starts: &[_; 3] = self.starts().try_into().ok()?;
-        // SAFETY: as for `rows`.
-        let row = |start: *const u8| unsafe { core::slice::from_raw_parts(start, self.bytes) };
-        Some(starts.map(|start| (!start.is_null()).then(|| row(start))))
-    }
-
     /// Row `k`; `None` for padding.
     pub fn get(&self, k: usize) -> Option<&'a [u8]> {
         self.rows().nth(k).filter(|row| !row.is_empty())
@@ -99,10 +96,17 @@ impl<'a> Window<'a> {
     }
 }
 
-/// Row `k` of a window. Called, since it is long where it is inlined.
-#[inline(never)]
-pub fn row<'a>(window: &Rows<'a>, k: usize) -> Option<&'a [u8]> {
-    window.get(k)
+/// The rows of a window that has three of them; `None` for padding. `None` of another one.
+#[inline(always)]
+pub fn three<'a>(window: &Rows<'a>) -> Option<[Option<&'a [u8]>; 3]> {
+    let (mut starts, bytes) = ([core::ptr::null(); 3], window.row_bytes());
+    window.starts(&mut starts)?;
+    if window.len() != starts.len() {
+        return None;
+    }
+    // SAFETY: from each start on there are so many bytes, for as long as the window says.
+    let row = |start: *const u8| unsafe { core::slice::from_raw_parts(start, bytes) };
+    Some(starts.map(|start| (!start.is_null()).then(|| row(start))))
 }
 
 /// Runs of neighbouring positions, which lie in all rows of a window as they are: `run` bytes from `at` on for the first

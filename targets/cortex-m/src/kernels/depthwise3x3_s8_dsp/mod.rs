@@ -20,7 +20,7 @@ use mote_runtime::records;
 pub use self::piece::Record;
 use self::piece::{Channel, Layer, Source};
 use super::stage::Stage;
-use super::window::Window;
+use super::window;
 
 records! {
     /// Arguments.
@@ -89,10 +89,8 @@ pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch> {
     // A record more than those whose outputs are made; each has two at stride 1.
     let outputs = (3 - stride.min(2)) * records.len().saturating_sub(1);
     let piece = (outputs * channels).max(1);
-    let mut window = Window::empty();
     output.for_each(|slice, row, to| {
-        window.look_up(&source.window(slice, row), source.row_bytes()).ok_or(Mismatch)?;
-        let rows = window.three().ok_or(Mismatch)?;
+        let rows = window::three(&source.window(slice, row)).ok_or(Mismatch)?;
         let mut first = -isize::from(args.pad_left);
         for to in s8_mut(to).chunks_mut(piece) {
             layer.compute::<ROUNDING>(&Source { rows, width, first }, records, to)?;

@@ -23,7 +23,7 @@ use self::columns::{Channels, Compute};
 use self::strip::Strip;
 pub use super::depthwise3x3_s8_dsp::Depthwise3x3Args;
 use super::mve::stage::Stage;
-use super::window::Window;
+use super::window;
 
 /// Channels of a strip.
 const LANES: usize = 16;
@@ -79,10 +79,9 @@ where
     let padding = args.input_zero_point as i8;
     let (vector, strip) = s8_mut(scratch).split_first_chunk_mut::<LANES>().ok_or(Mismatch)?;
     vector.fill(padding);
-    let mut window = Window::empty();
     output.for_each(|slice, row, to| {
-        window.look_up(&source.window(slice, row), source.row_bytes()).ok_or(Mismatch)?;
-        let rows = window.three().ok_or(Mismatch)?.map(|row| row.map(s8));
+        let rows = window::three(&source.window(slice, row)).ok_or(Mismatch)?;
+        let rows = rows.map(|row| row.map(s8));
         depthwise.row::<ROUNDING>(rows, vector, strip, s8_mut(to))
     })
 }

@@ -19,7 +19,6 @@ use super::block::{Block, Dense, Divided, Layer, Weights, codes, dense};
 use super::expand::steps;
 use super::instructions::{smlad, sxtb16, sxtb16_ror8};
 use super::stage::Stage;
-use super::window;
 
 records! {
     /// Arguments.
@@ -95,7 +94,7 @@ where
 {
     let steps = steps(inputs);
     if rows.len() == 1
-        && let (words, []) = window::row(&rows, 0).ok_or(Mismatch)?.as_chunks()
+        && let (words, []) = rows.called(0).ok_or(Mismatch)?.as_chunks()
     {
         let divided = Divided::new(layer, steps, to.len()).ok_or(Mismatch)?;
         return dense::<ROUNDING>(words, &divided, to).ok_or(Mismatch);
@@ -119,7 +118,7 @@ fn block_by_step<const ROUNDING: u8>(
     let &[[mut a, mut b, m0, p0, m1, p1], [mut c, mut d, m2, p2, m3, p3]] = block;
     let mut weights = weights.iter();
     for k in 0..rows.len() {
-        for bytes in window::row(&rows, k).ok_or(Mismatch)?.chunks(4) {
+        for bytes in rows.called(k).ok_or(Mismatch)?.chunks(4) {
             // Two bytes are one step, others are those that `SXTB16` gives.
             let word = match *bytes {
                 [a, b] => u32::from(a) | u32::from(b) << 16,
