@@ -279,7 +279,8 @@ fn convert_advice(error: &ConvertError) -> String {
              download it again"
         }
         ConvertError::Import(ImportError::OpenAxis { .. }) => {
-            "give the size with --size SYMBOL=N, or export the model with fixed shapes"
+            "give the size with --size SYMBOL=N, or by input and axis with --size 'INPUT[AXIS]=N', or export the model with fixed \
+             shapes"
         }
         ConvertError::Import(ImportError::Unsupported(_))
         | ConvertError::NoKernel(_) => return alternatives(&refused(error)),

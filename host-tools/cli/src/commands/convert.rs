@@ -56,7 +56,8 @@ pub struct Arguments {
     /// Class names, one a line; stored in the plan
     #[arg(long, value_name = "FILE.txt")]
     labels: Option<PathBuf>,
-    /// Size of an axis that the ONNX file leaves open, by its symbol there; repeat for more
+    /// Size of an axis that the ONNX file leaves open, by its symbol there, or by input and axis as `x[2]=48`; repeat for
+    /// more
     #[arg(long = "size", value_name = "SYMBOL=N", value_parser = size)]
     sizes: Vec<(String, usize)>,
     /// Keep ONNX picture inputs channels first; without it plans have rows, columns, channels

@@ -24,6 +24,14 @@ pub fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
     a.iter().zip(&b).map(fit).collect()
 }
 
+/// Places that padding by reflection reads, along an axis of `len`: `before` in front and `after` behind, mirrored at the
+/// first and the last place, which stand once. `None` where the mirror is too short.
+pub fn reflected(len: usize, before: usize, after: usize) -> Option<Vec<usize>> {
+    let fits = before < len && after < len;
+    let behind = move || (1..=after).map(move |i| len - 1 - i);
+    fits.then(|| (1..=before).rev().chain(0..len).chain(behind()).collect())
+}
+
 /// `shape` with ones in front, so that it has `rank` axes (or its own rank, if that is higher).
 pub fn aligned(shape: &[usize], rank: usize) -> Vec<usize> {
     let mut out = vec![1; rank.saturating_sub(shape.len())];
@@ -77,6 +85,13 @@ mod tests {
         assert_eq!(permuted(&[1, 7, 8, 3], &perm), [1, 3, 7, 8]);
         assert!(is_permutation(&perm, 4) && !is_permutation(&[0, 0], 2) && !is_permutation(&[0, 2], 2));
         assert!(moves_only_units(&perm, &[1, 1, 1, 3]) && !moves_only_units(&perm, &[1, 2, 1, 3]));
+    }
+
+    #[test]
+    fn reflection_does_not_repeat_the_edge() {
+        assert_eq!(reflected(4, 2, 3), Some(vec![2, 1, 0, 1, 2, 3, 2, 1, 0]));
+        assert_eq!(reflected(1, 0, 0), Some(vec![0]));
+        assert_eq!((reflected(3, 3, 0), reflected(3, 0, 3), reflected(0, 0, 0)), (None, None, None));
     }
 
     #[test]

@@ -221,7 +221,9 @@ fn input_shape(info: &ValueInfoProto, options: &OnnxOptions) -> Result<Vec<usize
             Some(Dim::DimParam(symbol)) => symbol.clone(),
             _ => "?".to_string(),
         };
-        match options.symbols.get(&symbol) {
+        // Axes without a symbol have the input's name and their place: `x[2]`.
+        let place = format!("{}[{axis}]", info.name);
+        match options.symbols.get(&symbol).or_else(|| options.symbols.get(&place)) {
             Some(&size) => Ok(size),
             None if axis == 0 => Ok(1),
             None => Err(ImportError::OpenAxis { input: info.name.clone(), axis, symbol }),

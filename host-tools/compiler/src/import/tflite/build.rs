@@ -325,6 +325,12 @@ impl<'a> Builder<'a> {
         Target { tensor, source: None }
     }
 
+    /// A constant that the file does not have.
+    pub fn constant(&mut self, tensor: Tensor) -> Result<V, Refused> {
+        self.charge(tensor.len().saturating_mul(8))?;
+        self.add(tensor, None)
+    }
+
     /// A constant in the place of an output.
     pub fn constant_output(
         &mut self,

@@ -214,6 +214,7 @@ fn translator(code: B) -> Option<Translator> {
         B::BROADCAST_TO => shape::broadcast_to,
         B::DEPTH_TO_SPACE | B::SPACE_TO_DEPTH => shape::block_to_depth,
         B::PAD | B::PADV2 => shape::pad,
+        B::MIRROR_PAD => shape::mirror_pad,
         B::RESIZE_BILINEAR | B::RESIZE_NEAREST_NEIGHBOR => shape::resize,
         B::CONCATENATION => slice::concatenation,
         B::PACK => slice::pack,

@@ -44,7 +44,6 @@ pub(super) fn unknown_operator(code: B, custom: Option<&str>) -> Refused {
         B::CONV_3D | B::CONV_3D_TRANSPOSE => {
             ("convolution over three axes is not supported here", "export the model as ONNX")
         }
-        B::MIRROR_PAD => ("padding by reflection is not supported", "PAD with zeros"),
         B::IF | B::WHILE | B::CALL => {
             ("control flow is not supported", "convert a model without branches and loops (unroll them)")
         }

@@ -3,8 +3,9 @@
 use super::build::{Builder, FileNode, Step};
 use super::read::{MAX_RANK, elements};
 use super::refused::{Refused, refuse};
-use crate::graph::{DType, Data, NearestRounding, Op, ResizeCoordinates, ResizeMode};
-use tract_tflite::tflite::{BuiltinOperator as B, TensorType};
+use crate::graph::shape::reflected;
+use crate::graph::{DType, Data, NearestRounding, Op, ResizeCoordinates, ResizeMode, Tensor};
+use tract_tflite::tflite::{BuiltinOperator as B, MirrorPadMode, TensorType};
 
 pub(super) fn reshape(b: &mut Builder<'_>, node: &FileNode<'_>) -> Result<(), Refused> {
     let x = b.any_input(node, 0)?;
@@ -212,6 +213,50 @@ pub(super) fn pad(b: &mut Builder<'_>, node: &FileNode<'_>) -> Result<(), Refuse
         };
     }
     b.emit(Step::new(Op::Pad { pads, value }, [x]), target).map(|_| ())
+}
+
+/// Padding by reflection (not by symmetry, which repeats the edge): a gather along each axis that grows.
+pub(super) fn mirror_pad(b: &mut Builder<'_>, node: &FileNode<'_>) -> Result<(), Refused> {
+    let mode = node.op.builtin_options_as_mirror_pad_options().map_or(MirrorPadMode::REFLECT, |o| o.mode());
+    if mode != MirrorPadMode::REFLECT {
+        return Err(Refused::new("padding that repeats the edge").instead("REFLECT, or PAD with zeros"));
+    }
+    let x = b.any_input(node, 0)?;
+    let pads = b.any_input(node, 1)?;
+    let numbers = b.ints_of(pads, "the padding")?;
+    let mut shape = b.shape(x).to_vec();
+    if numbers.len() != shape.len() * 2 {
+        return refuse(format!("{} padding numbers for {} axes", numbers.len(), shape.len()));
+    }
+    let mut grown = Vec::new();
+    for (axis, pair) in numbers.as_chunks::<2>().0.iter().enumerate().filter(|(_, pair)| **pair != [0, 0]) {
+        let sizes = pair.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+        let Some(places) = reflected(shape[axis], sizes[0], sizes[1]) else {
+            return refuse(format!("its padding {pair:?} is no mirror of {} places", shape[axis]));
+        };
+        grown.push((axis, places));
+    }
+    let Some(last) = grown.len().checked_sub(1) else {
+        return to_shape(b, node, x, &shape);
+    };
+    let mut y = x;
+    for (i, (axis, places)) in grown.into_iter().enumerate() {
+        shape[axis] = places.len();
+        elements(&shape)?;
+        let data: Data = Data::I32(places.iter().map(|&i| i as i32).collect());
+        let name = format!("{}/places{axis}", node.name);
+        let indices = b.constant(Tensor::constant(name, vec![places.len()], data))?;
+        let step = Step::new(Op::Gather { axis }, [y, indices]);
+        if i < last {
+            let between = b.between(node, &format!("mirrored{axis}"), &shape, x);
+            y = b.emit(step, between)?;
+        } else {
+            let target = b.output(node, 0, &shape)?;
+            b.same_quant(&[x], &target.tensor)?;
+            b.emit(step, target)?;
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn resize(b: &mut Builder<'_>, node: &FileNode<'_>) -> Result<(), Refused> {

@@ -1,6 +1,7 @@
 //! Operators that move elements without computing.
 
 use crate::graph::Op;
+use crate::graph::shape::reflected;
 use crate::import::onnx::call::{Call, Res, Value, axes_of, axis_of, elements, reject, reject_for, size_of};
 use crate::import::onnx::importer::Importer;
 use crate::import::onnx::literal::Literal;
@@ -86,11 +87,12 @@ pub(super) fn slice(cx: &mut Importer, call: &Call) -> Res<Value> {
 pub(super) fn pad(cx: &mut Importer, call: &Call) -> Res<Value> {
     let x = call.input(0)?;
     let shape = cx.shape_of(x)?;
-    match call.string("mode", "constant") {
-        "constant" => {}
-        mode => {
-            return reject_for(format!("mode = {mode}"), "constant padding, or padding in the convolution");
-        }
+    let mode = call.string("mode", "constant");
+    if !["constant", "reflect"].contains(&mode) {
+        return reject_for(
+            format!("mode = {mode}"),
+            "padding by constants or by reflection, or padding in the convolution",
+        );
     }
     let Some(pads) = call.attribute_or_input("pads", 1)? else { return reject("pads are missing") };
     let value = match call.optional_constant(2, "value")?.filter(|v| !v.data.is_empty()) {
@@ -122,8 +124,24 @@ pub(super) fn pad(cx: &mut Importer, call: &Call) -> Res<Value> {
     {
         return reject("padding of integers");
     }
-    let cut = cx.slice(&format!("{}_cut", call.name), x, &starts, &vec![1; shape.len()], kept)?;
-    cx.pad(&call.name, &cut, grow, value)
+    let cut = cx.slice(&format!("{}_cut", call.name), x, &starts, &vec![1; shape.len()], kept.clone())?;
+    if mode == "constant" {
+        return cx.pad(&call.name, &cut, grow, value);
+    }
+    let mut y = cut;
+    for (axis, &(before, after)) in grow.iter().enumerate().filter(|(_, grow)| **grow != (0, 0)) {
+        let Some(picked) = reflected(kept[axis], before, after) else {
+            return reject(format!(
+                "{before} and {after} reflected places beside {} on axis {axis}",
+                kept[axis]
+            ));
+        };
+        let picked = picked.into_iter().map(|i| i as i64).collect();
+        let name = format!("{}_{axis}", call.name);
+        let indices = Literal::from_ints(format!("{name}_places"), picked);
+        y = cx.gather(&name, &y, axis, &indices)?;
+    }
+    Ok(y)
 }
 
 pub(super) fn transpose(cx: &mut Importer, call: &Call) -> Res<Value> {

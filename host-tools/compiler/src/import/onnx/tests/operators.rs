@@ -1,7 +1,8 @@
 //! Operators: attributes against inputs, forms of different opsets, layouts.
 
 use super::model::{Model, find, float, int, ints, model, names, output_shape, single, text};
-use crate::graph::{BinaryFn, Op, PoolKind, ReduceFn, ResizeCoordinates, ResizeMode, Spatial, UnaryFn};
+use crate::graph::eval::evaluate;
+use crate::graph::{BinaryFn, Data, Op, PoolKind, ReduceFn, ResizeCoordinates, ResizeMode, Spatial, UnaryFn};
 
 fn image() -> Model {
     model(17).input("x", &[1, 2, 6, 6])
@@ -232,6 +233,13 @@ fn movement() {
     let m = image().ints("p", &[0, 0, 1, -1, 0, 0, 2, 0]);
     let graph = single(m, "Pad", &["x", "p"], &[]).graph();
     assert_eq!((names(&graph), output_shape(&graph)), (vec!["slice", "pad"], &[1, 2, 9, 5][..]));
+    let m = image().ints("p", &[0, 0, 0, 2, 0, 0, 1, 0]);
+    let graph = single(m, "Pad", &["x", "p"], &[text("mode", "reflect")]).graph();
+    assert_eq!((names(&graph), output_shape(&graph)), (vec!["gather", "gather"], &[1, 2, 7, 8][..]));
+    let x: Vec<f32> = (0..72).map(|i| i as f32).collect();
+    let y = evaluate(&graph, &[Data::F32(x.into())]).unwrap()[0].to_f32();
+    assert_eq!(y[..8], [2.0, 1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+    assert_eq!(y[48..56], [26.0, 25.0, 24.0, 25.0, 26.0, 27.0, 28.0, 29.0], "row 6 is row 4");
     let graph = single(image().ints("r", &[1, 1, 2, 1]), "Tile", &["x", "r"], &[]).graph();
     assert_eq!((names(&graph), output_shape(&graph)), (vec!["concat"], &[1, 2, 12, 6][..]));
     let m = image().ints("i", &[5, 0]);

@@ -15,7 +15,7 @@ fn every_offending_node_is_listed_with_a_way_out() {
         .node("Resize", &["a", "", "s"], &["b"], &[text("mode", "cubic")])
         .node("RNN", &["b"], &["c"], &[])
         .node("QLinearConv", &["x"], &["d"], &[])
-        .node("Pad", &["x", "pads"], &["e"], &[text("mode", "reflect")])
+        .node("Pad", &["x", "pads"], &["e"], &[text("mode", "wrap")])
         .node("If", &["x"], &["f"], &[])
         .ints("pads", &[0, 0, 1, 1, 0, 0, 1, 1])
         .node("Concat", &["c", "d", "e", "f"], &["y"], &[int("axis", 1)])

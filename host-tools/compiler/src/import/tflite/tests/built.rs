@@ -21,14 +21,14 @@ pub(super) fn all() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-fn graph(w: &Writer) -> Graph {
+pub(super) fn graph(w: &Writer) -> Graph {
     let Imported { graph, source_index } = import(&w.finish()).unwrap_or_else(|e| panic!("{e}"));
     graph.validate().unwrap();
     assert_eq!(source_index.len(), graph.tensors.len());
     graph
 }
 
-fn refusals(w: &Writer) -> Vec<Refusal> {
+pub(super) fn refusals(w: &Writer) -> Vec<Refusal> {
     match import(&w.finish()) {
         Err(ImportError::Unsupported(list)) => list,
         other => panic!("{other:?}"),
@@ -422,7 +422,7 @@ fn all_refusals_come_at_once() {
     w.node(B::ADD, &[out[0], state], &[out[1]], None);
     w.node(B::RELU, &[out[1]], &[out[2]], None);
     w.node(B::RELU, &[out[2]], &[wide], None);
-    w.node(B::MIRROR_PAD, &[out[2]], &[out[3]], None);
+    w.node(B::LOG_SOFTMAX, &[out[2]], &[out[3]], None);
     w.node(B::RELU, &[77], &[out[4]], None);
     w.node(B::READ_VARIABLE, &[x], &[out[5]], None);
     (w.inputs, w.outputs) = (vec![x], vec![out[4]]);
@@ -434,7 +434,7 @@ fn all_refusals_come_at_once() {
             ("y0", "CIRCULAR_BUFFER"),
             ("y1", "ADD"),
             ("wide", "RELU"),
-            ("y3", "MIRROR_PAD"),
+            ("y3", "LOG_SOFTMAX"),
             ("y4", "RELU"),
             ("y5", "READ_VARIABLE"),
         ]

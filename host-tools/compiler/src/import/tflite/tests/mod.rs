@@ -3,6 +3,7 @@
 
 mod built;
 mod damaged;
+mod mirror;
 mod real;
 mod writer;
 
