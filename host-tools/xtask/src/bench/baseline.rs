@@ -21,7 +21,7 @@ impl Baseline {
     pub fn write(&self) -> Result<()> {
         let path = path();
         let mut text = String::from(
-            "# Instructions of one inference, by core and model: cargo xtask bench mcu --write-baseline\n",
+            "# Instructions of one inference, by core and model: cargo xtask bench mcu|aarch64 --write-baseline\n",
         );
         for (core, models) in &self.0 {
             writeln!(text, "\n[{core}]")?;
