@@ -7,6 +7,7 @@ use mote_runtime::Plan;
 use mote_runtime::kernels::pack::{Packer, Portable};
 use mote_runtime::kernels::{Library, PORTABLE};
 use mote_runtime::plan::target;
+use mote_wasm::kernels::{WASM, pack::Simd128};
 
 /// A kind of device.
 #[derive(Clone, Copy)]
@@ -30,6 +31,11 @@ const fn dsp(name: &'static str, code: u16) -> Profile {
     Profile { name, code, packer: &Dsp, library: &CORTEX_M }
 }
 
+/// An engine for WebAssembly.
+const fn wasm(name: &'static str, code: u16) -> Profile {
+    Profile { name, code, packer: &Simd128, library: &WASM }
+}
+
 pub const PROFILES: &[Profile] = &[
     portable("portable", target::PORTABLE),
     portable("cortex-m0", target::CORTEX_M0),
@@ -38,8 +44,8 @@ pub const PROFILES: &[Profile] = &[
     dsp("cortex-m33", target::CORTEX_M33),
     Profile { name: "cortex-m55", code: target::CORTEX_M55, packer: &Helium, library: &CORTEX_M },
     Profile { name: "aarch64", code: target::AARCH64, packer: &Neon, library: &AARCH64 },
-    portable("wasm", target::WASM),
-    portable("wasm-relaxed", target::WASM_RELAXED),
+    wasm("wasm", target::WASM),
+    wasm("wasm-relaxed", target::WASM_RELAXED),
 ];
 
 /// The profile with this code; the portable one for a code of a newer compiler.

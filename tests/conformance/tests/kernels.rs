@@ -10,6 +10,8 @@ use mote_cortex_m::kernels::mve::pack::Helium;
 use mote_cortex_m::kernels::pack::Dsp;
 use mote_runtime::kernels::pack::{Packer, Portable};
 use mote_runtime::kernels::{Library, PORTABLE};
+use mote_wasm::kernels::WASM;
+use mote_wasm::kernels::pack::Simd128;
 
 #[test]
 fn cortex_m_dsp() {
@@ -44,6 +46,11 @@ fn aarch64_neon_floats() {
     for entry in AARCH64.entries.iter().filter(|entry| (2100..2200).contains(&entry.id)) {
         assert!(floats(&Neon).iter().any(|case| case.kernel() == entry.id), "no case for {}", entry.name);
     }
+}
+
+#[test]
+fn wasm_simd128() {
+    equal(&Simd128, &WASM, 3000..4000, |_| true);
 }
 
 /// `kernels` are the identifiers of those that the packer chooses; it must for cases that are `meant` for it.

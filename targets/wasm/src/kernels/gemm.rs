@@ -1,0 +1,186 @@
+//! Products of positions with blocks of eight output channels: the inner loops of convolutions and dense layers.
+//!
+//! Weights stay bytes and are widened where they are used. A block is `[pairs of inputs][8 channels][2 inputs]`: one
+//! `i32x4.dot_i16x8_s` multiplies a pair of inputs, repeated, with four channels. Inputs are widened once for all blocks,
+//! into groups of four positions, `[pairs][4 positions][2 inputs]`: eight sums in registers, as many as two loads of weights
+//! and four of inputs can feed.
+
+use mote_runtime::engine::Mismatch;
+
+use super::stage::{Block, Stage};
+use crate::vector::{I16x8, I32x4};
+
+/// Weights of a pair of inputs: of four channels, of four more.
+pub type Pair = [[i8; 8]; 2];
+
+/// Positions of a group.
+pub const GROUP: usize = 4;
+
+/// A pair of inputs of each position of a group.
+pub type Pairs = [i16; 2 * GROUP];
+
+/// Pairs of inputs that are widened at a time.
+const STEP: usize = 4;
+
+/// Pairs of `inputs` inputs.
+pub const fn pairs(inputs: usize) -> usize {
+    inputs.div_ceil(2)
+}
+
+/// [`Pairs`] of a group's memory: [`pairs`], rounded up to what is widened at a time.
+pub const fn memory(inputs: usize) -> usize {
+    pairs(inputs).div_ceil(STEP) * STEP
+}
+
+/// A layer without its geometry.
+pub struct Layer<'a> {
+    pub weights: &'a [Pair],
+    pub blocks: &'a [Block],
+    pub inputs: usize,
+    pub out_channels: usize,
+    pub stage: Stage,
+}
+
+impl Layer<'_> {
+    /// Computes the positions of `to` from as many groups as it needs, with all blocks; the last group may be a part.
+    #[inline(always)]
+    pub fn positions<const ROUNDING: u8>(&self, groups: &[Pairs], to: &mut [i8]) -> Result<(), Mismatch> {
+        let pairs = pairs(self.inputs);
+        for (b, (block, weights)) in self.blocks.iter().zip(self.weights.chunks_exact(pairs.max(1))).enumerate() {
+            let first = 8 * b;
+            let room = self.out_channels.checked_sub(first).ok_or(Mismatch)?;
+            let of_groups = to.chunks_mut((GROUP * self.out_channels).max(1));
+            for (group, to) in groups.chunks_exact(memory(self.inputs).max(1)).zip(of_groups) {
+                let sums = four(group, weights, block);
+                for (sums, to) in sums.into_iter().zip(to.chunks_exact_mut(self.out_channels.max(1))) {
+                    let to = to.get_mut(first..).ok_or(Mismatch)?;
+                    match to.first_chunk_mut::<8>() {
+                        Some(to) => self.stage.codes::<ROUNDING>(sums, block, to),
+                        None => {
+                            let mut codes = [0; 8];
+                            self.stage.codes::<ROUNDING>(sums, block, &mut codes);
+                            to.iter_mut().take(room).zip(codes).for_each(|(to, code)| *to = code);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Computes one position, whose inputs stand side by side, with all blocks.
+    #[inline(always)]
+    pub fn position<const ROUNDING: u8>(&self, x: &[i16], to: &mut [i8]) -> Result<(), Mismatch> {
+        let (x, _) = x.as_chunks::<2>();
+        let pairs = pairs(self.inputs);
+        let x = x.get(..pairs).ok_or(Mismatch)?;
+        let weights = self.weights.chunks_exact(pairs.max(1));
+        for ((block, weights), to) in self.blocks.iter().zip(weights).zip(to.chunks_mut(8)) {
+            let sums = one(x, weights, block);
+            match to.first_chunk_mut::<8>() {
+                Some(to) => self.stage.codes::<ROUNDING>(sums, block, to),
+                None => {
+                    let mut codes = [0; 8];
+                    self.stage.codes::<ROUNDING>(sums, block, &mut codes);
+                    to.iter_mut().zip(codes).for_each(|(to, code)| *to = code);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The sums of a group with one block.
+#[inline(always)]
+fn four(group: &[Pairs], weights: &[Pair], [first, last]: &Block) -> [[I32x4; 2]; GROUP] {
+    let start = [first.start(), last.start()];
+    let [mut s0, mut s1, mut s2, mut s3] = [start; GROUP];
+    for (x, [low, high]) in group.iter().zip(weights) {
+        let w = [I16x8::widened(low), I16x8::widened(high)];
+        add(&mut s0, I16x8::pair::<0>(x), w);
+        add(&mut s1, I16x8::pair::<1>(x), w);
+        add(&mut s2, I16x8::pair::<2>(x), w);
+        add(&mut s3, I16x8::pair::<3>(x), w);
+    }
+    [s0, s1, s2, s3]
+}
+
+/// The sums of one position with one block, of even and odd pairs apart, so that they wait less for each other.
+#[inline(always)]
+fn one(x: &[[i16; 2]], weights: &[Pair], [first, last]: &Block) -> [I32x4; 2] {
+    let mut even = [first.start(), last.start()];
+    let mut odd = [I32x4::splat(0); 2];
+    let ((x, x_rest), (weights, w_rest)) = (x.as_chunks::<2>(), weights.as_chunks::<2>());
+    for ([x0, x1], [w0, w1]) in x.iter().zip(weights) {
+        add(&mut even, I16x8::repeated(x0), w0.each_ref().map(I16x8::widened));
+        add(&mut odd, I16x8::repeated(x1), w1.each_ref().map(I16x8::widened));
+    }
+    for (x, w) in x_rest.iter().zip(w_rest) {
+        add(&mut even, I16x8::repeated(x), w.each_ref().map(I16x8::widened));
+    }
+    let ([a, b], [c, d]) = (even, odd);
+    [a.plus(c), b.plus(d)]
+}
+
+#[inline(always)]
+fn add([low, high]: &mut [I32x4; 2], x: I16x8, w: [I16x8; 2]) {
+    *low = low.plus(x.dot(w[0]));
+    *high = high.plus(x.dot(w[1]));
+}
+
+/// Widens the inputs of four positions, which have as many, into a group.
+#[inline(always)]
+pub fn widen(x: [&[i8]; GROUP], group: &mut [Pairs]) {
+    let [(a, a_rest), (b, b_rest), (c, c_rest), (d, d_rest)] = x.map(<[i8]>::as_chunks::<8>);
+    let (steps, _) = group.as_chunks_mut::<STEP>();
+    let mut steps = steps.iter_mut();
+    for ((((a, b), c), d), to) in a.iter().zip(b).zip(c).zip(d).zip(&mut steps) {
+        store([a, b, c, d], to);
+    }
+    if let (false, Some(to)) = (a_rest.is_empty(), steps.next()) {
+        let [a, b, c, d] = [a_rest, b_rest, c_rest, d_rest].map(filled_up);
+        store([&a, &b, &c, &d], to);
+    }
+}
+
+/// Widens inputs side by side; `to` is a multiple of eight long.
+#[inline(always)]
+pub fn widen_one(x: &[i8], to: &mut [i16]) {
+    let ((x, rest), (to, _)) = (x.as_chunks::<8>(), to.as_chunks_mut::<8>());
+    let mut to = to.iter_mut();
+    for (x, to) in x.iter().zip(&mut to) {
+        I16x8::widened(x).store(to);
+    }
+    if let (false, Some(to)) = (rest.is_empty(), to.next()) {
+        I16x8::widened(&filled_up(rest)).store(to);
+    }
+}
+
+#[inline(always)]
+fn store(x: [&[i8; 8]; GROUP], to: &mut [Pairs; STEP]) {
+    let rows = I16x8::transposed(x.map(I16x8::widened));
+    rows.into_iter().zip(to).for_each(|(row, to)| row.store(to));
+}
+
+/// Less than eight codes, and zeros.
+#[inline(always)]
+pub fn filled_up(codes: &[i8]) -> [i8; 8] {
+    let mut eight = [0; 8];
+    eight.iter_mut().zip(codes).for_each(|(to, from)| *to = *from);
+    eight
+}
+
+/// Weights `[channels][inputs]` in blocks, zeros where there is no channel or input.
+#[cfg(feature = "pack")]
+pub fn weights(weights: &[i8], channels: usize, inputs: usize) -> alloc::vec::Vec<i8> {
+    let at = |channel: usize, input: usize| {
+        if channel < channels && input < inputs { weights[channel * inputs + input] } else { 0 }
+    };
+    let mut packed = alloc::vec::Vec::with_capacity(channels.div_ceil(8) * pairs(inputs) * 16);
+    for block in 0..channels.div_ceil(8) {
+        for pair in 0..pairs(inputs) {
+            packed.extend((0..16).map(|lane| at(8 * block + lane / 2, 2 * pair + lane % 2)));
+        }
+    }
+    packed
+}

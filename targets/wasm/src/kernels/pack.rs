@@ -1,0 +1,40 @@
+//! Which layers go to which kernel (host only).
+
+use mote_runtime::kernels::binary_s8::{MulS8, SumS8};
+use mote_runtime::kernels::conv2d_s8::ConvS8;
+use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
+use mote_runtime::kernels::fully_connected_s8::FullyConnectedS8;
+use mote_runtime::kernels::pack::{Geometry, Packed, Packer};
+
+use super::{add_s8_simd128, conv_s8_simd128, depthwise_s8_simd128, fully_connected_s8_simd128, mul_s8_simd128};
+
+/// Chooses kernels for SIMD128.
+pub struct Simd128;
+
+impl Packer for Simd128 {
+    fn conv_s8(&self, layer: &ConvS8<'_>, geometry: Geometry) -> Packed {
+        conv_s8_simd128::pack(layer, geometry).unwrap_or_else(|| layer.pack())
+    }
+
+    fn depthwise_s8(&self, layer: &DepthwiseS8<'_>, _: Geometry) -> Packed {
+        depthwise_s8_simd128::pack(layer).unwrap_or_else(|| layer.pack())
+    }
+
+    fn fully_connected_s8(&self, layer: &FullyConnectedS8<'_>) -> Packed {
+        fully_connected_s8_simd128::pack(layer).unwrap_or_else(|| layer.pack())
+    }
+
+    fn add_s8(&self, layer: &SumS8, alike: bool) -> Packed {
+        let own = if alike { add_s8_simd128::pack_add(layer) } else { None };
+        own.unwrap_or_else(|| layer.pack_add())
+    }
+
+    fn sub_s8(&self, layer: &SumS8, alike: bool) -> Packed {
+        let own = if alike { add_s8_simd128::pack_sub(layer) } else { None };
+        own.unwrap_or_else(|| layer.pack_sub())
+    }
+
+    fn mul_s8(&self, layer: &MulS8, lens: [usize; 3]) -> Packed {
+        mul_s8_simd128::pack(layer, lens).unwrap_or_else(|| layer.pack())
+    }
+}

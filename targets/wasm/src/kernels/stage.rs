@@ -1,0 +1,261 @@
+//! From accumulators to output codes, four channels in a vector.
+//!
+//! A vector is shifted by one number of bits, while channels have shifts of their own. So what is shifted is brought to
+//! the largest shift of four channels first: `(a * m + 2^(t - 1)) >> t` equals `(a * 2^d * m + 2^(t + d - 1)) >> (t + d)`.
+//! Where an accumulator times `2^d` might not fit, accumulators are limited to what saturates the code anyway.
+
+use mote_runtime::kernels::s8::is_code;
+
+use crate::vector::{I16x8, I32x4};
+
+/// One rounding.
+pub const SINGLE: u8 = 0;
+/// Two, the second one away from zero at ties.
+pub const DOUBLE: u8 = 1;
+
+/// What four channels need.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C)]
+pub struct Four {
+    /// First value of the sums.
+    pub start: [i32; 4],
+    pub multiplier: [i32; 4],
+    /// `2^d`.
+    pub spread: [i32; 4],
+    /// Largest accumulator that matters.
+    pub limit: [i32; 4],
+    /// Rounded once: 0 to 30, the bits beyond the upper half of the product. Rounded twice: 1 to 31, the second shift.
+    pub shift: u32,
+    /// Whether accumulators are to be limited.
+    pub limited: u32,
+    pub reserved: [u32; 2],
+}
+
+// SAFETY: numbers of 32 bits without gaps, any of whose values is allowed.
+unsafe impl bytemuck::Zeroable for Four {}
+// SAFETY: as above.
+unsafe impl bytemuck::Pod for Four {}
+
+/// Eight channels.
+pub type Block = [Four; 2];
+
+/// The zero point and the clamp of a layer.
+#[derive(Clone, Copy)]
+pub struct Stage {
+    zero_point: I32x4,
+    min: I16x8,
+    max: I16x8,
+}
+
+impl Stage {
+    #[inline(always)]
+    pub fn new(zero_point: i32, min: i8, max: i8) -> Self {
+        let (min, max) = (I16x8::splat(min.into()), I16x8::splat(max.into()));
+        Self { zero_point: I32x4::splat(zero_point), min, max }
+    }
+
+    /// Whether these make sense.
+    pub const fn is_sound(zero_point: i32, min: i8, max: i8) -> bool {
+        is_code(zero_point) && min <= max
+    }
+
+    /// The codes of eight channels.
+    #[inline(always)]
+    pub fn codes<const ROUNDING: u8>(&self, [low, high]: [I32x4; 2], block: &Block, to: &mut [i8; 8]) {
+        let [first, last] = block;
+        self.store([first.requantized::<ROUNDING>(low), last.requantized::<ROUNDING>(high)], to);
+    }
+
+    /// Eight requantized sums as codes.
+    #[inline(always)]
+    pub fn store(&self, [low, high]: [I32x4; 2], to: &mut [i8; 8]) {
+        I16x8::codes([low.plus(self.zero_point), high.plus(self.zero_point)], self.min, self.max, to);
+    }
+}
+
+impl Four {
+    #[inline(always)]
+    pub fn start(&self) -> I32x4 {
+        I32x4::load(&self.start)
+    }
+
+    /// `mote_runtime::kernels::requantize` of four accumulators.
+    #[inline(always)]
+    fn requantized<const ROUNDING: u8>(&self, acc: I32x4) -> I32x4 {
+        let multiplier = I32x4::load(&self.multiplier);
+        let acc = if self.limited != 0 { acc.limited(I32x4::load(&self.limit)) } else { acc };
+        if ROUNDING == SINGLE {
+            let acc = acc.times(I32x4::load(&self.spread));
+            return acc.high(multiplier, 1 << ((31 + self.shift) & 63)).shifted_right(self.shift);
+        }
+        let high = acc.plus(acc).high(multiplier, 1 << 31);
+        let high = high.plus(high.shifted_right(31)).times(I32x4::load(&self.spread));
+        let half = I32x4::splat(1 << (self.shift.wrapping_sub(1) & 31));
+        high.plus(half).shifted_right(self.shift)
+    }
+}
+
+/// A factor for all numbers of a tensor: multiplier, and the shift as in [`Four`] (0 to 31 if rounded twice).
+#[derive(Clone, Copy)]
+pub struct Factor {
+    pub multiplier: i32,
+    pub shift: u32,
+}
+
+impl Factor {
+    /// Whether this makes sense.
+    pub const fn is_sound(multiplier: i32, shift: u32) -> bool {
+        multiplier >= 0 && shift <= 31
+    }
+
+    /// The products, rounded.
+    #[inline(always)]
+    pub fn of<const ROUNDING: u8>(self, acc: I32x4) -> I32x4 {
+        let multiplier = I32x4::splat(self.multiplier);
+        if ROUNDING == SINGLE {
+            return acc.high(multiplier, 1 << ((31 + self.shift) & 63)).shifted_right(self.shift);
+        }
+        let high = acc.plus(acc).high(multiplier, 1 << 31);
+        if self.shift == 0 {
+            return high;
+        }
+        let half = I32x4::splat(1 << (self.shift.wrapping_sub(1) & 31));
+        high.plus(high.shifted_right(31)).plus(half).shifted_right(self.shift)
+    }
+}
+
+#[cfg(feature = "pack")]
+pub use host::{blocks, factor};
+
+#[cfg(feature = "pack")]
+mod host {
+    use super::*;
+    use alloc::vec::Vec;
+    use mote_runtime::kernels::conv2d_s8::channels;
+    use mote_runtime::kernels::pack::Requant;
+    use mote_runtime::kernels::s8::Channel;
+
+    /// Accumulators beside this never occur, or are limited.
+    const ROOM: i64 = 1 << 30;
+
+    /// The largest magnitude of an accumulator. What is padding has the zero point as its value, a code like others.
+    fn largest(start: i32, weights: &[i8]) -> i64 {
+        let sum = |low: i64, high: i64| -> i64 {
+            weights.iter().map(|&w| i64::from(w) * if w < 0 { low } else { high }).sum()
+        };
+        let start = i64::from(start);
+        (start + sum(127, -128)).abs().max((start + sum(-128, 127)).abs())
+    }
+
+    /// The blocks of a layer, whose weights have the output channel as first axis; `None` if a factor is 1/2 or more, or
+    /// an accumulator could overflow.
+    pub fn blocks(
+        weights: &[i8],
+        bias: &[i32],
+        outputs: usize,
+        zero_point: i32,
+        requant: &Requant,
+    ) -> Option<Vec<Block>> {
+        let channels = channels(weights, bias, outputs, zero_point, requant);
+        let inputs = weights.len() / outputs.max(1);
+        let each: Vec<(Channel, i64)> = (channels.iter().zip(weights.chunks_exact(inputs.max(1))))
+            .map(|(channel, weights)| (*channel, largest(channel[0], weights)))
+            .collect();
+        let fours: Option<Vec<Four>> = each.chunks(4).map(|each| four(each, requant.rounding)).collect();
+        let mut fours = fours?;
+        if fours.len() % 2 == 1 {
+            fours.push(four(&[], requant.rounding)?);
+        }
+        Some(fours.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect())
+    }
+
+    fn four(channels: &[(Channel, i64)], rounding: u8) -> Option<Four> {
+        // Bits by which the product (rounded once) or its upper half is shifted.
+        let first = if rounding == SINGLE { 32 } else { 1 };
+        let bits = |shift: i32| if rounding == SINGLE { 31 - shift } else { -shift };
+        // Nothing comes of a product that stays below one half: such channels need no shift.
+        let matters = |[_, multiplier, shift]: Channel, largest: i64| {
+            i128::from(largest) * i128::from(multiplier) >= 1i128 << (30 - shift)
+        };
+        let factors = channels.iter().filter(|(channel, largest)| matters(*channel, *largest));
+        let all: Vec<i32> = factors.map(|([.., shift], _)| bits(*shift)).collect();
+        if all.iter().any(|bits| *bits < first) {
+            return None;
+        }
+        let shift = all.iter().copied().max().unwrap_or(first);
+        let (mut four, mut limited) = (<Four as bytemuck::Zeroable>::zeroed(), false);
+        four.spread = [1; 4];
+        four.limit = [(ROOM - 1) as i32; 4];
+        for (lane, &([start, multiplier, own], largest)) in channels.iter().enumerate() {
+            if largest >= ROOM {
+                return None;
+            }
+            four.start[lane] = start;
+            if !matters([start, multiplier, own], largest) {
+                continue;
+            }
+            four.multiplier[lane] = multiplier;
+            let spread = shift - bits(own);
+            if spread > 30 {
+                return None;
+            }
+            if largest << spread >= ROOM {
+                // 512 in codes saturates whatever the zero point is; multipliers are 2^30 or more.
+                let limit = 1i64 << (10 - own);
+                if limit << spread >= ROOM {
+                    return None;
+                }
+                four.limit[lane] = limit as i32;
+                limited = true;
+            }
+            four.spread[lane] = 1 << spread;
+        }
+        four.shift = (shift - if rounding == SINGLE { 32 } else { 0 }) as u32;
+        four.limited = limited.into();
+        Some(four)
+    }
+
+    /// The factor of `multiplier * 2^(shift - 31)`; `None` if it is 1/2 or more (1 or more, if rounded twice).
+    pub fn factor(multiplier: i32, shift: i32, rounding: u8) -> Option<Factor> {
+        let bits = if rounding == SINGLE { -1 - shift } else { -shift };
+        let shift = if multiplier == 0 { 0 } else { u32::try_from(bits).ok().filter(|bits| *bits <= 31)? };
+        Some(Factor { multiplier, shift })
+    }
+}
+
+#[cfg(all(test, feature = "pack"))]
+mod tests {
+    use super::*;
+    use mote_runtime::kernels::pack::Requant;
+    use mote_runtime::kernels::requantize::{quantize_multiplier, requantize};
+
+    #[test]
+    fn equals_the_definition() {
+        let scattered = (0..3000u32).map(|i| i.wrapping_mul(2654435761) as i32 >> (8 + i % 20));
+        let powers = (0..24).flat_map(|k| (-2..=2).map(move |d| (1i32 << k) + d));
+        let accumulators: alloc::vec::Vec<i32> = scattered.chain(powers).flat_map(|n| [n, -n]).collect();
+        // Few and many bits between the channels of a block, the last of which is limited.
+        for factors in [[0.011, 0.003, 0.4, 0.0001, 0.02, 0.0, 1e-6, 0.49], [0.3, 0.2, 3e-6, 0.1, 1e-9, 0.0, 0.2, 1e-5]] {
+            for (rounding, zero_point) in [(SINGLE, -128), (SINGLE, 3), (DOUBLE, -7), (DOUBLE, 127)] {
+                let requant = Requant { factors: factors.to_vec(), zero_point, min: -100, max: 120, rounding };
+                // Weights large enough that accumulators of 24 bits may occur.
+                let blocks = blocks(&[127; 8 * 1024], &[], 8, 0, &requant).unwrap();
+                let stage = Stage::new(zero_point, -100, 120);
+                for acc in &accumulators {
+                    let acc = (*acc).clamp(-127 * 127 * 1024, 127 * 127 * 1024);
+                    let sums = [I32x4::splat(acc); 2];
+                    let mut found = [0; 8];
+                    match rounding {
+                        SINGLE => stage.codes::<SINGLE>(sums, &blocks[0], &mut found),
+                        _ => stage.codes::<DOUBLE>(sums, &blocks[0], &mut found),
+                    }
+                    for (factor, found) in factors.iter().zip(found) {
+                        let (multiplier, shift) = quantize_multiplier(*factor);
+                        let want = requantize(acc, multiplier, shift, rounding) + zero_point;
+                        assert_eq!(i32::from(found), want.clamp(-100, 120), "{acc} {factor} {rounding}");
+                    }
+                }
+            }
+        }
+    }
+}

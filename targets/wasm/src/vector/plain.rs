@@ -1,0 +1,143 @@
+//! The operations in plain Rust.
+
+/// Eight numbers of 16 bits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct I16x8([i16; 8]);
+
+/// Four numbers of 32 bits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct I32x4([i32; 4]);
+
+impl I16x8 {
+    #[inline(always)]
+    pub fn splat(value: i16) -> Self {
+        Self([value; 8])
+    }
+
+    /// Eight codes.
+    #[inline(always)]
+    pub fn widened(codes: &[i8; 8]) -> Self {
+        Self(codes.map(i16::from))
+    }
+
+    /// Pair `P` of four, four times.
+    #[inline(always)]
+    pub fn pair<const P: usize>(pairs: &[i16; 8]) -> Self {
+        let (a, b) = (pairs[2 * P], pairs[2 * P + 1]);
+        Self([a, b, a, b, a, b, a, b])
+    }
+
+    /// A pair, four times.
+    #[inline(always)]
+    pub fn repeated(&[a, b]: &[i16; 2]) -> Self {
+        Self([a, b, a, b, a, b, a, b])
+    }
+
+    #[inline(always)]
+    pub fn store(self, to: &mut [i16; 8]) {
+        *to = self.0;
+    }
+
+    /// Pairs of the first four numbers of both, and of the last four.
+    #[inline(always)]
+    pub fn zipped(self, other: Self) -> [Self; 2] {
+        let ([a, b, c, d, e, f, g, h], [i, j, k, l, m, n, o, p]) = (self.0, other.0);
+        [Self([a, i, b, j, c, k, d, l]), Self([e, m, f, n, g, o, h, p])]
+    }
+
+    /// Pair `i` of all four, for each `i`.
+    #[inline(always)]
+    pub fn transposed(rows: [Self; 4]) -> [Self; 4] {
+        core::array::from_fn(|i| Self(core::array::from_fn(|k| rows[k / 2].0[2 * i + k % 2])))
+    }
+
+    /// Sums of the products of each pair.
+    #[inline(always)]
+    pub fn dot(self, other: Self) -> I32x4 {
+        let product = |i: usize| i32::from(self.0[i]) * i32::from(other.0[i]);
+        I32x4(core::array::from_fn(|i| product(2 * i).wrapping_add(product(2 * i + 1))))
+    }
+
+    #[inline(always)]
+    pub fn minus(self, other: Self) -> Self {
+        Self(core::array::from_fn(|i| self.0[i].wrapping_sub(other.0[i])))
+    }
+
+    /// Products of the first four numbers, and of the last four.
+    #[inline(always)]
+    pub fn products(self, other: Self) -> [I32x4; 2] {
+        let product = |i: usize| i32::from(self.0[i]) * i32::from(other.0[i]);
+        [I32x4(core::array::from_fn(product)), I32x4(core::array::from_fn(|i| product(4 + i)))]
+    }
+
+    /// The first four numbers, and the last four.
+    #[inline(always)]
+    pub fn halves(self) -> [I32x4; 2] {
+        self.products(Self([1; 8]))
+    }
+
+    /// Eight sums as codes between `min` and `max`.
+    #[inline(always)]
+    pub fn codes([low, high]: [I32x4; 2], min: Self, max: Self, to: &mut [i8; 8]) {
+        *to = core::array::from_fn(|i| {
+            let value = if i < 4 { low.0[i] } else { high.0[i - 4] };
+            let value = value.clamp(-32768, 32767) as i16;
+            value.max(min.0[i]).min(max.0[i]).clamp(-128, 127) as i8
+        });
+    }
+}
+
+impl I32x4 {
+    #[inline(always)]
+    pub fn splat(value: i32) -> Self {
+        Self([value; 4])
+    }
+
+    #[inline(always)]
+    pub fn load(values: &[i32; 4]) -> Self {
+        Self(*values)
+    }
+
+    #[inline(always)]
+    pub fn plus(self, other: Self) -> Self {
+        self.with(other, i32::wrapping_add)
+    }
+
+    #[inline(always)]
+    pub fn minus(self, other: Self) -> Self {
+        self.with(other, i32::wrapping_sub)
+    }
+
+    #[inline(always)]
+    pub fn times(self, other: Self) -> Self {
+        self.with(other, i32::wrapping_mul)
+    }
+
+    /// Each between `-limit` and `limit`.
+    #[inline(always)]
+    pub fn limited(self, limit: Self) -> Self {
+        self.with(limit, |value, limit| value.min(limit).max(limit.wrapping_neg()))
+    }
+
+    /// Arithmetic shift right.
+    #[inline(always)]
+    pub fn shifted_right(self, bits: u32) -> Self {
+        Self(self.0.map(|value| value >> (bits & 31)))
+    }
+
+    #[inline(always)]
+    pub fn shifted_left(self, bits: u32) -> Self {
+        Self(self.0.map(|value| value << (bits & 31)))
+    }
+
+    /// `(self * factor + round) / 2^32`, rounded down.
+    #[inline(always)]
+    pub fn high(self, factor: Self, round: i64) -> Self {
+        self.with(factor, |a, b| ((i64::from(a) * i64::from(b) + round) >> 32) as i32)
+    }
+
+    #[inline(always)]
+    fn with(self, other: Self, f: impl Fn(i32, i32) -> i32) -> Self {
+        Self(core::array::from_fn(|i| f(self.0[i], other.0[i])))
+    }
+}

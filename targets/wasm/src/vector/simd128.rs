@@ -1,0 +1,158 @@
+//! The operations in SIMD128.
+
+use core::arch::wasm32::*;
+
+/// Eight numbers of 16 bits.
+#[derive(Clone, Copy)]
+pub struct I16x8(v128);
+
+/// Four numbers of 32 bits.
+#[derive(Clone, Copy)]
+pub struct I32x4(v128);
+
+impl I16x8 {
+    #[inline(always)]
+    pub fn splat(value: i16) -> Self {
+        Self(i16x8_splat(value))
+    }
+
+    /// Eight codes.
+    #[inline(always)]
+    pub fn widened(codes: &[i8; 8]) -> Self {
+        // SAFETY: a reference to all eight bytes that are read; any alignment is allowed.
+        Self(unsafe { i16x8_load_extend_i8x8(codes.as_ptr()) })
+    }
+
+    /// Pair `P` of four, four times.
+    #[inline(always)]
+    pub fn pair<const P: usize>(pairs: &[i16; 8]) -> Self {
+        const { assert!(P < 4) };
+        // SAFETY: the pair is one of the four that the reference is to; any alignment is allowed.
+        Self(unsafe { v128_load32_splat(pairs.as_ptr().cast::<u32>().add(P)) })
+    }
+
+    /// A pair, four times.
+    #[inline(always)]
+    pub fn repeated(pair: &[i16; 2]) -> Self {
+        // SAFETY: a reference to all four bytes that are read; any alignment is allowed.
+        Self(unsafe { v128_load32_splat(pair.as_ptr().cast()) })
+    }
+
+    #[inline(always)]
+    pub fn store(self, to: &mut [i16; 8]) {
+        // SAFETY: a reference to all bytes that are written; any alignment is allowed.
+        unsafe { v128_store(to.as_mut_ptr().cast(), self.0) }
+    }
+
+    /// Pairs of the first four numbers of both, and of the last four.
+    #[inline(always)]
+    pub fn zipped(self, other: Self) -> [Self; 2] {
+        let (a, b) = (self.0, other.0);
+        [
+            Self(i16x8_shuffle::<0, 8, 1, 9, 2, 10, 3, 11>(a, b)),
+            Self(i16x8_shuffle::<4, 12, 5, 13, 6, 14, 7, 15>(a, b)),
+        ]
+    }
+
+    /// Pair `i` of all four, for each `i`.
+    #[inline(always)]
+    pub fn transposed([a, b, c, d]: [Self; 4]) -> [Self; 4] {
+        let ab = i32x4_shuffle::<0, 4, 1, 5>(a.0, b.0);
+        let cd = i32x4_shuffle::<0, 4, 1, 5>(c.0, d.0);
+        let ab2 = i32x4_shuffle::<2, 6, 3, 7>(a.0, b.0);
+        let cd2 = i32x4_shuffle::<2, 6, 3, 7>(c.0, d.0);
+        [
+            Self(i64x2_shuffle::<0, 2>(ab, cd)),
+            Self(i64x2_shuffle::<1, 3>(ab, cd)),
+            Self(i64x2_shuffle::<0, 2>(ab2, cd2)),
+            Self(i64x2_shuffle::<1, 3>(ab2, cd2)),
+        ]
+    }
+
+    /// Sums of the products of each pair.
+    #[inline(always)]
+    pub fn dot(self, other: Self) -> I32x4 {
+        I32x4(i32x4_dot_i16x8(self.0, other.0))
+    }
+
+    #[inline(always)]
+    pub fn minus(self, other: Self) -> Self {
+        Self(i16x8_sub(self.0, other.0))
+    }
+
+    /// Products of the first four numbers, and of the last four.
+    #[inline(always)]
+    pub fn products(self, other: Self) -> [I32x4; 2] {
+        [I32x4(i32x4_extmul_low_i16x8(self.0, other.0)), I32x4(i32x4_extmul_high_i16x8(self.0, other.0))]
+    }
+
+    /// The first four numbers, and the last four.
+    #[inline(always)]
+    pub fn halves(self) -> [I32x4; 2] {
+        [I32x4(i32x4_extend_low_i16x8(self.0)), I32x4(i32x4_extend_high_i16x8(self.0))]
+    }
+
+    /// Eight sums as codes between `min` and `max`.
+    #[inline(always)]
+    pub fn codes([low, high]: [I32x4; 2], min: Self, max: Self, to: &mut [i8; 8]) {
+        let wide = i16x8_narrow_i32x4(low.0, high.0);
+        let wide = i16x8_min(i16x8_max(wide, min.0), max.0);
+        let codes = i8x16_narrow_i16x8(wide, wide);
+        // SAFETY: a reference to all eight bytes that are written; any alignment is allowed.
+        unsafe { v128_store64_lane::<0>(codes, to.as_mut_ptr().cast()) }
+    }
+}
+
+impl I32x4 {
+    #[inline(always)]
+    pub fn splat(value: i32) -> Self {
+        Self(i32x4_splat(value))
+    }
+
+    #[inline(always)]
+    pub fn load(values: &[i32; 4]) -> Self {
+        // SAFETY: a reference to all bytes that are read; any alignment is allowed.
+        Self(unsafe { v128_load(values.as_ptr().cast()) })
+    }
+
+    #[inline(always)]
+    pub fn plus(self, other: Self) -> Self {
+        Self(i32x4_add(self.0, other.0))
+    }
+
+    #[inline(always)]
+    pub fn minus(self, other: Self) -> Self {
+        Self(i32x4_sub(self.0, other.0))
+    }
+
+    #[inline(always)]
+    pub fn times(self, other: Self) -> Self {
+        Self(i32x4_mul(self.0, other.0))
+    }
+
+    /// Each between `-limit` and `limit`.
+    #[inline(always)]
+    pub fn limited(self, limit: Self) -> Self {
+        Self(i32x4_max(i32x4_min(self.0, limit.0), i32x4_neg(limit.0)))
+    }
+
+    /// Arithmetic shift right.
+    #[inline(always)]
+    pub fn shifted_right(self, bits: u32) -> Self {
+        Self(i32x4_shr(self.0, bits))
+    }
+
+    #[inline(always)]
+    pub fn shifted_left(self, bits: u32) -> Self {
+        Self(i32x4_shl(self.0, bits))
+    }
+
+    /// `(self * factor + round) / 2^32`, rounded down.
+    #[inline(always)]
+    pub fn high(self, factor: Self, round: i64) -> Self {
+        let round = i64x2_splat(round);
+        let low = i64x2_add(i64x2_extmul_low_i32x4(self.0, factor.0), round);
+        let high = i64x2_add(i64x2_extmul_high_i32x4(self.0, factor.0), round);
+        Self(i32x4_shuffle::<1, 3, 5, 7>(low, high))
+    }
+}
