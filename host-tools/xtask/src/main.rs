@@ -24,6 +24,7 @@ mod setup;
 mod sound;
 mod steps;
 mod test;
+mod wasm;
 mod workspace;
 
 use anyhow::Result;
@@ -49,6 +50,9 @@ enum Task {
     /// Measure
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// WebAssembly: build the modules, test the npm package
+    #[command(subcommand)]
+    Wasm(wasm::Wasm),
     /// Build, run and check firmware
     #[command(subcommand)]
     Firmware(firmware::Firmware),
@@ -61,6 +65,7 @@ fn main() -> Result<()> {
         Task::Lint => lint::run(),
         Task::OnTarget(options) => on_target::run(&options),
         Task::Bench(bench) => bench::run(&bench),
+        Task::Wasm(task) => wasm::run(&task),
         Task::Firmware(firmware) => firmware::run(&firmware),
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     models::{Found, MLPERF},
     on_target, panics, sensor, setup,
     steps::{Steps, Tally},
+    wasm,
     workspace::{cargo, shown},
 };
 
@@ -34,6 +35,7 @@ pub fn run(options: &Options) -> Result<()> {
     for core in linux::CORES {
         steps.tests(&format!("kernels on {}", core.cpu), || cargo_tests(linux::tests(core)?));
     }
+    wasm::add_steps(&mut steps);
     for board in BOARDS {
         steps.tests(&format!("programs on {}", board.name), || on_target::run_all(board, ""));
         match board.core {

@@ -3,10 +3,9 @@
 //! Weights are stored in blocks of [`LANES`] output channels, `[inputs][LANES]` each, the last one filled up with
 //! zeros, so that one input number meets a whole vector of weights.
 
+pub use super::lanes::LANES;
+use super::lanes::Lanes;
 use super::numbers::Weight;
-
-/// Output channels of a block.
-pub const LANES: usize = 8;
 
 /// Positions computed at once.
 pub const POSITIONS: usize = 4;
@@ -17,28 +16,28 @@ pub type Block = [[f32; LANES]; POSITIONS];
 /// `sums[p][lane] += inputs[p][k] * weights[k][lane]`, for all `k`.
 #[inline(always)]
 pub fn accumulate<W: Weight>(sums: &mut Block, inputs: [&[f32]; POSITIONS], weights: &[W]) {
-    let [mut s0, mut s1, mut s2, mut s3] = *sums;
+    let [mut s0, mut s1, mut s2, mut s3] = sums.each_ref().map(Lanes::of);
     let [i0, i1, i2, i3] = inputs;
     let (blocks, _) = weights.as_chunks::<LANES>();
     for ((((w, x0), x1), x2), x3) in blocks.iter().zip(i0).zip(i1).zip(i2).zip(i3) {
-        let w = w.map(W::real);
-        multiply_add(&mut s0, *x0, &w);
-        multiply_add(&mut s1, *x1, &w);
-        multiply_add(&mut s2, *x2, &w);
-        multiply_add(&mut s3, *x3, &w);
+        let w = weights_of(w);
+        s0.multiply_add(*x0, &w);
+        s1.multiply_add(*x1, &w);
+        s2.multiply_add(*x2, &w);
+        s3.multiply_add(*x3, &w);
     }
-    *sums = [s0, s1, s2, s3];
+    *sums = [s0, s1, s2, s3].map(Lanes::numbers);
 }
 
 /// [`accumulate`] for a single position.
 #[inline(always)]
 pub fn accumulate_one<W: Weight>(sums: &mut [f32; LANES], input: &[f32], weights: &[W]) {
-    let mut s = *sums;
+    let mut s = Lanes::of(sums);
     let (blocks, _) = weights.as_chunks::<LANES>();
     for (w, x) in blocks.iter().zip(input) {
-        multiply_add(&mut s, *x, &w.map(W::real));
+        s.multiply_add(*x, &weights_of(w));
     }
-    *sums = s;
+    *sums = s.numbers();
 }
 
 /// Up to [`GROUP`] blocks of weights that meet the same inputs: more sums that do not wait for each other than one block
@@ -93,34 +92,32 @@ impl<'w, W: Weight> Group<'w, W> {
 #[inline(always)]
 fn two<W: Weight>(sums: [&mut [f32; LANES]; 2], input: &[f32], weights: [&[W]; 2]) {
     let [t0, t1] = sums;
-    let [mut s0, mut s1] = [*t0, *t1];
+    let [mut s0, mut s1] = [Lanes::of(t0), Lanes::of(t1)];
     let [(w0, _), (w1, _)] = weights.map(<[W]>::as_chunks::<LANES>);
     for ((w0, w1), x) in w0.iter().zip(w1).zip(input) {
-        multiply_add(&mut s0, *x, &w0.map(W::real));
-        multiply_add(&mut s1, *x, &w1.map(W::real));
+        s0.multiply_add(*x, &weights_of(w0));
+        s1.multiply_add(*x, &weights_of(w1));
     }
-    [*t0, *t1] = [s0, s1];
+    [*t0, *t1] = [s0, s1].map(Lanes::numbers);
 }
 
 #[inline(always)]
 fn four<W: Weight>(sums: [&mut [f32; LANES]; 4], input: &[f32], weights: [&[W]; 4]) {
     let [t0, t1, t2, t3] = sums;
-    let [mut s0, mut s1, mut s2, mut s3] = [*t0, *t1, *t2, *t3];
+    let [mut s0, mut s1, mut s2, mut s3] = [Lanes::of(t0), Lanes::of(t1), Lanes::of(t2), Lanes::of(t3)];
     let [(w0, _), (w1, _), (w2, _), (w3, _)] = weights.map(<[W]>::as_chunks::<LANES>);
     for ((((w0, w1), w2), w3), x) in w0.iter().zip(w1).zip(w2).zip(w3).zip(input) {
-        multiply_add(&mut s0, *x, &w0.map(W::real));
-        multiply_add(&mut s1, *x, &w1.map(W::real));
-        multiply_add(&mut s2, *x, &w2.map(W::real));
-        multiply_add(&mut s3, *x, &w3.map(W::real));
+        s0.multiply_add(*x, &weights_of(w0));
+        s1.multiply_add(*x, &weights_of(w1));
+        s2.multiply_add(*x, &weights_of(w2));
+        s3.multiply_add(*x, &weights_of(w3));
     }
-    [*t0, *t1, *t2, *t3] = [s0, s1, s2, s3];
+    [*t0, *t1, *t2, *t3] = [s0, s1, s2, s3].map(Lanes::numbers);
 }
 
 #[inline(always)]
-fn multiply_add(sums: &mut [f32; LANES], x: f32, weights: &[f32; LANES]) {
-    for (sum, w) in sums.iter_mut().zip(weights) {
-        *sum += x * w;
-    }
+fn weights_of<W: Weight>(weights: &[W; LANES]) -> Lanes {
+    Lanes::of(&weights.map(W::real))
 }
 
 /// The first sums of a block: the bias of up to [`LANES`] channels.

@@ -27,6 +27,7 @@ mod found;
 pub mod fully_connected_f32;
 pub mod fully_connected_s8;
 pub mod gather;
+mod lanes;
 pub mod layer_norm_f32;
 pub mod layer_norm_s8;
 pub mod library;

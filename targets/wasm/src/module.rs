@@ -11,7 +11,8 @@ mod report;
 use core::fmt::Write as _;
 
 use mote_runtime::engine::{KernelFn, Observer};
-use mote_runtime::kernels::portable;
+use mote_runtime::kernels::{StepView, portable};
+use mote_runtime::plan::RegionKind;
 use mote_runtime::{Engine, Error, Plan, Progress};
 
 use self::memory::reserve;
@@ -101,7 +102,7 @@ fn open(bytes: &'static [u8]) -> Result<Network, i32> {
     let mut engine = Engine::new(plan, kernels, arena, state).map_err(failed)?;
     let inputs = engine.inputs();
     let mut staged = [const { None }; INPUTS];
-    if (0..inputs).any(|index| engine.input(index).is_err()) {
+    if endless(plan) || (0..inputs).any(|index| engine.input(index).is_err()) {
         for (index, staged) in staged.iter_mut().enumerate().take(inputs) {
             let format = engine.input_format(index).map_err(failed)?;
             *staged = Some(reserve(format.bytes().max(format.slice_bytes())).ok_or(OUT_OF_MEMORY)?);
@@ -174,7 +175,9 @@ pub extern "C" fn mote_port(direction: u32, index: usize) -> *const u32 {
     let described = match direction {
         0 => network.engine.input_format(index).map(|format| {
             let staged = network.staged.get(index).and_then(Option::as_deref).map(<[u8]>::as_ptr);
-            let own = || network.engine.input(index).map_or(core::ptr::null(), |mut input| input.bytes_mut().as_ptr());
+            let own = || {
+                network.engine.input(index).map_or(core::ptr::null(), |mut input| input.bytes_mut().as_ptr())
+            };
             (format, staged.unwrap_or_else(own))
         }),
         _ => network.engine.output(index).map(|output| (*output.format(), output.bytes().as_ptr())),
@@ -185,8 +188,11 @@ pub extern "C" fn mote_port(direction: u32, index: usize) -> *const u32 {
 /// Whether the network is driven frame by frame.
 #[unsafe(no_mangle)]
 pub extern "C" fn mote_endless() -> u32 {
-    let region = network().and_then(|network| network.engine.plan().region(0));
-    region.is_some_and(|region| region.kind == mote_runtime::plan::RegionKind::Endless as u8).into()
+    network().is_some_and(|network| endless(network.engine.plan())).into()
+}
+
+fn endless(plan: &Plan<'_>) -> bool {
+    plan.region(0).is_some_and(|region| region.kind == RegionKind::Endless as u8)
 }
 
 /// Begins (1) or ends (0) measuring, with no time measured yet; gives the address of the steps' milliseconds (`f64`).
@@ -224,7 +230,7 @@ pub extern "C" fn mote_text(kind: u32, index: usize) -> *const u32 {
         0 => Text::last(),
         1 => plan.step_name(index),
         2 => {
-            let step = mote_runtime::kernels::StepView::new(plan, index);
+            let step = StepView::new(plan, index);
             let entry = step.and_then(|step| step.kernel()).and_then(|id| WASM.find(id));
             entry.map_or("", |entry| entry.name)
         }

@@ -46,7 +46,9 @@ impl Layer<'_> {
     #[inline(always)]
     pub fn positions<const ROUNDING: u8>(&self, groups: &[Pairs], to: &mut [i8]) -> Result<(), Mismatch> {
         let pairs = pairs(self.inputs);
-        for (b, (block, weights)) in self.blocks.iter().zip(self.weights.chunks_exact(pairs.max(1))).enumerate() {
+        for (b, (block, weights)) in
+            self.blocks.iter().zip(self.weights.chunks_exact(pairs.max(1))).enumerate()
+        {
             let first = 8 * b;
             let room = self.out_channels.checked_sub(first).ok_or(Mismatch)?;
             let of_groups = to.chunks_mut((GROUP * self.out_channels).max(1));

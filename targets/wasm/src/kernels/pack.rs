@@ -6,7 +6,9 @@ use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
 use mote_runtime::kernels::fully_connected_s8::FullyConnectedS8;
 use mote_runtime::kernels::pack::{Geometry, Packed, Packer};
 
-use super::{add_s8_simd128, conv_s8_simd128, depthwise_s8_simd128, fully_connected_s8_simd128, mul_s8_simd128};
+use super::{
+    add_s8_simd128, conv_s8_simd128, depthwise_s8_simd128, fully_connected_s8_simd128, mul_s8_simd128,
+};
 
 /// Chooses kernels for SIMD128.
 pub struct Simd128;

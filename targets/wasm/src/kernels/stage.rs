@@ -235,9 +235,12 @@ mod tests {
         let powers = (0..24).flat_map(|k| (-2..=2).map(move |d| (1i32 << k) + d));
         let accumulators: alloc::vec::Vec<i32> = scattered.chain(powers).flat_map(|n| [n, -n]).collect();
         // Few and many bits between the channels of a block, the last of which is limited.
-        for factors in [[0.011, 0.003, 0.4, 0.0001, 0.02, 0.0, 1e-6, 0.49], [0.3, 0.2, 3e-6, 0.1, 1e-9, 0.0, 0.2, 1e-5]] {
+        for factors in
+            [[0.011, 0.003, 0.4, 0.0001, 0.02, 0.0, 1e-6, 0.49], [0.3, 0.2, 3e-6, 0.1, 1e-9, 0.0, 0.2, 1e-5]]
+        {
             for (rounding, zero_point) in [(SINGLE, -128), (SINGLE, 3), (DOUBLE, -7), (DOUBLE, 127)] {
-                let requant = Requant { factors: factors.to_vec(), zero_point, min: -100, max: 120, rounding };
+                let requant =
+                    Requant { factors: factors.to_vec(), zero_point, min: -100, max: 120, rounding };
                 // Weights large enough that accumulators of 24 bits may occur.
                 let blocks = blocks(&[127; 8 * 1024], &[], 8, 0, &requant).unwrap();
                 let stage = Stage::new(zero_point, -100, 120);

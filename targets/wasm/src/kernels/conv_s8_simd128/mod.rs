@@ -61,7 +61,10 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     let args = arguments!(ConvArgs, step);
     require!(step.inputs() == 1 && step.blobs() == 2 && !step.any_in_place(), Arguments);
     require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
-    require!(Stage::is_sound(args.zero_point, args.min, args.max) && is_code(args.input_zero_point), Arguments);
+    require!(
+        Stage::is_sound(args.zero_point, args.min, args.max) && is_code(args.input_zero_point),
+        Arguments
+    );
     let (inputs, outputs) = (args.in_channels as usize, args.out_channels as usize);
     require!(inputs > 0 && outputs > 0 && inputs < 1 << 24 && outputs < 1 << 24, Arguments);
     require!(step.row_len(0).is_multiple_of(inputs) && step.row_len(1).is_multiple_of(outputs), Shape);
@@ -176,7 +179,8 @@ impl Conv<'_> {
     /// The inputs of a column of a kernel with one tap, if it is there.
     #[inline(always)]
     fn single<'r>(&self, row: &'r [i8], column: usize) -> Option<&'r [i8]> {
-        let column = (column * self.columns.stride).checked_add_signed(self.columns.pad_left.checked_neg()?)?;
+        let column =
+            (column * self.columns.stride).checked_add_signed(self.columns.pad_left.checked_neg()?)?;
         row.get(column * self.in_channels..)?.get(..self.in_channels)
     }
 

@@ -55,7 +55,10 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     let args = arguments!(DepthwiseArgs, step);
     require!(step.inputs() == 1 && step.blobs() == 2 && !step.any_in_place(), Arguments);
     require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
-    require!(Stage::is_sound(args.zero_point, args.min, args.max) && is_code(args.input_zero_point), Arguments);
+    require!(
+        Stage::is_sound(args.zero_point, args.min, args.max) && is_code(args.input_zero_point),
+        Arguments
+    );
     let channels = args.channels as usize;
     require!(channels > 0 && channels < 1 << 24, Arguments);
     require!(step.row_len(0).is_multiple_of(channels) && step.row_len(1).is_multiple_of(channels), Shape);
@@ -113,18 +116,19 @@ impl Depthwise<'_> {
     ) -> Result<(), Mismatch> {
         let width = row_len.checked_div(self.channels).ok_or(Mismatch)?;
         for (column, to) in to.chunks_exact_mut(self.channels.max(1)).enumerate() {
-            // The commonest kernels have loops of their own: their taps' addresses stay in registers.
+            // The commonest kernels have loops of their own, whose taps' addresses stay in registers.
             match self.taps {
-                9 => self.column::<ROUNDING, 9>(window, column, width, to)?,
-                25 => self.column::<ROUNDING, 25>(window, column, width, to)?,
-                _ => self.column::<ROUNDING, TAPS>(window, column, width, to)?,
+                9 => self.column::<ROUNDING, 9, 5>(window, column, width, to)?,
+                25 => self.column::<ROUNDING, 25, 13>(window, column, width, to)?,
+                _ => self.column::<ROUNDING, TAPS, 0>(window, column, width, to)?,
             }
         }
         Ok(())
     }
 
+    /// `N`: room for taps. `PAIRS`: of exactly so many taps, or 0.
     #[inline(always)]
-    fn column<const ROUNDING: u8, const N: usize>(
+    fn column<const ROUNDING: u8, const N: usize, const PAIRS: usize>(
         &self,
         window: &Window<'_>,
         column: usize,
@@ -140,8 +144,40 @@ impl Depthwise<'_> {
                 *x = from.get(..self.channels).ok_or(Mismatch)?;
             }
         }
+        if PAIRS > 0 && self.channels.is_multiple_of(8) {
+            return self.whole_pixel::<ROUNDING, N, PAIRS>(&taps, to);
+        }
         let taps = taps.get(..self.taps).ok_or(Mismatch)?;
         self.pixel::<ROUNDING>(taps, to)
+    }
+
+    /// All channels of a column, whole vectors of them, of `N` taps.
+    #[inline(always)]
+    fn whole_pixel<const ROUNDING: u8, const N: usize, const PAIRS: usize>(
+        &self,
+        taps: &[&[i8]; N],
+        to: &mut [i8],
+    ) -> Result<(), Mismatch> {
+        let (to, _) = to.as_chunks_mut::<8>();
+        let (weights, _) = self.weights.as_chunks::<PAIRS>();
+        let count = to.len();
+        let mut x: [&[[i8; 8]]; N] = [&[]; N];
+        for (x, tap) in x.iter_mut().zip(taps) {
+            *x = tap.as_chunks().0.get(..count).ok_or(Mismatch)?;
+        }
+        for (i, ((to, block), weights)) in to.iter_mut().zip(self.blocks).zip(weights).enumerate() {
+            let (mut low, mut high) = (block[0].start(), block[1].start());
+            for (pair, [w_low, w_high]) in weights.iter().enumerate() {
+                let eight = |tap: usize| x.get(tap).and_then(|x| x.get(i)).map(I16x8::widened);
+                let a = eight(2 * pair).ok_or(Mismatch)?;
+                let b = if 2 * pair + 1 < N { eight(2 * pair + 1).ok_or(Mismatch)? } else { I16x8::splat(0) };
+                let [x_low, x_high] = a.zipped(b);
+                low = low.plus(x_low.dot(I16x8::widened(w_low)));
+                high = high.plus(x_high.dot(I16x8::widened(w_high)));
+            }
+            self.stage.codes::<ROUNDING>([low, high], block, to);
+        }
+        Ok(())
     }
 
     /// All channels of a column.

@@ -40,7 +40,10 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     let args = arguments!(DenseArgs, step);
     require!(step.inputs() == 1 && step.blobs() == 2 && !step.any_in_place(), Arguments);
     require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
-    require!(Stage::is_sound(args.zero_point, args.min, args.max) && is_code(args.input_zero_point), Arguments);
+    require!(
+        Stage::is_sound(args.zero_point, args.min, args.max) && is_code(args.input_zero_point),
+        Arguments
+    );
     let (inputs, outputs) = (args.inputs as usize, args.outputs as usize);
     require!(inputs > 0 && outputs > 0 && inputs < 1 << 24 && outputs < 1 << 24, Arguments);
     let (row, to, window) = (step.row_len(0), step.row_len(1), step.window(0));

@@ -1,0 +1,58 @@
+// Finding and starting the WebAssembly module.
+
+import { MoteError } from "./errors.js";
+
+// A module of one function with one SIMD instruction: `i32.const 0; i8x16.splat; drop`.
+const SIMD = new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 9, 1, 7, 0, 65, 0, 253, 15, 26, 11,
+]);
+
+// Compiled once per place, whoever asks.
+const compiled = new Map();
+
+/** Whether the engine has SIMD128. */
+export function hasSimd() {
+  return WebAssembly.validate(SIMD);
+}
+
+/**
+ * The module: `wasm` is a compiled one, its bytes, its address, or nothing for the package's own, which bundlers find by
+ * the form `new URL(.., import.meta.url)`.
+ */
+export async function moduleFrom(wasm) {
+  if (wasm instanceof WebAssembly.Module) return wasm;
+  if (wasm instanceof ArrayBuffer || ArrayBuffer.isView(wasm)) return WebAssembly.compile(wasm);
+  const url = wasm ?? (hasSimd()
+    ? new URL("../wasm/mote-simd.wasm", import.meta.url)
+    : new URL("../wasm/mote-plain.wasm", import.meta.url));
+  const key = String(url);
+  if (!compiled.has(key)) {
+    const promise = bytesFrom(url, "module").then((bytes) => WebAssembly.compile(bytes));
+    compiled.set(key, promise);
+    // A failed download may succeed later.
+    promise.catch(() => compiled.delete(key));
+  }
+  return compiled.get(key);
+}
+
+/** The bytes at an address; `file:` addresses are read where `fetch` can't. */
+export async function bytesFrom(url, what) {
+  const address = String(url);
+  try {
+    if (address.startsWith("file:") && globalThis.process?.versions?.node) {
+      const { readFile } = await import(/* @vite-ignore */ "node:fs/promises");
+      return await readFile(new URL(address));
+    }
+    const answer = await fetch(address);
+    if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
+    return new Uint8Array(await answer.arrayBuffer());
+  } catch (cause) {
+    throw new MoteError("network", `the ${what} at ${address} could not be read: ${cause.message}`, { cause });
+  }
+}
+
+/** An instance of its own for a network: it owns its memory, which goes with it. */
+export async function start(module) {
+  const now = () => (globalThis.performance ?? Date).now();
+  return (await WebAssembly.instantiate(module, { mote: { now } })).exports;
+}
