@@ -42,7 +42,8 @@ const MODULES: &[(&str, &str)] = &[("mote-simd", "-Ctarget-feature=+simd128"), (
 /// Kernels take a few hundred bytes of stack, the deepest calls a few thousand.
 const STACK: &str = "-Clink-arg=-zstack-size=65536";
 
-fn build() -> Result<()> {
+/// Builds the modules.
+pub fn build() -> Result<()> {
     let folder = package().join("wasm");
     fs::create_dir_all(&folder)?;
     for (name, features) in MODULES {

@@ -1,6 +1,6 @@
-//! Benchmarks, one module each: `mcu` counts instructions on emulated microcontrollers, `aarch64` on 64-bit Arm cores, `peers` holds
-//! what others need for the same work, `baseline` what we needed before; `stream` measures times on the host, `code`
-//! the code of kernels.
+//! Benchmarks, one module each: `mcu` counts instructions on emulated microcontrollers, `aarch64` on 64-bit Arm cores,
+//! `peers` holds what others need for the same work, `baseline` what we needed before; `stream` measures times on the
+//! host, `web` in Node, `code` the code of kernels.
 
 mod aarch64;
 mod baseline;
@@ -8,6 +8,7 @@ pub mod code;
 pub mod mcu;
 mod peers;
 mod stream;
+mod web;
 
 use anyhow::Result;
 
@@ -19,6 +20,8 @@ pub enum Bench {
     Aarch64(aarch64::Options),
     /// Time of a stream's step beside that of a window, on the host
     Stream(stream::Options),
+    /// Time of networks in WebAssembly (Node), beside onnxruntime-web
+    Web(web::Options),
     /// Code of every kernel, for `mote inspect`: writes host-tools/cli/code
     Code(code::Options),
 }
@@ -28,6 +31,7 @@ pub fn run(bench: &Bench) -> Result<()> {
         Bench::Mcu(options) => mcu::run(options),
         Bench::Aarch64(options) => aarch64::run(options),
         Bench::Stream(options) => stream::measure(options),
+        Bench::Web(options) => web::run(options),
         Bench::Code(options) => code::run(options),
     }
 }
