@@ -14,6 +14,7 @@ use crate::{
     qemu::{self, Settings},
     sensor,
     steps::{Steps, Tally},
+    twin,
 };
 
 #[derive(clap::Subcommand)]
@@ -24,6 +25,8 @@ pub enum Firmware {
     Check(Options),
     /// Check an image with an MLPerf Tiny network, and compare its outputs under QEMU with the reference
     Golden(Options),
+    /// Check an image with this model, and compare its outputs under QEMU with the host's
+    Twin(Options),
     /// Let the keyword app listen to a recording under QEMU
     Keyword(keyword::Options),
     /// Let the sensor app watch an emulated sensor under QEMU, and compare with the host
@@ -39,7 +42,7 @@ pub enum Firmware {
 pub struct Options {
     #[arg(long, default_value = "mps2-an386")]
     board: String,
-    /// Short name (kws, vww, ad, sww, resnet8, cifar10) or file (.tflite, .onnx, .mote)
+    /// Short name (kws, vww, ad, sww, resnet8, cifar10, efficientformer, mobilenet) or file (.tflite, .onnx, .mote)
     #[arg(long, default_value = "cifar10")]
     model: String,
     /// How many random samples to run on
@@ -62,7 +65,8 @@ pub fn run(firmware: &Firmware) -> Result<()> {
     match firmware {
         Firmware::Run(options) => start(options),
         Firmware::Check(options) => check(options),
-        Firmware::Golden(options) => compare(options),
+        Firmware::Golden(options) => compare(options, "the reference", golden::run),
+        Firmware::Twin(options) => compare(options, "the host", twin::run_both),
         Firmware::Keyword(options) => keyword::run(options),
         Firmware::Sensor(options) => sensor::run(options),
         Firmware::Apps { board } => apps(Board::by_name(board)?),
@@ -99,12 +103,12 @@ fn check(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn compare(options: &Options) -> Result<()> {
+fn compare(options: &Options, with: &str, run: fn(&Board, &Model, usize) -> Result<Tally>) -> Result<()> {
     let model = model(options)?;
-    let Tally { passed, failed } = golden::run(Board::by_name(&options.board)?, &model, options.samples)?;
+    let Tally { passed, failed } = run(Board::by_name(&options.board)?, &model, options.samples)?;
     println!("{}: {passed} checks passed, {failed} failed", model.name);
     if failed > 0 {
-        bail!("{failed} outputs differ from the reference");
+        bail!("{failed} outputs differ from {with}");
     }
     Ok(())
 }

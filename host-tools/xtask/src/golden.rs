@@ -1,7 +1,7 @@
 //! Compares outputs of an emulated microcontroller with `tests/golden/mlperf`, whose README tells the
 //! format.
 
-use std::{fs, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -51,36 +51,18 @@ pub fn run(board: &Board, model: &Model, count: usize) -> Result<Tally> {
     let count = count.min(set.count);
 
     let plan = model.convert(board, &[])?;
-    let app = App {
-        board,
-        plan: &plan,
-        samples: Samples { seed, count },
-        log: false,
-        laps: false,
-        loaded: false,
-        speed: Speed::Fast,
-    };
-    let image = app.build()?;
-    panics::check(&image)?;
-    let facts = models::facts(&plan)?;
-    kernels::check(&image, &facts)?;
-    code::check(&image, &facts)?;
-    let settings = Settings { count: false, echo: true, patience: Duration::from_secs(1800) };
-    let outcome = qemu::emulate(board, &image, settings)?;
-    if outcome.exit != 0 {
-        bail!("the image ended with code {}", outcome.exit);
-    }
+    let console = checked_run(board, &plan, seed, count)?;
 
     let column = golden.tensors.iter().position(|tensor| tensor.tensor == golden.output_tensor);
     let column = column.context("the output is not among the tensors")?;
     let length: usize = golden.tensors[column].shape.iter().product();
     let references = base64(&set.crc32)?;
     let references = references.as_chunks::<4>().0.chunks(golden.tensors.len());
-    if outcome.console.len() < count * length {
-        bail!("{} bytes of output are missing", count * length - outcome.console.len());
+    if console.len() < count * length {
+        bail!("{} bytes of output are missing", count * length - console.len());
     }
-    let mut tally = Tally { passed: 3, failed: 0 }; // no panic, no kernel too many, as much code as told
-    for (i, (output, reference)) in outcome.console.chunks(length).zip(references).take(count).enumerate() {
+    let mut tally = CHECKED;
+    for (i, (output, reference)) in console.chunks(length).zip(references).take(count).enumerate() {
         if crc32fast::hash(output) == u32::from_le_bytes(reference[column]) {
             tally.passed += 1;
         } else {
@@ -89,6 +71,35 @@ pub fn run(board: &Board, model: &Model, count: usize) -> Result<Tally> {
         }
     }
     Ok(tally)
+}
+
+/// What [`checked_run`] counts as: no panic, no kernel too many, as much code as told.
+pub const CHECKED: Tally = Tally { passed: 3, failed: 0 };
+
+/// Checks that the image of this plan can't panic, holds no kernel too many and as much code as `mote inspect` tells,
+/// and runs it on random samples; all outputs, one behind the other.
+pub fn checked_run(board: &Board, plan: &Path, seed: u64, count: usize) -> Result<Vec<u8>> {
+    let samples = Samples { seed, count };
+    let app = App { board, plan, samples, log: false, laps: false, loaded: false, speed: Speed::Fast };
+    let image = app.build()?;
+    panics::check(&image)?;
+    let facts = models::facts(plan)?;
+    kernels::check(&image, &facts)?;
+    code::check(&image, &facts)?;
+    let settings = Settings { count: false, echo: true, patience: Duration::from_secs(1800) };
+    let outcome = qemu::emulate(board, &image, settings)?;
+    if outcome.exit != 0 {
+        bail!("the image ended with code {}", outcome.exit);
+    }
+    Ok(outcome.console)
+}
+
+/// Word `index` of stream `seed` of the random samples (`tests/golden/README.md`).
+pub fn word(seed: u64, index: usize) -> u64 {
+    let z = seed.wrapping_add((index as u64).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 /// The golden file made from exactly this model file.

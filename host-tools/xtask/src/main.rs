@@ -15,6 +15,7 @@ mod keyword;
 mod lint;
 mod linux;
 mod models;
+mod npy;
 mod on_target;
 mod panics;
 mod qemu;
@@ -24,6 +25,7 @@ mod setup;
 mod sound;
 mod steps;
 mod test;
+mod twin;
 mod wasm;
 mod workspace;
 

@@ -24,14 +24,25 @@ pub const MLPERF: &[(&str, &str)] = &[
     ("resnet8", "ic_resnet8_int8.tflite"),
 ];
 
-/// The network that comes with the project: short name, file, and how it becomes int8.
-const BUNDLED: (&str, &str) = ("cifar10", "models/cifar10/cifar10_small.onnx");
+/// The networks for CIFAR-10 that come with the project: short name and file.
+const BUNDLED: &[(&str, &str)] = &[
+    ("cifar10", "models/cifar10/cifar10_small.onnx"),
+    ("efficientformer", "models/efficientformer/cifar10/efficientformer_cifar10.onnx"),
+    ("mobilenet", "models/mobilenet/cifar10/mobilenet_cifar10.onnx"),
+];
+
+/// How they become int8: all with the same pictures, scaling and labels.
 const BUNDLED_ARGUMENTS: &[&str] = &[
     "--dtype=int8",
     "--calibrate=models/cifar10/samples/calibration",
     "--preprocess=models/cifar10/preprocess.json",
     "--labels=models/cifar10/labels.txt",
 ];
+
+/// Those of them that belong to the families: `cargo xtask test` compares them on the boards with the host.
+pub fn families() -> impl Iterator<Item = &'static str> {
+    BUNDLED.iter().map(|(short, _)| *short).filter(|short| *short != "cifar10")
+}
 
 /// Where a model is, or why it is not.
 pub enum Found {
@@ -54,7 +65,7 @@ pub struct Facts {
     /// Of the plan's kernels, if it was measured for the target.
     pub code_bytes: Option<u64>,
     pub macs: u64,
-    /// Name, type and shape of each.
+    /// Name, type, shape and scale, as in `image int8[1, 32, 32, 3] (0.016 * (q - -5))`.
     pub inputs: Vec<String>,
     pub steps: Vec<Step>,
     /// Only of a plan over a stream.
@@ -91,13 +102,14 @@ pub fn find(name: &str) -> Result<Found> {
             None => Found::Absent(format!("{name}: {file} is not in the data folder (MOTE_DATA)")),
         });
     }
-    let path = if name == BUNDLED.0 { root().join(BUNDLED.1) } else { PathBuf::from(name) };
+    let bundled = BUNDLED.iter().find(|(short, _)| *short == name);
+    let path = bundled.map_or_else(|| PathBuf::from(name), |(_, file)| root().join(file));
     if !path.is_file() {
-        let known: Vec<_> = MLPERF.iter().map(|(short, _)| *short).chain([BUNDLED.0]).collect();
+        let known: Vec<_> = MLPERF.iter().chain(BUNDLED).map(|(short, _)| *short).collect();
         bail!("no model {name}: give a file, or one of {}", known.join(", "));
     }
     let stem = path.file_stem().context("a model without a name")?.to_string_lossy();
-    let name = if name == BUNDLED.0 { name.into() } else { stem.into_owned() };
+    let name = if bundled.is_some() { name.into() } else { stem.into_owned() };
     Ok(Found::Here(Model { name, path }))
 }
 
@@ -115,7 +127,8 @@ impl Model {
         let folder = target()?.join("plans").join(folder);
         fs::create_dir_all(&folder)?;
         let plan = folder.join(&self.name).with_extension("mote");
-        let bundled = if self.name == BUNDLED.0 { BUNDLED_ARGUMENTS } else { &[] };
+        let bundled = BUNDLED.iter().any(|(short, _)| *short == self.name);
+        let bundled = if bundled { BUNDLED_ARGUMENTS } else { &[] };
         // `--target portable` among the further arguments measures the kernels that define the operators.
         let target = ["--target", plan_target];
         let target = if extra.iter().any(|argument| argument == target[0]) { &[][..] } else { &target };

@@ -16,7 +16,7 @@ use crate::{
     models::{Found, MLPERF},
     on_target, panics, sensor, setup,
     steps::{Steps, Tally},
-    wasm,
+    twin, wasm,
     workspace::{cargo, shown},
 };
 
@@ -47,6 +47,9 @@ pub fn run(options: &Options) -> Result<()> {
             "m0" => {}
             // The same kernels as on the first board, or (m55) others: a look at every kind of layer.
             _ => networks(&mut steps, board, ["kws", "resnet8"].into_iter(), options.samples.min(20)),
+        }
+        if matches!(board.core, "m4" | "m55") {
+            families(&mut steps, board);
         }
         if matches!(board.core, "m4" | "m7" | "m55") {
             keyword::add_steps(&mut steps, board);
@@ -85,6 +88,16 @@ fn networks<'n>(steps: &mut Steps, board: &Board, names: impl Iterator<Item = &'
             App { board, plan: &plan, samples, log: false, laps: false, loaded: true, speed: Speed::Fast };
         panics::check(&app.build()?)
     });
+}
+
+/// The trained networks of the families: the host's outputs in every byte.
+fn families(steps: &mut Steps, board: &Board) {
+    for name in models::families() {
+        steps.tests(&format!("{name} on {}", board.name), || match models::find(name)? {
+            Found::Here(model) => twin::run_both(board, &model, 2),
+            Found::Absent(reason) => bail!("{reason}"),
+        });
+    }
 }
 
 /// Most instructions of start-up with a plan that comes at run time. Counts are exact: what is above them is a change.

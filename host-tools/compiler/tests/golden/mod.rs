@@ -23,6 +23,18 @@ pub fn path(file: &str) -> PathBuf {
     workspace().join("tests/golden").join(file)
 }
 
+/// A file of the data that lie beside the repository (or where `MOTE_DATA` says); without it, says so.
+#[allow(dead_code)] // Not every test program needs data.
+pub fn data_file(file: &str) -> Option<Vec<u8>> {
+    let named = std::env::var_os("MOTE_DATA").map(PathBuf::from);
+    let folder = named.unwrap_or_else(|| workspace().join("../shared/data"));
+    let bytes = std::fs::read(folder.join(file)).ok();
+    if bytes.is_none() {
+        println!("skipped: ../shared/data/{file} is not here");
+    }
+    bytes
+}
+
 /// Reads a JSON file below `tests/golden`.
 pub fn load<T: DeserializeOwned>(file: &str) -> T {
     serde_json::from_str(&std::fs::read_to_string(path(file)).unwrap()).unwrap()

@@ -1,13 +1,11 @@
 //! int8 ResNet-8 on the 10,000 test pictures of CIFAR-10: all outputs equal the reference's in every byte.
 
-use crate::files::data_file;
-use crate::golden::{load, path};
-use crate::jpeg;
+use crate::golden::{data_file, load, path};
+use crate::pictures::{jpeg, sorted};
 use mote_compiler::convert::{Options, convert};
 use mote_compiler::executor::Executor;
 use mote_runtime::plan::crc32;
 use serde::Deserialize;
-use std::io::Read;
 
 /// `mlperf/ic_resnet8_cifar.json`.
 #[derive(Deserialize)]
@@ -43,7 +41,7 @@ fn every_test_picture_has_the_reference_prediction() {
     let Some(network) = data_file(&format!("mlperf-tiny/{}", golden.model)) else { return };
     let Some(archive) = data_file(&format!("cifar10/{}", golden.archive)) else { return };
     assert_eq!(crc32(&network), golden.model_crc32, "another network");
-    let pictures = pictures(&archive);
+    let pictures = sorted(&archive);
     let names: String = pictures.iter().map(|(class, name, _)| format!("{class}/{name}\n")).collect();
     assert_eq!(crc32(names.as_bytes()), golden.names_crc32, "other pictures");
     assert_eq!((pictures.len(), records.len()), (golden.count, golden.count));
@@ -63,23 +61,4 @@ fn every_test_picture_has_the_reference_prediction() {
     let count = golden.count;
     println!("ResNet-8 on CIFAR-10: {count} outputs equal the reference's, {correct} of {count} are right");
     assert_eq!(correct, golden.correct);
-}
-
-/// Class, name and bytes of all pictures, in the order of the records.
-fn pictures(archive: &[u8]) -> Vec<(String, String, Vec<u8>)> {
-    let mut archive = tar::Archive::new(lzma_rust2::XzReader::new(archive, true));
-    let mut pictures = Vec::new();
-    for entry in archive.entries().unwrap() {
-        let mut entry = entry.unwrap();
-        let path = entry.path().unwrap().to_string_lossy().into_owned();
-        let [_, class, name] = path.split('/').collect::<Vec<_>>()[..] else { continue };
-        if !name.ends_with(".jpg") {
-            continue;
-        }
-        let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).unwrap();
-        pictures.push((class.to_string(), name.to_string(), bytes));
-    }
-    pictures.sort();
-    pictures
 }

@@ -1,8 +1,7 @@
-//! The golden files of the MLPerf Tiny networks, and the data beside the repository that they refer to.
+//! The golden files of the MLPerf Tiny networks.
 
-use crate::golden::{decode, load, workspace};
+use crate::golden::{decode, load};
 use serde::Deserialize;
-use std::path::PathBuf;
 
 /// `mlperf/<network>.json`, as far as it is needed here.
 #[derive(Deserialize)]
@@ -40,15 +39,4 @@ impl Golden {
 
 pub fn words(base64: &str) -> Vec<u32> {
     decode(base64, u32::from_le_bytes)
-}
-
-/// A file of the data that lie beside the repository; without it, says so.
-pub fn data_file(file: &str) -> Option<Vec<u8>> {
-    let named = std::env::var_os("MOTE_DATA").map(PathBuf::from);
-    let folder = named.unwrap_or_else(|| workspace().join("../shared/data"));
-    let bytes = std::fs::read(folder.join(file)).ok();
-    if bytes.is_none() {
-        println!("skipped: ../shared/data/{file} is not here");
-    }
-    bytes
 }

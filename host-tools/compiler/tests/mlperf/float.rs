@@ -1,7 +1,6 @@
 //! The float networks of MLPerf Tiny against LiteRT's reference kernels, at the logits and behind the softmax.
 
-use crate::files::data_file;
-use crate::golden::{decode, difference, load, range, word};
+use crate::golden::{data_file, decode, difference, load, range, word};
 use mote_compiler::compare::tensors;
 use mote_compiler::convert::{Options, compile, import};
 use mote_runtime::plan::crc32;

@@ -14,13 +14,15 @@ use std::collections::HashMap;
 
 #[path = "../golden/mod.rs"]
 mod golden;
+#[path = "../pictures/mod.rs"]
+mod pictures;
 
 mod cifar;
 mod files;
 mod float;
-mod jpeg;
 mod wakeword;
-use files::{Golden, Set, data_file, words};
+use files::{Golden, Set, words};
+use golden::data_file;
 
 /// Bytes of arena that are allowed with whole tensors (the largest sum alive at once) and by rows.
 const ARENA_LIMITS: [(&str, &str, usize, usize); 5] = [

@@ -1,6 +1,6 @@
 //! The streaming wakeword frame by frame: the step-wise plan against the reference's results for every window.
 
-use crate::files::data_file;
+use crate::golden::data_file;
 use crate::stored;
 use mote_audio::{Rounding, quantize, wakeword};
 use mote_compiler::convert::{Options, convert};

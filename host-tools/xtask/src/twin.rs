@@ -1,0 +1,69 @@
+//! Compares outputs of an emulated microcontroller with the host's: the same plan, the same random samples.
+
+use std::fs;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    board::Board,
+    golden,
+    models::{self, Model},
+    npy,
+    steps::Tally,
+    workspace::{run, target},
+};
+
+/// Checks the image of this model as [`golden::run`] does, and runs it on `count` random samples; each output that
+/// equals the host's in every byte is a test passed.
+pub fn run_both(board: &Board, model: &Model, count: usize) -> Result<Tally> {
+    const SEED: u64 = 1;
+    let plan = model.convert(board, &[])?;
+    let console = golden::checked_run(board, &plan, SEED, count)?;
+
+    let facts = models::facts(&plan)?;
+    let shape = shape(facts.inputs.first().context("a plan without inputs")?)?;
+    let length: usize = shape.iter().product();
+    let samples: Vec<u8> = (0..count * length).map(|index| (golden::word(SEED, index) >> 56) as u8).collect();
+    let whole: Vec<_> = [count].iter().chain(shape.iter().skip(1)).copied().collect();
+    let folder = target()?.join("twins");
+    fs::create_dir_all(&folder)?;
+    let (input, output) = (folder.join("samples.npy"), folder.join("outputs.npy"));
+    fs::write(&input, npy::write("|i1", &whole, &samples)?)?;
+    run(models::mote()?.arg("run").arg(&plan).arg("--input").arg(&input).arg("--output").arg(&output))?;
+    let expected = fs::read(&output)?;
+    let expected = npy::data(&expected)?;
+
+    let length = expected.len() / count.max(1);
+    if length == 0 || console.len() < expected.len() {
+        bail!("{} bytes of output instead of {}", console.len(), expected.len());
+    }
+    let mut tally = golden::CHECKED;
+    for (index, (own, hosts)) in console.chunks(length).zip(expected.chunks(length)).enumerate() {
+        if own == hosts {
+            tally.passed += 1;
+        } else {
+            tally.failed += 1;
+            eprintln!("{}: sample {index} gives {own:?}, on the host {hosts:?}", model.name);
+        }
+    }
+    Ok(tally)
+}
+
+/// The shape of an int8 input, from what `mote inspect` tells of it.
+fn shape(input: &str) -> Result<Vec<usize>> {
+    let shape = input.split_once(" int8[").and_then(|(_, rest)| rest.split_once(']'));
+    let (shape, _) = shape.with_context(|| format!("no int8 input: {input}"))?;
+    Ok(shape.split(", ").map(str::parse).collect::<Result<_, _>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_shapes() -> Result<()> {
+        assert_eq!(shape("image int8[1, 32, 32, 3] (0.016 * (q - -5))")?, [1, 32, 32, 3]);
+        assert!(shape("image f32[1, 32, 32, 3]").is_err());
+        Ok(())
+    }
+}
