@@ -1,0 +1,75 @@
+"""Gradual magnitude pruning of 1x1 convolutions (Zhu and Gupta, arXiv 1710.01878), of single weights or of blocks."""
+
+import numpy as np
+import onnx
+import torch
+from onnx import helper, numpy_helper
+from torch import nn
+
+
+def pointwise(network):
+    """Names and weights of the 1x1 convolutions, the layers that become sparse."""
+    return {f"{name}.weight": layer.weight for name, layer in network.named_modules()
+            if isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1)}
+
+
+class Pruner:
+    """Sets the smallest weights of each layer to zero while it is trained: call it behind every step.
+
+    The share of zeros rises from `initial` to `final` as s(t) = s_f + (s_i - s_f)(1 - t / n)^3 over the first `rise`
+    steps and stays from then on. With `block` 4 the weights of four consecutive output channels for one input channel
+    stay or go together, by the sum of their magnitudes.
+    """
+
+    EVERY = 25
+
+    def __init__(self, network, initial, final, rise, block):
+        self.weights = pointwise(network)
+        self.initial, self.final, self.rise, self.block = initial, final, rise, block
+        self.masks = {}
+
+    def sparsity(self, step):
+        return self.final + (self.initial - self.final) * (1.0 - min(step / self.rise, 1.0)) ** 3
+
+    @torch.no_grad()
+    def __call__(self, step):
+        # A resumed run finds its masks in the zeros.
+        if not self.masks:
+            self.masks = {name: (weight != 0).float() for name, weight in self.weights.items()}
+        for name, weight in self.weights.items():
+            if step <= self.rise and (step % self.EVERY == 0 or step == self.rise):
+                self.masks[name] = mask(weight, self.sparsity(step), self.block)
+            weight.mul_(self.masks[name])
+
+
+def mask(weight, sparsity, block):
+    """Ones for the weights that stay: exactly round(sparsity x blocks) blocks go."""
+    outputs, inputs = weight.shape[:2]
+    size = weight.view(outputs // block, block, inputs).abs().sum(1)
+    gone = round(sparsity * size.numel())
+    kept = torch.ones(size.numel())
+    kept[size.flatten().argsort()[:gone]] = 0.0
+    kept = kept.view(outputs // block, 1, inputs).expand(-1, block, -1)
+    return kept.reshape(weight.shape).contiguous(memory_format=torch.channels_last)
+
+
+def share_of_zeros(network):
+    weights = pointwise(network).values()
+    return sum((w == 0).sum().item() for w in weights) / sum(w.numel() for w in weights)
+
+
+def halve(path):
+    """Stores the sparse weights as float16, behind a cast: the file has half the size, and zeros stay zeros."""
+    model = onnx.load(str(path))
+    casts = []
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.ndim == 4 and values.shape[2:] == (1, 1) and (values == 0).mean() > 0.5:
+            name = tensor.name
+            tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), name + ".f16"))
+            casts.append(helper.make_node("Cast", [name + ".f16"], [name], name + ".cast", to=onnx.TensorProto.FLOAT))
+    nodes = casts + list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
