@@ -34,7 +34,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    Convert(commands::convert::Arguments),
+    Convert(Box<commands::convert::Arguments>),
     Inspect(commands::inspect::Arguments),
     Run(commands::run::Arguments),
     Stream(commands::stream::Arguments),
