@@ -28,11 +28,9 @@ fn half_precision_is_read() {
         model.graph.tensors.into_iter().filter_map(|t| Some(t.data?.to_f32())).collect()
     };
     let exact = constants(load(&safetensors(&tensors())).unwrap());
-    let f16_bytes = |x: &f32| f16::from_f32(*x).to_le_bytes();
-    let bf16_bytes = |x: &f32| bf16::from_f32(*x).to_le_bytes();
-    let forms: [(Dtype, &dyn Fn(&f32) -> [u8; 2], f32); 2] =
-        [(Dtype::F16, &f16_bytes, 1e-3), (Dtype::BF16, &bf16_bytes, 8e-3)];
-    for (dtype, bytes, limit) in forms {
+    let f16_bytes: fn(&f32) -> [u8; 2] = |x| f16::from_f32(*x).to_le_bytes();
+    let bf16_bytes: fn(&f32) -> [u8; 2] = |x| bf16::from_f32(*x).to_le_bytes();
+    for (dtype, bytes, limit) in [(Dtype::F16, f16_bytes, 1e-3), (Dtype::BF16, bf16_bytes, 8e-3)] {
         let rounded: Vec<_> = tensors()
             .into_iter()
             .map(|(name, shape, values)| (name, shape, values.iter().flat_map(bytes).collect()))
