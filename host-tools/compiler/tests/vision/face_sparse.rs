@@ -76,7 +76,7 @@ fn the_sparse_face_detector_equals_litert() {
 fn picture(seed: usize, [_, height, width, channels]: [usize; 4]) -> Vec<f32> {
     let value = |index: usize| {
         let (y, x, c) = (index / channels / width, index / channels % width, index % channels);
-        let noise = ((index as u64 * 2_654_435_761 + seed as u64) % (1 << 32) >> 16) % 64;
+        let noise = (((index as u64 * 2_654_435_761 + seed as u64) % (1 << 32)) >> 16) % 64;
         let wave = (y * (3 + seed % 5) + x * (2 + c)) % 193;
         (wave as f32 + noise as f32 - 128.0) / 128.0
     };
