@@ -93,17 +93,21 @@ fn int8_equals_the_dense_kernel() {
             for (rounding, strip) in [(SINGLE, 4), (DOUBLE, 16), (SINGLE, 32), (DOUBLE, 8)] {
                 let weights = geometry.weights(&mut random, percent);
                 let bias: Vec<i32> = (0..geometry.outputs).map(|_| random.int(-9000, 9000) as i32).collect();
-                let per_channel = random.next() % 2 == 0;
+                let per_channel = random.next().is_multiple_of(2);
                 let factors = 0..if per_channel { geometry.outputs } else { 1 };
                 let factors = factors.map(|_| random.factor(0.0002, 1.5)).collect();
-                let (min, max) = if random.next() % 2 == 0 { (-128, 127) } else { (-20, 90) };
+                let (min, max) = if random.next().is_multiple_of(2) { (-128, 127) } else { (-20, 90) };
                 let zero_point = random.int(-128, 127) as i32;
                 let requant = Requant { factors, zero_point, min, max, rounding };
                 let zero = random.int(-128, 127) as i32;
                 let input = geometry
                     .input(DType::I8, signed(random.codes(geometry.rows * geometry.width * geometry.inputs)));
                 let shape = Shape::s8(geometry.out_rows(), geometry.columns() * geometry.outputs);
-                let want = run_s8(&geometry.dense(&weights, &bias, zero, &requant), &[input.clone()], shape);
+                let want = run_s8(
+                    &geometry.dense(&weights, &bias, zero, &requant),
+                    std::slice::from_ref(&input),
+                    shape,
+                );
                 for block in Block::ALL {
                     let layer = SpmmS8 {
                         weights: &weights,
@@ -113,7 +117,7 @@ fn int8_equals_the_dense_kernel() {
                         input_zero_point: zero,
                         requant: &requant,
                     };
-                    let found = run_s8(&layer.pack(block, strip), &[input.clone()], shape);
+                    let found = run_s8(&layer.pack(block, strip), std::slice::from_ref(&input), shape);
                     assert_eq!(found, want, "{geometry:?} {percent} % {block:?} strip {strip}");
                     compared += 1;
                 }
@@ -142,7 +146,7 @@ fn floats_equal_the_dense_kernel_within_rounding() {
                 row: geometry.columns() * geometry.outputs,
             };
             let (min, max) =
-                if random.next() % 2 == 0 { (0.0, 6.0) } else { (f32::NEG_INFINITY, f32::INFINITY) };
+                if random.next().is_multiple_of(2) { (0.0, 6.0) } else { (f32::NEG_INFINITY, f32::INFINITY) };
             let dense = ConvF32 {
                 weights: &weights,
                 half,
@@ -158,11 +162,12 @@ fn floats_equal_the_dense_kernel_within_rounding() {
                 min,
                 max,
             };
-            let want = reals(&run(&dense.pack(), &[input.clone()], shape).unwrap());
+            let want = reals(&run(&dense.pack(), std::slice::from_ref(&input), shape).unwrap());
             for block in Block::ALL {
                 let (weights, bias, stride) = (&weights[..], &bias[..], geometry.stride.0);
                 let layer = SpmmF32 { weights, half, bias, out_channels: geometry.outputs, stride, min, max };
-                let found = reals(&run(&layer.pack(block, strip), &[input.clone()], shape).unwrap());
+                let found =
+                    reals(&run(&layer.pack(block, strip), std::slice::from_ref(&input), shape).unwrap());
                 for (found, want) in found.iter().zip(&want) {
                     let error = (found - want).abs();
                     assert!(error <= 1e-4 * want.abs().max(1.0), "{geometry:?} {block:?}: {found} {want}");
@@ -257,9 +262,13 @@ fn lying_streams_are_refused() {
             _ => bytes[at] = random.next() as u8,
         }
         let (input, shape) = if float { (&input_f32, shape_f32) } else { (&input, shape) };
-        let accepted = is_accepted(&build(&packed, &[input.clone()], shape));
+        let accepted = is_accepted(&build(&packed, std::slice::from_ref(&input), shape));
         // A kernel that finds its step wrong while it runs has a check that is too weak.
-        assert_eq!(run(&packed, &[input.clone()], shape).is_ok(), accepted, "{round}: {packed:?}");
+        assert_eq!(
+            run(&packed, std::slice::from_ref(&input), shape).is_ok(),
+            accepted,
+            "{round}: {packed:?}"
+        );
         refused += usize::from(!accepted);
     }
     assert!(refused > 1000, "{refused}");
@@ -277,7 +286,7 @@ fn lying_streams_are_refused() {
     let mut packed = layer.pack(Block::of(1, 1), 4);
     let shape = Shape::s8(1, 9);
     assert_eq!(packed.blobs[0], [19, 1]);
-    assert!(run(&packed, &[input.clone()], shape).is_ok());
+    assert!(run(&packed, std::slice::from_ref(&input), shape).is_ok());
     packed.blobs[0][0] = 20;
     assert!(run(&packed, &[input], shape).is_err());
 }
