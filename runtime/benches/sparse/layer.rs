@@ -74,8 +74,8 @@ impl Layer {
 
     /// Microseconds of the dense and of the sparse kernel.
     pub fn measure(&self) -> (f64, f64) {
-        let files =
-            [&self.dense, &self.sparse].map(|packed| build(packed, &[self.input.clone()], self.shape));
+        let files = [&self.dense, &self.sparse]
+            .map(|packed| build(packed, std::slice::from_ref(&self.input), self.shape));
         let files = files.map(|file| {
             let mut words = vec![0u128; file.len().div_ceil(16)];
             bytemuck::cast_slice_mut::<_, u8>(&mut words)[..file.len()].copy_from_slice(&file);
