@@ -262,13 +262,9 @@ fn lying_streams_are_refused() {
             _ => bytes[at] = random.next() as u8,
         }
         let (input, shape) = if float { (&input_f32, shape_f32) } else { (&input, shape) };
-        let accepted = is_accepted(&build(&packed, std::slice::from_ref(&input), shape));
+        let accepted = is_accepted(&build(&packed, std::slice::from_ref(input), shape));
         // A kernel that finds its step wrong while it runs has a check that is too weak.
-        assert_eq!(
-            run(&packed, std::slice::from_ref(&input), shape).is_ok(),
-            accepted,
-            "{round}: {packed:?}"
-        );
+        assert_eq!(run(&packed, std::slice::from_ref(input), shape).is_ok(), accepted, "{round}: {packed:?}");
         refused += usize::from(!accepted);
     }
     assert!(refused > 1000, "{refused}");
