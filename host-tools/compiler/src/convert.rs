@@ -6,7 +6,6 @@ use crate::graph::Graph;
 use crate::import::{self, ImportError, Imported, Refusal};
 use crate::lower::{Choices, Lowered, Step, lower};
 use crate::passes;
-use crate::prune::{self, Prune, Pruned};
 use crate::quantize::{self, Calibration, QuantizeError};
 use crate::schedule::{Schedule, order, schedule};
 use crate::stream::time::{Stream, Violation};
@@ -44,8 +43,6 @@ pub struct Options {
     pub keep_layout: bool,
     /// Skip the rewriting of the graph.
     pub no_passes: bool,
-    /// Zeros for the smallest weights, before anything else is done with them.
-    pub prune: Option<Prune>,
     pub calibration: Option<Calibration>,
     /// Regions over rows.
     pub rows: Rows,
@@ -73,8 +70,6 @@ pub struct Converted {
     pub arena_whole: usize,
     /// What the passes did.
     pub passes: passes::Report,
-    /// Layers that were pruned.
-    pub pruned: Vec<Pruned>,
     /// Figures of the quantization, if there was one.
     pub quantization: Option<quantize::Report>,
 }
@@ -157,7 +152,6 @@ pub fn convert(bytes: &[u8], options: &Options) -> Result<Converted, ConvertErro
 /// Converts a graph.
 pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, ConvertError> {
     let passes = if options.no_passes { passes::Report::default() } else { passes::optimize(&mut graph) };
-    let pruned = options.prune.map_or_else(Vec::new, |options| prune::prune(&mut graph, &options));
     let quantized = graph.tensors.iter().any(|t| t.quant.is_some() && !t.is_constant());
     let mut quantization = None;
     match options.precision {
@@ -180,12 +174,7 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
     if let Some(stream) = &options.stream {
         graph = stream::time::by_frames(&graph, stream).map_err(ConvertError::Stream)?;
     }
-    let choices = Choices {
-        half_weights: half,
-        running_sums: options.stream.is_none() && !by_steps,
-        packer,
-        target: options.target,
-    };
+    let choices = Choices { half_weights: half, running_sums: options.stream.is_none() && !by_steps, packer };
     let lowered = lower(&mut graph, &choices).map_err(ConvertError::NoKernel)?;
     let Planned { lowered, regions, schedule, arena_whole } = match &options.stream {
         Some(stream) => plan_stream(&mut graph, lowered, stream)?,
@@ -206,7 +195,7 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
     // The runtime's own opinion of the plan.
     Executor::new(&plan).map_err(|error| refused(error, &lowered.steps))?;
     let steps = lowered.steps;
-    Ok(Converted { plan, graph, steps, regions, schedule, arena_whole, passes, pruned, quantization })
+    Ok(Converted { plan, graph, steps, regions, schedule, arena_whole, passes, quantization })
 }
 
 /// Steps in the views of their regions, with addresses.

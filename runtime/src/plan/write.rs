@@ -20,7 +20,6 @@ pub struct PlanWriter {
     pub labels: Vec<String>,
     pub preprocess: Vec<PreprocessRecord>,
     pub conversion: Option<ConversionRecord>,
-    pub weighed: Vec<WeighedRecord>,
     /// Leave out names, labels and what only people read; preprocessing stays.
     pub strip: bool,
     tensors: Vec<TensorRecord>,
@@ -217,7 +216,6 @@ impl PlanWriter {
             sections.push((section::STRINGS, 0, (strings.into_bytes(), 0)));
             sections.push((section::LABELS, 0, (self.labels.join("\n").into_bytes(), 0)));
             sections.push((section::CONVERSION, 0, table!(self.conversion, ConversionRecord)));
-            sections.push((section::WEIGHED, 0, table!(self.weighed, WeighedRecord)));
         }
         sections.push((section::PREPROCESS, 0, table!(self.preprocess, PreprocessRecord)));
         sections.retain(|(_, _, (bytes, _))| !bytes.is_empty());

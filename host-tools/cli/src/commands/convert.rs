@@ -5,13 +5,12 @@ use crate::failure::{Failure, Outcome};
 use crate::files::{check_apart, check_writable, lines, read, write};
 use crate::npy;
 use crate::picture::{self, Recipe};
-use crate::report::{Figures, grouped, print, print_json, short};
+use crate::report::{Figures, print, print_json};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use mote_compiler::convert::{Converted, Options, Precision, compile, import};
 use mote_compiler::graph::Graph;
-use mote_compiler::prune::{Prune, Pruned};
 use mote_compiler::quantize::{Calibration, Method, Report};
 use mote_compiler::stream::Rows;
 use mote_compiler::stream::time::Stream;
@@ -74,17 +73,6 @@ pub struct Arguments {
     /// Report as JSON
     #[arg(long)]
     pub json: bool,
-
-    /// Make this share of the weights of each 1x1 convolution zero, the smallest ones; without training behind it a
-    /// network bears little of this
-    #[arg(long, value_name = "SHARE", value_parser = share, help_heading = "Sparse networks")]
-    prune: Option<f64>,
-    /// Neighbouring output channels whose weights become zero together
-    #[arg(long, default_value = "1", value_parser = PossibleValuesParser::new(["1", "2", "4"]), requires = "prune", help_heading = "Sparse networks")]
-    block: String,
-    /// Prune the first convolution and the classifier, too
-    #[arg(long, requires = "prune", help_heading = "Sparse networks")]
-    prune_ends: bool,
 
     /// Calibration samples: a folder of pictures (one level of folders inside it is searched, too), a .npy file with a
     /// leading sample axis, or `random` to only try things out
@@ -228,11 +216,6 @@ fn options(arguments: &Arguments) -> Options {
             Some(Dtype::F32) => Precision::F32,
             Some(Dtype::F16) => Precision::F16,
         },
-        prune: arguments.prune.map(|share| Prune {
-            share,
-            block: arguments.block.parse().unwrap_or(1),
-            ends: arguments.prune_ends,
-        }),
         stream: arguments.stream.then_some(Stream { axis, hop, whole }),
         states: arguments.states.clone(),
         sizes: arguments.sizes.clone(),
@@ -263,11 +246,6 @@ fn size(text: &str) -> Result<(String, usize), String> {
         .ok_or_else(|| "give a symbol and a size, as in `--size width=224`".into())
 }
 
-fn share(text: &str) -> Result<f64, String> {
-    let share = text.parse().ok().filter(|share| (0.0..1.0).contains(share));
-    share.ok_or_else(|| "give a share from 0 up to, without, 1, as in `--prune 0.8`".into())
-}
-
 fn milliseconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse::<f64>().ok().and_then(|ms| Duration::try_from_secs_f64(ms / 1e3).ok());
     let stored = |duration: &Duration| (1..=u128::from(u32::MAX)).contains(&duration.as_micros());
@@ -279,30 +257,15 @@ fn tell(converted: &Converted, mut figures: Figures, arguments: &Arguments) {
     if arguments.json {
         let mut value = figures.to_json();
         value["arena_lower_bound"] = json!(converted.schedule.lower_bound);
-        value["pruned"] = json!(converted.pruned.iter().map(pruned).collect::<Vec<_>>());
         value["quantization"] = converted.quantization.as_ref().map_or(Value::Null, quantization);
         return print_json(&value);
     }
     let mut text = format!("{} -> {}\n", arguments.source().display(), arguments.output.display());
     text += &figures.headline();
-    for layer in &converted.pruned {
-        let share = |zeros: usize| 100.0 * zeros as f64 / layer.weights.max(1) as f64;
-        let (before, zeros, name) = (share(layer.before), share(layer.zeros), short(&layer.node, 60));
-        text += &format!(
-            "  pruned  {zeros:.1} % of {} weights ({before:.1} % before), {:.1} % of their squares left: {name}\n",
-            grouped(layer.weights as u64),
-            100.0 * layer.kept
-        );
-    }
     if let Some(quantization) = &converted.quantization {
         text += &quantization.to_string();
     }
     print(&text);
-}
-
-fn pruned(layer: &Pruned) -> Value {
-    json!({"node": layer.node, "weights": layer.weights, "zeros_before": layer.before, "zeros": layer.zeros,
-        "squares_left": layer.kept})
 }
 
 /// What the quantization did; signal-to-noise in decibels against the float network on the calibration samples.

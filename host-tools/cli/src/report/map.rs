@@ -25,19 +25,6 @@ pub fn steps(figures: &Figures) -> String {
                 let _ = write!(text, ", every {} ticks", s.every);
             }
             text.push('\n');
-            if let Some(weighed) = &s.weighed {
-                let choice = if weighed.sparse < weighed.dense { "sparse" } else { "dense" };
-                let _ = writeln!(
-                    text,
-                    "        {choice}: {:.1} % zeros; dense {}, sparse {} in blocks of {}x{} ({})",
-                    100.0 * weighed.zeros,
-                    grouped(weighed.dense as u64),
-                    grouped(weighed.sparse as u64),
-                    weighed.block_outputs,
-                    weighed.block_inputs,
-                    figures.unit()
-                );
-            }
             if !s.name.is_empty() {
                 let _ = writeln!(text, "        {}", short(&s.name, 100));
             }

@@ -12,7 +12,7 @@ use memory::{RegionFigures, RingFigures, Span};
 use mote_compiler::executor::AlignedBytes;
 use mote_compiler::targets;
 use mote_runtime::Plan;
-use mote_runtime::plan::{DType, RegionKind, TensorRecord, WeighedRecord, section};
+use mote_runtime::plan::{DType, RegionKind, TensorRecord, section};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -28,8 +28,6 @@ pub struct StepFigures {
     /// Due at ticks `phase + i * every` of its region.
     pub every: usize,
     pub phase: usize,
-    /// Of a layer with many zeros, if the plan tells.
-    pub weighed: Option<WeighedRecord>,
 }
 
 /// Everything that can be told about a plan.
@@ -125,7 +123,6 @@ impl Figures {
                 .collect()
         };
         let optional = [
-            section::WEIGHED,
             section::STEP_INFO,
             section::TENSOR_INFO,
             section::STRINGS,
@@ -161,14 +158,8 @@ impl Figures {
         self.plan_bytes - self.weight_bytes - self.name_bytes
     }
 
-    /// In what the costs of weighed layers are told.
-    fn unit(&self) -> &'static str {
-        mote_compiler::cost::sparse::unit(&self.target).unwrap_or("units")
-    }
-
     /// The machine-readable form. Field names are an interface: they stay.
     pub fn to_json(&self) -> Value {
-        let unit = self.unit();
         let steps: Vec<Value> = self
             .steps
             .iter()
@@ -177,7 +168,6 @@ impl Figures {
                     "name": s.name, "op": s.kernel.split('_').next(), "kernel": s.kernel, "macs": s.macs,
                     "weight_bytes": s.weight_bytes, "scratch_bytes": s.scratch_bytes, "output": s.output,
                     "in_place": s.in_place, "every": s.every, "phase": s.phase,
-                    "weighed": s.weighed.as_ref().map(|weighed| weighed_json(weighed, unit)),
                 })
             })
             .collect();
@@ -272,14 +262,6 @@ fn stream_lines(stream: &StreamFigures) -> String {
     text
 }
 
-fn weighed_json(weighed: &WeighedRecord, unit: &str) -> Value {
-    json!({
-        "zeros": weighed.zeros, "dense": weighed.dense, "sparse": weighed.sparse, "unit": unit,
-        "block": [weighed.block_outputs, weighed.block_inputs],
-        "choice": if weighed.sparse < weighed.dense { "sparse" } else { "dense" },
-    })
-}
-
 fn region_json(region: &RegionFigures) -> Value {
     let ring = |ring: &RingFigures| {
         json!({
@@ -322,7 +304,6 @@ fn step(plan: &Plan<'_>, index: usize) -> Option<StepFigures> {
         in_place: record.flags & mote_runtime::plan::step_flags::IN_PLACE_MASK != 0,
         every: record.every.into(),
         phase: record.phase as usize,
-        weighed: (0..).map_while(|k| plan.weighed(k)).find(|weighed| usize::from(weighed.step) == index),
     })
 }
 

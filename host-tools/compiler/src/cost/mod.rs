@@ -5,14 +5,12 @@
 //!
 //! * [`work`]: what of a step its cost depends on ([`Work`]), read off a step of the compiler or off a finished plan.
 //! * [`table`]: the measured figures of a target ([`Table`]), one file each under `tables/`, and their format.
-//! * [`sparse`]: the choice between dense and sparse 1x1 convolutions.
 //!
 //! A table gives each kernel a linear form over [`Feature`]s of its work, such as
 //! `190 * calls + 22 * pairs + 1.1 * block_macs`. `cargo xtask bench cost` measures layers of many shapes, fits the forms
 //! (never a negative factor, so that what is larger never costs less), and writes the files. Figures of one table may be
 //! compared with each other, those of different tables may not: their unit is the table's own.
 
-pub mod sparse;
 pub mod table;
 pub mod work;
 

@@ -13,10 +13,8 @@ mod pool;
 mod quantized;
 mod recurrent;
 mod rows;
-mod sparse;
 mod view;
 
-use crate::cost::sparse::Choice;
 use crate::graph::{DType, Data, Graph, Node, Op, TensorId};
 use crate::import::Refusal;
 use mote_runtime::kernels::copy::CopyRows;
@@ -48,8 +46,6 @@ pub struct Step {
     /// Output rows that share a window, which moves once for all of them; 1 but where there are more of them than
     /// input rows.
     pub stretch: usize,
-    /// Of a layer that has many zeros: what its kernels cost.
-    pub choice: Option<Choice>,
 }
 
 impl Step {
@@ -69,7 +65,6 @@ impl Step {
             accumulates,
             carries,
             stretch: 1,
-            choice: None,
         }
     }
 
@@ -151,8 +146,6 @@ pub struct Choices<'a> {
     pub running_sums: bool,
     /// Chooses kernels of the target.
     pub packer: &'a dyn Packer,
-    /// The target: one of [`target`](mote_runtime::plan::target).
-    pub target: u16,
 }
 
 /// What an operator's lowering gets.

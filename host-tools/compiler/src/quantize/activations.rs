@@ -12,7 +12,6 @@ use crate::stream;
 use half::f16;
 use mote_runtime::engine::Observer;
 use mote_runtime::kernels::pack::Portable;
-use mote_runtime::plan::target;
 
 /// Runs a network and shows the real values of its activations.
 pub trait Activations {
@@ -47,8 +46,7 @@ impl<'a> Runtime<'a> {
     pub fn new(graph: &'a Graph) -> Result<Self, QuantizeError> {
         let failure = |reason: String| QuantizeError::Run(reason);
         let mut lowered_graph = graph.clone();
-        let choices =
-            Choices { half_weights: false, running_sums: true, packer: &Portable, target: target::PORTABLE };
+        let choices = Choices { half_weights: false, running_sums: true, packer: &Portable };
         let mut lowered = lower(&mut lowered_graph, &choices).map_err(|refusals| failure(list(&refusals)))?;
         let regions = stream::plain(lowered.steps.len());
         stream::apply(&lowered_graph, &mut lowered, &regions);

@@ -144,7 +144,7 @@ fn run(
 
 fn lowered(graph: &mut Graph) -> Lowered {
     let packer = targets::profile(0).packer;
-    lower(graph, &Choices { half_weights: false, running_sums: true, packer, target: 0 }).unwrap()
+    lower(graph, &Choices { half_weights: false, running_sums: true, packer }).unwrap()
 }
 
 fn longest(network: &Network<'_>, delivered: Option<TensorId>) -> Option<Region> {

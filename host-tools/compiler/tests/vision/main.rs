@@ -5,7 +5,6 @@
 #[path = "../golden/mod.rs"]
 mod golden;
 
-mod face_sparse;
 mod float;
 mod lite0;
 mod network;

@@ -274,23 +274,11 @@ impl Tail {
     }
 }
 
-/// Instructions of each lap of the last inference of an app with laps, in the order in which they ran.
-pub fn laps(app: &App) -> Result<Vec<u64>> {
-    let run = lapped(app)?;
-    run.inference.laps.iter().map(|lap| lap.total()).collect()
-}
-
-/// A run with the step of each lap.
-fn lapped(app: &App) -> Result<Run> {
-    let run = count(app.board, &app.build()?, app.samples.count)?;
+fn steps(app: App, facts: &Facts) -> Result<Vec<StepRow>> {
+    let run = count(app.board, &app.build()?, facts.inferences())?;
     if run.tail.laps.len() != run.inference.laps.len() {
         bail!("{} laps were counted, but {} steps ran", run.inference.laps.len(), run.tail.laps.len());
     }
-    Ok(run)
-}
-
-fn steps(app: App, facts: &Facts) -> Result<Vec<StepRow>> {
-    let run = lapped(&app)?;
     let mut sums: BTreeMap<u16, (u64, usize)> = BTreeMap::new();
     for (&step, lap) in run.tail.laps.iter().zip(&run.inference.laps) {
         let (instructions, calls) = sums.entry(step).or_default();

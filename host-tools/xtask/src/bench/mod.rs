@@ -1,13 +1,12 @@
 //! Benchmarks, one module each: `mcu` counts instructions on emulated microcontrollers, `aarch64` on 64-bit Arm cores,
 //! `peers` holds what others need for the same work, `baseline` what we needed before; `stream` measures times on the
-//! host, `web` in Node, `sparse` both times and instructions of sparse layers, `code` the code of kernels.
+//! host, `web` in Node, `code` the code of kernels.
 
 mod aarch64;
 mod baseline;
 pub mod code;
 pub mod mcu;
 mod peers;
-mod sparse;
 mod stream;
 mod web;
 
@@ -23,8 +22,6 @@ pub enum Bench {
     Stream(stream::Options),
     /// Time of networks in WebAssembly (Node), beside onnxruntime-web
     Web(web::Options),
-    /// Sparse 1x1 convolutions beside dense ones: times on the host, instructions on an emulated M4
-    Sparse(sparse::Options),
     /// Code of every kernel, for `mote inspect`: writes host-tools/cli/code
     Code(code::Options),
 }
@@ -35,7 +32,6 @@ pub fn run(bench: &Bench) -> Result<()> {
         Bench::Aarch64(options) => aarch64::run(options),
         Bench::Stream(options) => stream::measure(options),
         Bench::Web(options) => web::run(options),
-        Bench::Sparse(options) => sparse::measure(options),
         Bench::Code(options) => code::run(options),
     }
 }
