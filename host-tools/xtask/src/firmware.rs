@@ -42,7 +42,7 @@ pub enum Firmware {
 pub struct Options {
     #[arg(long, default_value = "mps2-an386")]
     board: String,
-    /// Short name (kws, vww, ad, sww, resnet8, cifar10, efficientformer, mobilenet) or file (.tflite, .onnx, .mote)
+    /// Short name (kws, vww, ad, sww, resnet8, cifar10, efficientformer, tinynet, mobilenet) or file (.tflite, .onnx, .mote)
     #[arg(long, default_value = "cifar10")]
     model: String,
     /// How many random samples to run on

@@ -28,6 +28,7 @@ pub const MLPERF: &[(&str, &str)] = &[
 const BUNDLED: &[(&str, &str)] = &[
     ("cifar10", "models/cifar10/cifar10_small.onnx"),
     ("efficientformer", "models/efficientformer/cifar10/efficientformer_cifar10.onnx"),
+    ("tinynet", "models/tinynet/cifar10/tinynet_cifar10.onnx"),
     ("mobilenet", "models/mobilenet/cifar10/mobilenet_cifar10.onnx"),
 ];
 
