@@ -51,15 +51,7 @@ pub fn run(board: &Board, model: &Model, count: usize) -> Result<Tally> {
     let count = count.min(set.count);
 
     let plan = model.convert(board, &[])?;
-    let app = App {
-        board,
-        plan: &plan,
-        samples: Samples { seed, count },
-        log: false,
-        laps: false,
-        loaded: false,
-        speed: Speed::Fast,
-    };
+    let app = App { board, plan: &plan, samples: Samples { seed, count }, log: false, speed: Speed::Fast };
     let image = app.build()?;
     panics::check(&image)?;
     let facts = models::facts(&plan)?;

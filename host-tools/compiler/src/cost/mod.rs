@@ -4,6 +4,7 @@
 //! memory, and the command-line tool tells latencies before anything is flashed.
 //!
 //! * [`work`]: what of a step its cost depends on ([`Work`]), read off a step of the compiler or off a finished plan.
+//! * [`choose`]: the cheapest of the kernels that could compute a step.
 //! * [`table`]: the measured figures of a target ([`Table`]), one file each under `tables/`, and their format.
 //!
 //! A table gives each kernel a linear form over [`Feature`]s of its work, such as
@@ -11,6 +12,7 @@
 //! (never a negative factor, so that what is larger never costs less), and writes the files. Figures of one table may be
 //! compared with each other, those of different tables may not: their unit is the table's own.
 
+pub mod choose;
 pub mod table;
 pub mod work;
 

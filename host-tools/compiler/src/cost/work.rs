@@ -4,7 +4,7 @@ use crate::graph::Graph;
 use crate::lower::Step;
 use crate::targets::library;
 use mote_runtime::Plan;
-use mote_runtime::kernels::Library;
+use mote_runtime::kernels::{Library, portable::id};
 use mote_runtime::plan::{DType, NONE, OperandRecord, RegionKind, StepRecord};
 use serde::{Deserialize, Serialize};
 
@@ -26,8 +26,12 @@ pub struct Work {
     pub channels: f64,
     /// Elements of all operands that are no constants, each counted once.
     pub inputs: f64,
+    /// Rows of the first operand's window, over slices and rows.
+    pub window_rows: f64,
     /// Multiplications.
     pub macs: f64,
+    /// Which of its functions a kernel computes, where it has several that differ in cost; else 0.
+    pub function: u32,
     /// Of a stream: the step is due every so many frames; else 1.
     pub every: f64,
 }
@@ -66,6 +70,29 @@ pub enum Feature {
     LaneStrips,
     /// Groups of sixteen multiplications of each output.
     LaneMacs,
+    /// Rows of all windows.
+    WindowRows,
+    /// As gathered elements, but four at a time in each row of a window.
+    GatheredQuads,
+    /// Block multiplications where each row of a window takes whole groups of four inputs.
+    BlockQuadMacs,
+    /// Groups of sixteen multiplications in each row of a window, of each output.
+    LaneRowMacs,
+    /// Groups of eight channels at each position, and their multiplications.
+    Octets,
+    OctetMacs,
+    /// Pairs of neighbouring positions without the last one of a row of odd length; with groups of four channels; and with
+    /// groups of four inputs in each row of a window.
+    WholePairs,
+    WholeBlocks,
+    WholeBlockQuadMacs,
+    /// The last positions of rows of odd length, likewise.
+    Singles,
+    SingleBlocks,
+    SingleBlockQuadMacs,
+    /// Groups of four positions, with groups of eight channels, and their multiplications.
+    Tiles,
+    TileMacs,
 }
 
 impl Feature {
@@ -86,6 +113,20 @@ impl Feature {
         Self::Lanes,
         Self::LaneStrips,
         Self::LaneMacs,
+        Self::WindowRows,
+        Self::GatheredQuads,
+        Self::BlockQuadMacs,
+        Self::LaneRowMacs,
+        Self::Octets,
+        Self::OctetMacs,
+        Self::WholePairs,
+        Self::WholeBlocks,
+        Self::WholeBlockQuadMacs,
+        Self::Singles,
+        Self::SingleBlocks,
+        Self::SingleBlockQuadMacs,
+        Self::Tiles,
+        Self::TileMacs,
     ];
 
     /// Its value for some work.
@@ -95,6 +136,11 @@ impl Feature {
         let outputs = positions * work.channels;
         let window = work.macs / outputs.max(1.0);
         let pairs = work.rows * (work.columns / 2.0).ceil();
+        // A row of the window, in whole groups.
+        let row = |of: f64| (window / work.window_rows.max(1.0) / of).ceil();
+        let whole = work.rows * (work.columns / 2.0).floor();
+        let singles = pairs - whole;
+        let tiles = work.rows * (work.columns / 4.0).ceil() * groups(8.0);
         match self {
             Self::Calls => work.calls,
             Self::Rows => work.rows,
@@ -111,6 +157,20 @@ impl Feature {
             Self::Lanes => positions * groups(16.0),
             Self::LaneStrips => work.rows * groups(16.0),
             Self::LaneMacs => outputs * (window / 16.0).ceil(),
+            Self::WindowRows => work.rows * work.window_rows,
+            Self::GatheredQuads => positions * work.window_rows * row(4.0),
+            Self::BlockQuadMacs => pairs * groups(4.0) * work.window_rows * row(4.0),
+            Self::LaneRowMacs => outputs * work.window_rows * row(16.0),
+            Self::Octets => positions * groups(8.0),
+            Self::OctetMacs => positions * groups(8.0) * window,
+            Self::WholePairs => whole,
+            Self::WholeBlocks => whole * groups(4.0),
+            Self::WholeBlockQuadMacs => whole * groups(4.0) * work.window_rows * row(4.0),
+            Self::Singles => singles,
+            Self::SingleBlocks => singles * groups(4.0),
+            Self::SingleBlockQuadMacs => singles * groups(4.0) * work.window_rows * row(4.0),
+            Self::Tiles => tiles,
+            Self::TileMacs => tiles * window,
         }
     }
 }
@@ -126,13 +186,18 @@ impl Work {
             elements(&operand.view, graph.tensor(operand.tensor).dtype.size()) * slices
         });
         let rows = f64::from(view.rows) * endless_as_one(view.slices);
+        let shaped = Self::shaped(view, rows, output.shape.last().copied().unwrap_or(1), output.dtype.size());
+        // At once, rows of independent positions are one long row.
+        let joined = Self { rows: 1.0, columns: rows * shaped.columns, ..shaped };
         Self {
             kernel: name(kernels, step.packed.kernel),
             calls: if by_rows { rows } else { 1.0 },
             inputs: inputs.sum(),
+            window_rows: step.inputs.first().map_or(1.0, |operand| window_rows(&operand.view)),
             macs: step.macs as f64,
+            function: function(step.packed.kernel, &step.packed.args),
             every: 1.0,
-            ..Self::shaped(view, rows, output.shape.last().copied().unwrap_or(1), output.dtype.size())
+            ..if step.joinable && !by_rows { joined } else { shaped }
         }
     }
 
@@ -190,7 +255,9 @@ impl Work {
             kernel: name(kernels, plan.kernel(step.kernel.into()).unwrap_or(NONE)),
             calls: if kind == RegionKind::Rows { slices(&view) } else { 1.0 },
             inputs,
+            window_rows: plan.step_operand(step, 0).map_or(1.0, |operand| window_rows(&operand)),
             macs: plan.step_macs(index) as f64,
+            function: function(plan.kernel(step.kernel.into()).unwrap_or(NONE), plan.args(step)),
             every: f64::from(step.every.max(1)),
             ..Self::shaped(&view, rows, channels, size(output.dtype))
         })
@@ -204,7 +271,7 @@ impl Work {
         Self { rows, columns: row / channels, channels, ..Self::nothing() }
     }
 
-    fn nothing() -> Self {
+    pub(super) fn nothing() -> Self {
         Self {
             kernel: "",
             calls: 0.0,
@@ -212,7 +279,9 @@ impl Work {
             columns: 0.0,
             channels: 0.0,
             inputs: 0.0,
+            window_rows: 1.0,
             macs: 0.0,
+            function: 0,
             every: 1.0,
         }
     }
@@ -220,6 +289,19 @@ impl Work {
 
 fn name(kernels: &Library, id: u16) -> &'static str {
     kernels.find(id).map_or("", |entry| entry.name)
+}
+
+/// Rows that the window of an operand has.
+fn window_rows(view: &OperandRecord) -> f64 {
+    f64::from(view.outer_count.max(1)) * f64::from(view.inner_count.max(1))
+}
+
+/// [`Work::function`]: float functions of one or two operands are one kernel each, and have their number first.
+fn function(kernel: u16, args: &[u8]) -> u32 {
+    match (kernel, args.first_chunk()) {
+        (id::UNARY_F32 | id::BINARY_F32, Some(number)) => u32::from_le_bytes(*number),
+        _ => 0,
+    }
 }
 
 /// Elements of a slice.
@@ -253,5 +335,9 @@ mod tests {
         );
         assert_eq!((of(Feature::Pairs), of(Feature::Quads), of(Feature::Blocks)), (9.0, 30.0, 18.0));
         assert_eq!((of(Feature::BlockMacs), of(Feature::LaneMacs)), (18.0 * 8.0 * 20.0, 180.0));
+        assert_eq!((of(Feature::WholePairs), of(Feature::Singles)), (6.0, 3.0));
+        // Rows of 20 / 2 = 10 elements are three groups of four.
+        let by_rows = Work { window_rows: 2.0, ..work };
+        assert_eq!(Feature::BlockQuadMacs.of(&by_rows), 18.0 * 2.0 * 3.0);
     }
 }

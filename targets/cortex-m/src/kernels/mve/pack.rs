@@ -57,3 +57,12 @@ impl Packer for Helium {
         pool_s8_mve::pack_max(layer).unwrap_or_else(|| layer.pack_max())
     }
 }
+
+/// Chooses kernels without an own loop for the layer's window, where [`Helium`] takes one with it.
+pub struct HeliumGeneral;
+
+impl Packer for HeliumGeneral {
+    fn depthwise_s8(&self, layer: &DepthwiseS8<'_>, _: Geometry) -> Packed {
+        depthwise_s8_mve::pack(layer).unwrap_or_else(|| layer.pack())
+    }
+}
