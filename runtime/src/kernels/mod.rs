@@ -56,6 +56,7 @@ pub mod softmax_f32;
 pub mod softmax_s8;
 pub mod step;
 pub mod strided;
+pub mod target_s8;
 pub mod unary_f32;
 
 pub use library::{Entry, KernelTable, Library};

@@ -14,6 +14,7 @@ use super::lut_s8::LutS8;
 use super::matmul_s8::MatmulS8;
 use super::pool_s8::PoolS8;
 use super::reduce_s8::MeanS8;
+use super::requantize::{DOUBLE, DOUBLE_CLAMPED, SINGLE};
 use super::running_sum::RunningSum;
 use super::softmax_s8::SoftmaxS8;
 
@@ -67,8 +68,24 @@ pub struct Requant {
     pub zero_point: i32,
     pub min: i32,
     pub max: i32,
-    /// [`SINGLE`](super::requantize::SINGLE) or [`DOUBLE`](super::requantize::DOUBLE).
+    /// [`SINGLE`] or [`DOUBLE`].
     pub rounding: u8,
+}
+
+impl Requant {
+    /// The clamp as codes, if both ends are such.
+    pub fn clamp(&self) -> Option<(i8, i8)> {
+        Some((i8::try_from(self.min).ok()?, i8::try_from(self.max).ok()?))
+    }
+
+    /// The rounding, with [`DOUBLE_CLAMPED`] where that gives the same codes.
+    pub fn cheapest_rounding(&self) -> u8 {
+        match self.rounding {
+            SINGLE => SINGLE,
+            _ if self.zero_point <= self.min => DOUBLE_CLAMPED,
+            _ => DOUBLE,
+        }
+    }
 }
 
 /// Lengths of rows, for choices that depend on them.

@@ -7,6 +7,9 @@
 pub const SINGLE: u8 = 0;
 /// See [`double`].
 pub const DOUBLE: u8 = 1;
+/// [`double`] where negative results are clamped anyway: a kernel may round these as it likes. Only kernels of targets know
+/// it.
+pub const DOUBLE_CLAMPED: u8 = 2;
 
 /// One rounding, half up: `(acc * multiplier + (1 << (30 - shift))) >> (31 - shift)` in 64 bits.
 /// (LiteRT's `MultiplyByQuantizedMultiplier` with single rounding.)

@@ -44,9 +44,14 @@ pub const fn is_code(value: i32) -> bool {
     value >= -128 && value <= 127
 }
 
+/// Whether zero point and clamp of a layer make sense.
+pub const fn is_clamp(zero_point: i32, min: i8, max: i8) -> bool {
+    is_code(zero_point) && min <= max
+}
+
 /// Whether the arguments of a [`Stage`] make sense.
 pub(crate) const fn is_stage(zero_point: i32, min: i8, max: i8, rounding: u8) -> bool {
-    is_code(zero_point) && min <= max && rounding <= DOUBLE
+    is_clamp(zero_point, min, max) && rounding <= DOUBLE
 }
 
 /// From accumulators to output codes.

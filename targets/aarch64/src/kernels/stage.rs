@@ -10,14 +10,8 @@
 //! negative results are clamped anyway. Then 32 bits are narrowed to 16 and to 8 with saturation, between which the zero
 //! point is added: nothing that saturates would not be clamped.
 
-use mote_runtime::kernels::s8::is_code;
-
-/// One rounding (`requantize::single`).
-pub const SINGLE: u8 = 0;
-/// Two roundings (`requantize::double`).
-pub const DOUBLE: u8 = 1;
-/// Two roundings where negative results are clamped.
-pub const DOUBLE_CLAMPED: u8 = 2;
+pub use mote_runtime::kernels::requantize::{DOUBLE, DOUBLE_CLAMPED, SINGLE};
+use mote_runtime::kernels::s8::is_clamp;
 
 /// Start of the sums, multipliers and shifts (negative: to the right) of `N` channels.
 pub type Scales<const N: usize> = [[i32; N]; 3];
@@ -36,7 +30,7 @@ impl Stage {
     /// Whether these make sense.
     pub const fn is_sound(zero_point: i32, min: i8, max: i8, rounding: u8) -> bool {
         let clamped = rounding != DOUBLE_CLAMPED || zero_point <= min as i32;
-        is_code(zero_point) && min <= max && rounding <= DOUBLE_CLAMPED && clamped
+        is_clamp(zero_point, min, max) && rounding <= DOUBLE_CLAMPED && clamped
     }
 
     /// What the instructions compute.
@@ -180,16 +174,6 @@ mod host {
     use alloc::vec::Vec;
     use mote_runtime::kernels::conv2d_s8::channels;
     use mote_runtime::kernels::pack::Requant;
-    use mote_runtime::kernels::requantize;
-
-    /// The rounding that gives the layer's codes.
-    pub fn rounding(requant: &Requant) -> u8 {
-        match requant.rounding {
-            requantize::SINGLE => SINGLE,
-            _ if requant.zero_point <= requant.min => DOUBLE_CLAMPED,
-            _ => DOUBLE,
-        }
-    }
 
     /// What `SRSHL` shifts by; `None` if the instructions cannot give the codes of this factor.
     pub fn shift(multiplier: i32, shift: i32) -> Option<i32> {
@@ -230,7 +214,7 @@ mod host {
     }
 }
 #[cfg(feature = "pack")]
-pub use host::{blocks, rounding, scaled, shift};
+pub use host::{blocks, scaled, shift};
 
 #[cfg(all(test, feature = "pack"))]
 mod tests {

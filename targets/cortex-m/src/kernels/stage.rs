@@ -10,16 +10,9 @@
 //!
 //! The rounding is a const parameter of each kernel, which comes with three identifiers.
 
-use mote_runtime::kernels::s8::is_code;
+pub use mote_runtime::kernels::requantize::{DOUBLE, DOUBLE_CLAMPED, SINGLE};
 
 use super::instructions::{smmlar, smmul, smmulr, ssat8};
-
-/// One rounding.
-pub const SINGLE: u8 = 0;
-/// Two, the second one away from zero at ties.
-pub const DOUBLE: u8 = 1;
-/// Two; negative results are clamped.
-pub const DOUBLE_CLAMPED: u8 = 2;
 
 /// A channel's factor: multiplier, and `2^(32 + shift)`.
 pub type Scale = [i32; 2];
@@ -48,11 +41,6 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Whether these make sense.
-    pub const fn is_sound(zero_point: i32, min: i8, max: i8) -> bool {
-        is_code(zero_point) && min <= max
-    }
-
     /// Clamps the codes of a row.
     #[inline(always)]
     pub fn clamp(&self, codes: &mut [i8]) {
@@ -100,19 +88,13 @@ mod host {
     use super::*;
     use alloc::vec::Vec;
     use mote_runtime::kernels::pack::Requant;
-    use mote_runtime::kernels::requantize;
     use mote_runtime::kernels::s8::multipliers;
 
     impl Stage {
         /// The stage that does the same, and its rounding.
         pub fn of(requant: &Requant) -> Option<(Self, u8)> {
-            let rounding = match requant.rounding {
-                requantize::SINGLE => SINGLE,
-                _ if requant.zero_point <= requant.min => DOUBLE_CLAMPED,
-                _ => DOUBLE,
-            };
-            let (min, max) = (i8::try_from(requant.min).ok()?, i8::try_from(requant.max).ok()?);
-            Some((Self { zero_point: requant.zero_point, min, max }, rounding))
+            let (min, max) = requant.clamp()?;
+            Some((Self { zero_point: requant.zero_point, min, max }, requant.cheapest_rounding()))
         }
     }
 

@@ -4,14 +4,9 @@
 //! the largest shift of four channels first: `(a * m + 2^(t - 1)) >> t` equals `(a * 2^d * m + 2^(t + d - 1)) >> (t + d)`.
 //! Where an accumulator times `2^d` might not fit, accumulators are limited to what saturates the code anyway.
 
-use mote_runtime::kernels::s8::is_code;
+pub use mote_runtime::kernels::requantize::{DOUBLE, SINGLE};
 
 use crate::vector::{I16x8, I32x4};
-
-/// One rounding.
-pub const SINGLE: u8 = 0;
-/// Two, the second one away from zero at ties.
-pub const DOUBLE: u8 = 1;
 
 /// What four channels need.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,11 +47,6 @@ impl Stage {
     pub fn new(zero_point: i32, min: i8, max: i8) -> Self {
         let (min, max) = (I16x8::splat(min.into()), I16x8::splat(max.into()));
         Self { zero_point: I32x4::splat(zero_point), min, max }
-    }
-
-    /// Whether these make sense.
-    pub const fn is_sound(zero_point: i32, min: i8, max: i8) -> bool {
-        is_code(zero_point) && min <= max
     }
 
     /// The codes of eight channels.

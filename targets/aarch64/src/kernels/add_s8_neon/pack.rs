@@ -8,7 +8,7 @@ use mote_runtime::kernels::requantize::quantize_multiplier;
 
 use super::{AddArgs, LEFT_SHIFT};
 use crate::kernels::id;
-use crate::kernels::stage::{rounding, shift};
+use crate::kernels::stage::shift;
 
 /// The kernel, fed; `None` if it does not compute this sum exactly.
 pub fn pack(layer: &SumS8) -> Option<Packed> {
@@ -28,7 +28,7 @@ pub fn pack(layer: &SumS8) -> Option<Packed> {
     let (multiplier, shift) = rescaled(twice / (f64::from(1 << LEFT_SHIFT) * output.scale), 0)?;
     let args = AddArgs {
         larger: index,
-        rounding: rounding(&requant),
+        rounding: requant.cheapest_rounding(),
         min: i8::try_from(min).ok()?,
         max: i8::try_from(max).ok()?,
         zero_larger: larger.zero_point,

@@ -11,42 +11,13 @@ pub use pack::pack;
 
 use mote_runtime::engine::{Call, Mismatch};
 use mote_runtime::kernels::StepView;
-use mote_runtime::kernels::columns::Columns;
-use mote_runtime::kernels::s8::{Window, arguments, is_code, require, s8, s8_mut};
-use mote_runtime::plan::{DType, Fault};
-use mote_runtime::records;
+use mote_runtime::kernels::s8::{Window, require, s8, s8_mut};
+use mote_runtime::kernels::target_s8::ConvArgs;
+use mote_runtime::plan::Fault;
 
 use super::dot::{Block, CHANNELS, Layer, POSITIONS, STEP, Weights, steps};
 use super::stage::Stage;
 use super::windows::Windows;
-
-records! {
-    /// Arguments.
-    pub struct ConvArgs {
-        pub in_channels: u32,
-        pub out_channels: u32,
-        /// Rows of the kernel: time times height.
-        pub kernel_rows: u16,
-        pub kernel_width: u16,
-        pub stride: u16,
-        pub dilation: u16,
-        pub pad_left: i16,
-        /// 1 if no weight is -128.
-        pub narrow: u8,
-        pub rounding: u8,
-        pub input_zero_point: i32,
-        pub zero_point: i32,
-        pub min: i8,
-        pub max: i8,
-        pub reserved: u16,
-    }
-}
-
-impl ConvArgs {
-    const fn columns(&self) -> Columns {
-        Columns::of(self.kernel_width, self.stride, self.dilation, self.pad_left)
-    }
-}
 
 /// Bytes of scratch for positions of this many inputs.
 pub(super) const fn scratch(inputs: usize) -> usize {
@@ -67,16 +38,14 @@ const fn lies_ready(args: &ConvArgs, width: usize, columns: usize) -> bool {
 
 /// Accepts a step only if [`run`] can serve it.
 pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
-    let args = arguments!(ConvArgs, step);
-    require!(step.inputs() == 1 && step.blobs() == 2 && !step.any_in_place(), Arguments);
-    require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
+    let args = match ConvArgs::checked(step) {
+        Ok(args) => args,
+        Err(fault) => return Err(fault),
+    };
     require!(Stage::is_sound(args.zero_point, args.min, args.max, args.rounding), Arguments);
-    require!(is_code(args.input_zero_point) && args.narrow <= 1, Arguments);
+    require!(args.form <= 1, Arguments);
     let (inputs, outputs) = (args.in_channels as usize, args.out_channels as usize);
-    require!(inputs > 0 && outputs > 0 && inputs < 1 << 24 && outputs < 1 << 24, Arguments);
-    require!(step.row_len(0).is_multiple_of(inputs) && step.row_len(1).is_multiple_of(outputs), Shape);
     let (width, columns) = (step.row_len(0) / inputs, step.row_len(1) / outputs);
-    require!(args.columns().fits(columns, width), Shape);
     require!(args.kernel_rows > 0 && step.window(0) == args.kernel_rows as usize, Shape);
     let taps = args.kernel_rows as u64 * args.kernel_width as u64;
     require!(taps * (inputs as u64) < 1 << 24, Arguments);
@@ -109,7 +78,7 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
         blocks: given.constants(1)?,
         steps: steps(run * usize::from(args.kernel_rows)),
         out_channels: args.out_channels as usize,
-        narrow: args.narrow != 0,
+        narrow: args.form != 0,
         stage: Stage { zero_point: args.zero_point, min: args.min, max: args.max, rounding: args.rounding },
     };
     let windows = Windows {

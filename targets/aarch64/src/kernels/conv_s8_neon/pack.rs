@@ -2,11 +2,12 @@
 
 use mote_runtime::kernels::conv2d_s8::ConvS8;
 use mote_runtime::kernels::pack::{Geometry, Packed};
+use mote_runtime::kernels::target_s8::ConvArgs;
 
-use super::{CHANNELS, ConvArgs, lies_ready, scratch};
+use super::{CHANNELS, lies_ready, scratch};
 use crate::kernels::dot::{is_narrow, weights};
 use crate::kernels::id;
-use crate::kernels::stage::{blocks, rounding, scaled};
+use crate::kernels::stage::{blocks, scaled};
 
 /// The kernel, fed; `None` if it does not compute this layer exactly.
 pub fn pack(layer: &ConvS8<'_>, geometry: Geometry) -> Option<Packed> {
@@ -17,20 +18,9 @@ pub fn pack(layer: &ConvS8<'_>, geometry: Geometry) -> Option<Packed> {
     }
     let channels = scaled(layer.weights, layer.bias, *out_channels, *input_zero_point, requant)?;
     let args = ConvArgs {
-        in_channels: *in_channels as u32,
-        out_channels: *out_channels as u32,
-        kernel_rows: layer.kernel_rows as u16,
-        kernel_width: layer.kernel_width as u16,
-        stride: layer.stride as u16,
-        dilation: layer.dilation as u16,
-        pad_left: layer.pad_left as i16,
-        narrow: is_narrow(layer.weights).into(),
-        rounding: rounding(requant),
-        input_zero_point: *input_zero_point,
-        zero_point: requant.zero_point,
-        min: i8::try_from(requant.min).ok()?,
-        max: i8::try_from(requant.max).ok()?,
-        reserved: 0,
+        form: is_narrow(layer.weights).into(),
+        rounding: requant.cheapest_rounding(),
+        ..ConvArgs::of_layer(layer)?
     };
     let ready = lies_ready(&args, geometry.width, geometry.columns);
     let packed = Packed::new(id::CONV_S8_NEON, args.to_bytes())

@@ -16,9 +16,9 @@ pub use pack::pack;
 use mote_runtime::engine::{Call, Mismatch};
 use mote_runtime::kernels::StepView;
 use mote_runtime::kernels::columns::Columns;
-use mote_runtime::kernels::s8::{Window, arguments, is_code, require, s8_mut};
-use mote_runtime::plan::{DType, Fault};
-use mote_runtime::records;
+use mote_runtime::kernels::s8::{Window, require, s8_mut};
+use mote_runtime::kernels::target_s8::DepthwiseArgs;
+use mote_runtime::plan::Fault;
 
 #[cfg(target_arch = "aarch64")]
 use self::columns::Walk;
@@ -26,35 +26,9 @@ use self::columns::{GROUP, Kernel, LANES, Layer, Scales, Weights, blocks};
 use super::level::Level;
 use super::stage::Stage;
 
-records! {
-    /// Arguments.
-    pub struct DepthwiseArgs {
-        pub channels: u32,
-        /// Rows of the kernel: time times height.
-        pub kernel_rows: u16,
-        pub kernel_width: u16,
-        pub stride: u16,
-        pub dilation: u16,
-        pub pad_left: i16,
-        /// 1 if no weight is -128.
-        pub narrow: u8,
-        pub rounding: u8,
-        pub input_zero_point: i32,
-        pub zero_point: i32,
-        pub min: i8,
-        pub max: i8,
-        pub reserved: u16,
-    }
-}
-
-impl DepthwiseArgs {
-    const fn columns(&self) -> Columns {
-        Columns::of(self.kernel_width, self.stride, self.dilation, self.pad_left)
-    }
-
-    const fn kernel(&self) -> Kernel {
-        Kernel { rows: self.kernel_rows as usize, width: self.kernel_width as usize }
-    }
+/// The kernel's size.
+const fn kernel(args: &DepthwiseArgs) -> Kernel {
+    Kernel { rows: args.kernel_rows as usize, width: args.kernel_width as usize }
 }
 
 /// Most places for taps, those that stay empty included.
@@ -62,19 +36,18 @@ const SLOTS: usize = 64;
 
 /// Accepts a step only if [`run`] can serve it.
 pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
-    let args = arguments!(DepthwiseArgs, step);
-    require!(step.inputs() == 1 && step.blobs() == 2 && !step.any_in_place(), Arguments);
-    require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
+    let args = match DepthwiseArgs::checked(step) {
+        Ok(args) => args,
+        Err(fault) => return Err(fault),
+    };
     require!(Stage::is_sound(args.zero_point, args.min, args.max, args.rounding), Arguments);
-    require!(is_code(args.input_zero_point) && args.narrow <= 1, Arguments);
+    require!(args.form <= 1, Arguments);
     let channels = args.channels as usize;
     require!(channels >= LANES / 2 && channels < 1 << 20, Arguments);
     require!(args.kernel_rows > 0 && args.kernel_width > 0, Arguments);
     require!((args.kernel_rows as usize) < SLOTS && (args.kernel_width as usize) < SLOTS, Arguments);
-    let groups = args.kernel().groups();
+    let groups = kernel(&args).groups();
     require!(groups * GROUP <= SLOTS, Arguments);
-    require!(step.row_len(0).is_multiple_of(channels) && step.row_len(1).is_multiple_of(channels), Shape);
-    require!(args.columns().fits(step.row_len(1) / channels, step.row_len(0) / channels), Shape);
     require!(step.window(0) == args.kernel_rows as usize, Shape);
     let blocks = blocks(channels);
     require!(step.blob_is(0, blocks * groups * size_of::<Weights>(), 1), Shape);
@@ -92,7 +65,7 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
     padding.fill(args.input_zero_point as i8);
     let channels = args.channels as usize;
     let width = source.row_bytes().checked_div(channels).ok_or(Mismatch)?;
-    let kernel = args.kernel();
+    let kernel = kernel(&args);
     let mut job = Job {
         width,
         columns: args.columns(),
@@ -103,7 +76,7 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
         layer: Layer {
             channels,
             kernel,
-            narrow: args.narrow != 0,
+            narrow: args.form != 0,
             dense: args.dilation == 1,
             level: Level::of_this_core(),
             weights: given.constants(0)?,

@@ -4,12 +4,13 @@ use alloc::vec::Vec;
 
 use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
 use mote_runtime::kernels::pack::{Geometry, Packed};
+use mote_runtime::kernels::target_s8::DepthwiseArgs;
 
+use super::SLOTS;
 use super::columns::{GROUP, Kernel, LANES, Weights, blocks, channel};
-use super::{DepthwiseArgs, SLOTS};
 use crate::kernels::dot::is_narrow;
 use crate::kernels::id;
-use crate::kernels::stage::{rounding, scaled};
+use crate::kernels::stage::scaled;
 
 /// The kernel, fed; `None` if it does not compute this layer exactly.
 pub fn pack(layer: &DepthwiseS8<'_>, geometry: Geometry) -> Option<Packed> {
@@ -39,19 +40,9 @@ pub fn pack(layer: &DepthwiseS8<'_>, geometry: Geometry) -> Option<Packed> {
         .map(|block| core::array::from_fn(|part| core::array::from_fn(|lane| of(block, part, lane))))
         .collect();
     let args = DepthwiseArgs {
-        channels: in_channels as u32,
-        kernel_rows: layer.kernel_rows as u16,
-        kernel_width: layer.kernel_width as u16,
-        stride: layer.stride as u16,
-        dilation: layer.dilation as u16,
-        pad_left: layer.pad_left as i16,
-        narrow: is_narrow(weights).into(),
-        rounding: rounding(requant),
-        input_zero_point,
-        zero_point: requant.zero_point,
-        min: i8::try_from(requant.min).ok()?,
-        max: i8::try_from(requant.max).ok()?,
-        reserved: 0,
+        form: is_narrow(weights).into(),
+        rounding: requant.cheapest_rounding(),
+        ..DepthwiseArgs::of_layer(layer)?
     };
     let packed = Packed::new(id::DEPTHWISE_S8_NEON, args.to_bytes())
         .with_blob(packed.as_flattened())

@@ -2,11 +2,12 @@
 
 use mote_runtime::kernels::fully_connected_s8::FullyConnectedS8;
 use mote_runtime::kernels::pack::Packed;
+use mote_runtime::kernels::target_s8::DenseArgs;
 
-use super::{DenseArgs, scratch};
+use super::scratch;
 use crate::kernels::dot::{CHANNELS, is_narrow, weights};
 use crate::kernels::id;
-use crate::kernels::stage::{blocks, rounding, scaled};
+use crate::kernels::stage::{blocks, scaled};
 
 /// The kernel, fed; `None` if it does not compute this layer exactly.
 pub fn pack(layer: &FullyConnectedS8<'_>) -> Option<Packed> {
@@ -16,14 +17,9 @@ pub fn pack(layer: &FullyConnectedS8<'_>) -> Option<Packed> {
     }
     let channels = scaled(layer.weights, layer.bias, outputs, input_zero_point, requant)?;
     let args = DenseArgs {
-        inputs: inputs as u32,
-        outputs: outputs as u32,
-        input_zero_point,
-        zero_point: requant.zero_point,
-        min: i8::try_from(requant.min).ok()?,
-        max: i8::try_from(requant.max).ok()?,
-        rounding: rounding(requant),
-        narrow: is_narrow(layer.weights).into(),
+        form: is_narrow(layer.weights).into(),
+        rounding: requant.cheapest_rounding(),
+        ..DenseArgs::of_layer(layer)?
     };
     let packed = Packed::new(id::FULLY_CONNECTED_S8_NEON, args.to_bytes())
         .with_blob(&weights(layer.weights, outputs, inputs))

@@ -12,7 +12,7 @@ pub use pack::{pack_add, pack_sub};
 
 use mote_runtime::engine::{Call, Mismatch};
 use mote_runtime::kernels::StepView;
-use mote_runtime::kernels::s8::{arguments, is_code, require, s8, s8_mut};
+use mote_runtime::kernels::s8::{arguments, is_clamp, is_code, require, s8, s8_mut};
 use mote_runtime::plan::{DType, Fault};
 use mote_runtime::records;
 
@@ -49,7 +49,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     let args = arguments!(AddMveArgs, step);
     require!(step.inputs() == 2, Arguments);
     require!(step.is(0, DType::I8) && step.is(1, DType::I8) && step.is(2, DType::I8), Shape);
-    require!(Stage::is_sound(args.zero_point, args.min, args.max) && args.larger <= 1, Arguments);
+    require!(is_clamp(args.zero_point, args.min, args.max) && args.larger <= 1, Arguments);
     require!(args.subtracted <= 2, Arguments);
     require!(is_code(args.zero_larger) && is_code(args.zero_smaller), Arguments);
     require!(args.shift_smaller < 0 && args.shift_smaller > -32, Arguments);

@@ -8,7 +8,7 @@ use mote_runtime::kernels::requantize::quantize_multiplier;
 
 use super::AddMveArgs;
 use crate::kernels::id;
-use crate::kernels::mve::stage::{rounding, shift};
+use crate::kernels::mve::stage::shift;
 
 /// Bits by which the definition shifts both operands left first.
 const LEFT_SHIFT: i32 = 20;
@@ -32,7 +32,7 @@ fn args(layer: &SumS8) -> Option<(AddMveArgs, u8)> {
     let twice = 2.0 * larger.scale;
     let requant =
         Requant { factors: Vec::new(), zero_point: output.zero_point, min, max, rounding: layer.rounding };
-    let rounding = rounding(&requant);
+    let rounding = requant.cheapest_rounding();
     let rescaled = |factor: f64, bits: i32| {
         let (multiplier, exponent) = quantize_multiplier(factor);
         Some((multiplier, shift(multiplier, exponent - bits, rounding)?))

@@ -17,60 +17,15 @@ pub(super) use pack::{blocks, settle, weights};
 use mote_runtime::engine::{Call, Mismatch, Rows};
 use mote_runtime::kernels::StepView;
 use mote_runtime::kernels::columns::Columns;
-use mote_runtime::kernels::s8::{arguments, is_code, require, s8_mut};
-use mote_runtime::plan::{DType, Fault};
-use mote_runtime::records;
+use mote_runtime::kernels::s8::{require, s8_mut};
+use mote_runtime::kernels::target_s8::ConvArgs;
+use mote_runtime::plan::Fault;
 
 use super::block::{self, Block, Divided, Layer, Pairs, Run, pairs};
 use super::expand::{expand_at, steps};
 use super::instructions::sxtb16;
 use super::stage::Stage;
 use super::window::{ROWS, Runs, Window};
-
-records! {
-    /// Arguments.
-    pub struct ConvArgs {
-        pub in_channels: u32,
-        pub out_channels: u32,
-        /// Rows of the kernel: time times height.
-        pub kernel_rows: u16,
-        pub kernel_width: u16,
-        pub stride: u16,
-        pub dilation: u16,
-        pub pad_left: i16,
-        pub reserved: u16,
-        pub input_zero_point: i32,
-        pub zero_point: i32,
-        pub min: i8,
-        pub max: i8,
-        pub reserved2: u16,
-    }
-}
-
-impl ConvArgs {
-    /// The arguments of a step, if all is sound that does not depend on how a kernel lays out its constants.
-    #[inline(always)]
-    pub(super) const fn checked(step: &StepView<'_>) -> Result<Self, Fault> {
-        let args = arguments!(Self, step);
-        require!(step.inputs() == 1 && step.blobs() == 2 && !step.any_in_place(), Arguments);
-        require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
-        require!(Stage::is_sound(args.zero_point, args.min, args.max), Arguments);
-        require!(is_code(args.input_zero_point), Arguments);
-        let (inputs, outputs) = (args.in_channels as usize, args.out_channels as usize);
-        require!(inputs > 0 && outputs > 0 && inputs < 1 << 24 && outputs < 1 << 24, Arguments);
-        require!(step.row_len(0).is_multiple_of(inputs) && step.row_len(1).is_multiple_of(outputs), Shape);
-        require!(args.columns().fits(step.row_len(1) / outputs, step.row_len(0) / inputs), Shape);
-        Ok(args)
-    }
-
-    pub(crate) const fn columns(&self) -> Columns {
-        Columns::of(self.kernel_width, self.stride, self.dilation, self.pad_left)
-    }
-
-    const fn stage(&self) -> Stage {
-        Stage { zero_point: self.zero_point, min: self.min, max: self.max }
-    }
-}
 
 /// Bytes of scratch for this many positions.
 const fn scratch(positions: usize, kernel_rows: usize, run: usize) -> usize {
@@ -121,7 +76,7 @@ where
         run_steps,
         steps,
         input_zero_point: args.input_zero_point as u8,
-        stage: args.stage(),
+        stage: Stage { zero_point: args.zero_point, min: args.min, max: args.max },
         layer: Divided::new(&layer, steps, args.out_channels as usize).ok_or(Mismatch)?,
     };
     let width = source.row_bytes().checked_div(in_channels).ok_or(Mismatch)?;

@@ -5,16 +5,17 @@ use alloc::vec::Vec;
 use mote_runtime::kernels::conv2d_s8::{ConvS8, channels};
 use mote_runtime::kernels::pack::{Packed, Requant};
 use mote_runtime::kernels::requantize::requantize;
+use mote_runtime::kernels::target_s8::ConvArgs;
 
-use super::{ConvArgs, scratch};
+use super::scratch;
 use crate::kernels::expand::order;
 use crate::kernels::id;
-use crate::kernels::stage::{Stage, range, scale};
+use crate::kernels::stage::{range, scale};
 use crate::kernels::window::ROWS;
 
 /// The kernel, fed; `None` if it does not compute this layer exactly.
 pub fn pack(layer: &ConvS8<'_>) -> Option<Packed> {
-    let (stage, rounding) = Stage::of(&layer.requant)?;
+    let rounding = layer.requant.cheapest_rounding();
     if layer.groups != 1 || layer.kernel_rows > ROWS {
         return None;
     }
@@ -23,21 +24,7 @@ pub fn pack(layer: &ConvS8<'_>) -> Option<Packed> {
     let settled = settle(layer.weights, layer.bias, *out_channels, *input_zero_point, requant)?;
     let weights = weights(&settled.weights, *out_channels, layer.kernel_rows, run)?;
     let blocks = blocks(&settled.channels);
-    let args = ConvArgs {
-        in_channels: layer.in_channels as u32,
-        out_channels: layer.out_channels as u32,
-        kernel_rows: layer.kernel_rows as u16,
-        kernel_width: layer.kernel_width as u16,
-        stride: layer.stride as u16,
-        dilation: layer.dilation as u16,
-        pad_left: layer.pad_left as i16,
-        reserved: 0,
-        input_zero_point: layer.input_zero_point,
-        zero_point: stage.zero_point,
-        min: stage.min,
-        max: stage.max,
-        reserved2: 0,
-    };
+    let args = ConvArgs::of_layer(layer)?;
     let packed = Packed::new(id::CONV_S8_DSP + u16::from(rounding), args.to_bytes())
         .with_blob(&weights)
         .with_blob(&blocks);

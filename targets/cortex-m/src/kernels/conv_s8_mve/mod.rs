@@ -13,9 +13,9 @@ use mote_runtime::engine::{Call, Mismatch};
 use mote_runtime::kernels::StepView;
 use mote_runtime::kernels::columns::{Columns, Span};
 use mote_runtime::kernels::s8::{require, s8, s8_mut};
+use mote_runtime::kernels::target_s8::ConvArgs;
 use mote_runtime::plan::Fault;
 
-pub use super::conv_s8_dsp::ConvArgs;
 use super::mve::dot::{Layer, Loops, STEP, Weights, steps};
 use super::mve::gather::{ROWS, Run, Window};
 use super::mve::stage::{Block, Stage};

@@ -13,7 +13,7 @@ pub use pack::pack;
 use mote_runtime::engine::{Call, Mismatch};
 use mote_runtime::kernels::StepView;
 use mote_runtime::kernels::columns::Columns;
-use mote_runtime::kernels::s8::{arguments, is_code, require, s8_mut};
+use mote_runtime::kernels::s8::{arguments, is_clamp, is_code, require, s8_mut};
 use mote_runtime::plan::{DType, Fault};
 use mote_runtime::records;
 
@@ -57,7 +57,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     let args = arguments!(Depthwise3x3Args, step);
     require!(step.inputs() == 1 && step.blobs() == 1 && !step.any_in_place(), Arguments);
     require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
-    require!(Stage::is_sound(args.zero_point, args.min, args.max), Arguments);
+    require!(is_clamp(args.zero_point, args.min, args.max), Arguments);
     require!(is_code(args.input_zero_point) && (args.stride == 1 || args.stride == 2), Arguments);
     let channels = args.channels as usize;
     require!(channels > 0 && channels < 1 << 24 && channels.is_multiple_of(4), Arguments);

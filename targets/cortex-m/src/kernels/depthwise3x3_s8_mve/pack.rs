@@ -7,7 +7,7 @@ use mote_runtime::kernels::pack::{Geometry, Packed};
 
 use super::{Depthwise3x3Args, OUTPUTS, WEIGHTS, scratch};
 use crate::kernels::id;
-use crate::kernels::mve::stage::{rounding, scaled};
+use crate::kernels::mve::stage::scaled;
 
 /// The kernel, fed; `None` if it does not compute this layer exactly, or not faster than `depthwise_s8_mve`.
 pub fn pack(layer: &DepthwiseS8<'_>, geometry: Geometry) -> Option<Packed> {
@@ -36,7 +36,7 @@ pub fn pack(layer: &DepthwiseS8<'_>, geometry: Geometry) -> Option<Packed> {
         max: i8::try_from(requant.max).ok()?,
         reserved: 0,
     };
-    let kernel = id::DEPTHWISE3X3_S8_MVE + u16::from(rounding(requant));
+    let kernel = id::DEPTHWISE3X3_S8_MVE + u16::from(requant.cheapest_rounding());
     let packed = Packed::new(kernel, args.to_bytes()).with_blob(&packed).with_blob(&scales);
     Some(Packed { scratch: scratch(geometry.columns, layer.stride), ..packed })
 }

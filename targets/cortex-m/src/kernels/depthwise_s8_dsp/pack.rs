@@ -5,10 +5,10 @@ use alloc::vec::Vec;
 use mote_runtime::kernels::conv2d_s8::channels;
 use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
 use mote_runtime::kernels::pack::Packed;
+use mote_runtime::kernels::target_s8::DepthwiseArgs;
 
-use super::DepthwiseArgs;
 use crate::kernels::id;
-use crate::kernels::stage::{Stage, fits, scales};
+use crate::kernels::stage::{fits, scales};
 use crate::kernels::taps::TAPS;
 use crate::kernels::window::ROWS;
 
@@ -22,7 +22,7 @@ pub fn pack(layer: &DepthwiseS8<'_>) -> Option<Packed> {
     {
         return None;
     }
-    let (stage, rounding) = Stage::of(requant)?;
+    let rounding = requant.cheapest_rounding();
     let scales = scales(requant, *in_channels)?;
     let channels = channels(weights, bias, *in_channels, *input_zero_point, requant);
     let taps = layer.kernel_rows * layer.kernel_width;
@@ -37,20 +37,7 @@ pub fn pack(layer: &DepthwiseS8<'_>) -> Option<Packed> {
         blocks.extend(channels[first..first + 4].iter().map(|[start, ..]| 2 * start));
         blocks.extend(scales[first..first + 4].as_flattened());
     }
-    let args = DepthwiseArgs {
-        channels: *in_channels as u32,
-        kernel_rows: layer.kernel_rows as u16,
-        kernel_width: layer.kernel_width as u16,
-        stride: layer.stride as u16,
-        dilation: layer.dilation as u16,
-        pad_left: layer.pad_left as i16,
-        reserved: 0,
-        input_zero_point: *input_zero_point,
-        zero_point: stage.zero_point,
-        min: stage.min,
-        max: stage.max,
-        reserved2: 0,
-    };
+    let args = DepthwiseArgs::of_layer(layer)?;
     let kernel = id::DEPTHWISE_S8_DSP + u16::from(rounding);
     let packed = Packed::new(kernel, args.to_bytes()).with_blob(&packed).with_blob(&blocks);
     Some(Packed { scratch: *in_channels, ..packed })

@@ -16,46 +16,22 @@ pub use pack::pack;
 use mote_runtime::engine::{Call, Mismatch};
 use mote_runtime::kernels::StepView;
 use mote_runtime::kernels::columns::Columns;
-use mote_runtime::kernels::s8::{arguments, is_code, require, s8_mut};
-use mote_runtime::plan::{DType, Fault};
-use mote_runtime::records;
+use mote_runtime::kernels::s8::{require, s8_mut};
+use mote_runtime::kernels::target_s8::DepthwiseArgs;
+use mote_runtime::plan::Fault;
 
 use self::channels::{Channels, Compute, LANES, Scales, Weights};
 use super::mve::stage::Stage;
 use super::window::{ROWS, Window};
 
-records! {
-    /// Arguments.
-    pub struct DepthwiseMveArgs {
-        pub channels: u32,
-        /// Rows of the kernel: time times height.
-        pub kernel_rows: u16,
-        pub kernel_width: u16,
-        pub stride: u16,
-        pub dilation: u16,
-        pub pad_left: i16,
-        /// Taps of a pair: 2, or 1 if its second one is empty.
-        pub pair: u16,
-        pub input_zero_point: i32,
-        pub zero_point: i32,
-        pub min: i8,
-        pub max: i8,
-        pub reserved: u16,
-    }
+/// Taps of the kernel.
+const fn taps(args: &DepthwiseArgs) -> usize {
+    args.kernel_rows as usize * args.kernel_width as usize
 }
 
-impl DepthwiseMveArgs {
-    const fn columns(&self) -> Columns {
-        Columns::of(self.kernel_width, self.stride, self.dilation, self.pad_left)
-    }
-
-    const fn taps(&self) -> usize {
-        self.kernel_rows as usize * self.kernel_width as usize
-    }
-
-    const fn pairs(&self) -> usize {
-        if self.pair == 2 { self.taps().div_ceil(2) } else { self.taps() }
-    }
+/// Pairs of taps; `form` is 2, or 1 if the second one of each is empty.
+const fn pairs(args: &DepthwiseArgs) -> usize {
+    if args.form == 2 { taps(args).div_ceil(2) } else { taps(args) }
 }
 
 /// Bytes of scratch.
@@ -65,21 +41,19 @@ const fn scratch(pairs: usize, channels: usize) -> usize {
 
 /// Accepts a step only if [`run`] can serve it.
 pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
-    let args = arguments!(DepthwiseMveArgs, step);
-    require!(step.inputs() == 1 && step.blobs() == 2 && !step.any_in_place(), Arguments);
-    require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
-    require!(Stage::is_sound(args.zero_point, args.min, args.max), Arguments);
-    require!(is_code(args.input_zero_point) && (args.pair == 1 || args.pair == 2), Arguments);
+    let args = match DepthwiseArgs::checked(step) {
+        Ok(args) => args,
+        Err(fault) => return Err(fault),
+    };
+    require!((args.form == 1 || args.form == 2) && args.rounding == 0, Arguments);
     let channels = args.channels as usize;
-    require!(channels > 0 && channels < 1 << 20 && args.taps() > 0 && args.taps() < 1 << 12, Arguments);
-    require!(step.row_len(0).is_multiple_of(channels) && step.row_len(1).is_multiple_of(channels), Shape);
-    require!(args.columns().fits(step.row_len(1) / channels, step.row_len(0) / channels), Shape);
+    require!(channels < 1 << 20 && taps(&args) > 0 && taps(&args) < 1 << 12, Arguments);
     require!(step.window(0) == args.kernel_rows as usize && step.window(0) <= ROWS, Shape);
     let blocks = channels.div_ceil(LANES);
-    let weights = blocks as u64 * args.pairs() as u64 * size_of::<Weights>() as u64;
+    let weights = blocks as u64 * pairs(&args) as u64 * size_of::<Weights>() as u64;
     require!(weights < 1 << 28 && step.blob_is(0, weights as usize, 4), Shape);
     require!(step.blob_is(1, blocks * size_of::<Scales>(), 4), Shape);
-    require!(step.scratch_bytes() >= scratch(args.pairs(), channels), Shape);
+    require!(step.scratch_bytes() >= scratch(pairs(&args), channels), Shape);
     Ok(())
 }
 
@@ -89,17 +63,17 @@ where
     for<'a> Channels<'a>: Compute<ROUNDING>,
 {
     let Call { given, mut output, scratch } = call;
-    let args = DepthwiseMveArgs::read(given.args(), 0).ok_or(Mismatch)?;
+    let args = DepthwiseArgs::read(given.args(), 0).ok_or(Mismatch)?;
     let source = given.source(0)?;
     let channels = args.channels as usize;
     let width = source.row_bytes().checked_div(channels).ok_or(Mismatch)?;
-    let (table, padding) = scratch.split_at_mut_checked(8 * args.pairs()).ok_or(Mismatch)?;
+    let (table, padding) = scratch.split_at_mut_checked(8 * pairs(&args)).ok_or(Mismatch)?;
     let padding = padding.get_mut(..channels).ok_or(Mismatch)?;
     let table: &mut [u32] = bytemuck::try_cast_slice_mut(table).map_err(|_| Mismatch)?;
     let columns = args.columns();
     let mut channels = Channels {
         count: channels,
-        taps: args.taps(),
+        taps: taps(&args),
         table,
         weights: given.constants(0)?,
         scales: given.constants(1)?,

@@ -4,11 +4,12 @@ use alloc::vec::Vec;
 
 use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
 use mote_runtime::kernels::pack::Packed;
+use mote_runtime::kernels::target_s8::DepthwiseArgs;
 
 use super::channels::{LANES, channel};
-use super::{DepthwiseMveArgs, scratch};
+use super::scratch;
 use crate::kernels::id;
-use crate::kernels::mve::stage::{rounding, scaled};
+use crate::kernels::mve::stage::scaled;
 use crate::kernels::window::ROWS;
 
 /// The kernel, fed; `None` if it does not compute this layer exactly.
@@ -37,21 +38,8 @@ pub fn pack(layer: &DepthwiseS8<'_>) -> Option<Packed> {
             blocks.extend((0..LANES).map(scale));
         }
     }
-    let args = DepthwiseMveArgs {
-        channels: in_channels as u32,
-        kernel_rows: layer.kernel_rows as u16,
-        kernel_width: layer.kernel_width as u16,
-        stride: layer.stride as u16,
-        dilation: layer.dilation as u16,
-        pad_left: layer.pad_left as i16,
-        pair: pair as u16,
-        input_zero_point,
-        zero_point: requant.zero_point,
-        min: i8::try_from(requant.min).ok()?,
-        max: i8::try_from(requant.max).ok()?,
-        reserved: 0,
-    };
-    let kernel = id::DEPTHWISE_S8_MVE + u16::from(rounding(requant));
+    let args = DepthwiseArgs { form: pair as u8, ..DepthwiseArgs::of_layer(layer)? };
+    let kernel = id::DEPTHWISE_S8_MVE + u16::from(requant.cheapest_rounding());
     let packed = Packed::new(kernel, args.to_bytes()).with_blob(&packed).with_blob(&blocks);
     Some(Packed { scratch: scratch(pairs, in_channels), ..packed })
 }

@@ -11,42 +11,14 @@ pub use pack::pack;
 
 use mote_runtime::engine::{Call, Mismatch, Rows};
 use mote_runtime::kernels::StepView;
-use mote_runtime::kernels::s8::{arguments, is_code, require, s8_mut};
-use mote_runtime::plan::{DType, Fault};
-use mote_runtime::records;
+use mote_runtime::kernels::s8::{require, s8_mut};
+use mote_runtime::kernels::target_s8::DenseArgs;
+use mote_runtime::plan::Fault;
 
 use super::block::{Block, Dense, Divided, Layer, Weights, codes, dense};
 use super::expand::steps;
 use super::instructions::{smlad, sxtb16, sxtb16_ror8};
 use super::stage::Stage;
-
-records! {
-    /// Arguments.
-    pub struct DenseArgs {
-        pub inputs: u32,
-        pub outputs: u32,
-        pub input_zero_point: i32,
-        pub zero_point: i32,
-        pub min: i8,
-        pub max: i8,
-        pub reserved: u16,
-    }
-}
-
-impl DenseArgs {
-    /// The arguments of a step, if all is sound that does not depend on how a kernel lays out its constants.
-    #[inline(always)]
-    pub(super) const fn checked(step: &StepView<'_>) -> Result<Self, Fault> {
-        let args = arguments!(Self, step);
-        require!(step.inputs() == 1 && step.blobs() == 2 && !step.any_in_place(), Arguments);
-        require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
-        require!(Stage::is_sound(args.zero_point, args.min, args.max), Arguments);
-        require!(is_code(args.input_zero_point), Arguments);
-        let (inputs, outputs) = (args.inputs as usize, args.outputs as usize);
-        require!(inputs > 0 && outputs > 0 && inputs < 1 << 24 && outputs < 1 << 24, Arguments);
-        Ok(args)
-    }
-}
 
 /// Accepts a step only if [`run`] can serve it.
 pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {

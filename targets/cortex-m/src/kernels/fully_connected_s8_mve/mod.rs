@@ -13,9 +13,9 @@ pub use pack::pack;
 use mote_runtime::engine::{Call, Mismatch, Rows};
 use mote_runtime::kernels::StepView;
 use mote_runtime::kernels::s8::{require, s8, s8_mut};
+use mote_runtime::kernels::target_s8::DenseArgs;
 use mote_runtime::plan::Fault;
 
-pub use super::fully_connected_s8_dsp::DenseArgs;
 use super::mve::dot::{Layer, Loops, STEP, Weights, steps};
 use super::mve::stage::{Block, Stage};
 

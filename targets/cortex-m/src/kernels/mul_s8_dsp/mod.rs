@@ -16,7 +16,7 @@ pub(super) use pack::{whole, zeros};
 
 use mote_runtime::engine::{Call, Mismatch};
 use mote_runtime::kernels::StepView;
-use mote_runtime::kernels::s8::{arguments, is_code, require, s8, s8_mut};
+use mote_runtime::kernels::s8::{arguments, is_clamp, is_code, require, s8, s8_mut};
 use mote_runtime::plan::{DType, Fault};
 use mote_runtime::records;
 
@@ -47,7 +47,7 @@ impl MulDspArgs {
         let args = arguments!(Self, step);
         require!(step.inputs() == 2 && args.whole <= 1, Arguments);
         require!(step.is(0, DType::I8) && step.is(1, DType::I8) && step.is(2, DType::I8), Shape);
-        require!(Stage::is_sound(args.zero_point, args.min, args.max), Arguments);
+        require!(is_clamp(args.zero_point, args.min, args.max), Arguments);
         require!(is_code(args.zero_whole) && is_code(args.zero_other), Arguments);
         let (whole, other) = (args.whole as usize, args.whole as usize ^ 1);
         let (len, part) = (step.row_len(2), step.row_len(other));

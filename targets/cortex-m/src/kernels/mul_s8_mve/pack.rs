@@ -7,13 +7,13 @@ use mote_runtime::kernels::requantize::quantize_multiplier;
 use super::MulDspArgs;
 use crate::kernels::id;
 use crate::kernels::mul_s8_dsp::{whole, zeros};
-use crate::kernels::mve::stage::{rounding, shift};
+use crate::kernels::mve::stage::shift;
 
 /// The kernel, fed; `None` if it does not compute this product exactly. `lens`: elements in a row of both operands and
 /// of the output.
 pub fn pack(layer: &MulS8, lens: [usize; 3]) -> Option<Packed> {
     let requant = &layer.requant;
-    let rounding = rounding(requant);
+    let rounding = requant.cheapest_rounding();
     let (multiplier, exponent) = quantize_multiplier(requant.factors[0]);
     let scale = shift(multiplier, exponent, rounding)?;
     let whole = whole(layer, lens)?;

@@ -9,9 +9,7 @@
 //! one of the double rounding goes away from zero at ties: one is taken from a negative `high` first, unless negative
 //! results are clamped anyway.
 
-use mote_runtime::kernels::s8::is_code;
-
-pub use crate::kernels::stage::{DOUBLE, DOUBLE_CLAMPED, SINGLE};
+pub use mote_runtime::kernels::requantize::{DOUBLE, DOUBLE_CLAMPED, SINGLE};
 
 /// Four output channels: where their sums start, their multipliers, and what `VRSHL` shifts by (negative: to the
 /// right).
@@ -28,11 +26,6 @@ pub struct Stage {
 impl Stage {
     pub const fn new(zero_point: i32, min: i8, max: i8) -> Self {
         Self { zero_point, min: min as i32, max: max as i32 }
-    }
-
-    /// Whether these make sense.
-    pub const fn is_sound(zero_point: i32, min: i8, max: i8) -> bool {
-        is_code(zero_point) && min <= max
     }
 
     /// What the instructions compute.
@@ -75,16 +68,6 @@ mod host {
     use alloc::vec::Vec;
     use mote_runtime::kernels::conv2d_s8::channels;
     use mote_runtime::kernels::pack::Requant;
-    use mote_runtime::kernels::requantize;
-
-    /// The rounding that gives the layer's codes.
-    pub fn rounding(requant: &Requant) -> u8 {
-        match requant.rounding {
-            requantize::SINGLE => SINGLE,
-            _ if requant.zero_point <= requant.min => DOUBLE_CLAMPED,
-            _ => DOUBLE,
-        }
-    }
 
     /// What `VRSHL` shifts by; `None` if the instructions cannot give the codes of this factor.
     pub fn shift(multiplier: i32, shift: i32, rounding: u8) -> Option<i32> {
@@ -104,7 +87,7 @@ mod host {
         input_zero_point: i32,
         requant: &Requant,
     ) -> Option<Vec<[i32; 3]>> {
-        let rounding = rounding(requant);
+        let rounding = requant.cheapest_rounding();
         channels(weights, bias, outputs, input_zero_point, requant)
             .into_iter()
             .map(|[start, multiplier, s]| Some([start, multiplier, shift(multiplier, s, rounding)?]))
@@ -112,7 +95,7 @@ mod host {
     }
 }
 #[cfg(feature = "pack")]
-pub use host::{rounding, scaled, shift};
+pub use host::{scaled, shift};
 
 #[cfg(all(test, feature = "pack"))]
 mod tests {

@@ -10,7 +10,7 @@ pub use pack::{pack_add, pack_sub};
 
 use mote_runtime::engine::{Call, Mismatch};
 use mote_runtime::kernels::StepView;
-use mote_runtime::kernels::s8::{arguments, is_code, require};
+use mote_runtime::kernels::s8::{arguments, is_clamp, is_code, require};
 use mote_runtime::plan::{DType, Fault};
 use mote_runtime::records;
 
@@ -42,7 +42,7 @@ records! {
 /// Accepts a step only if [`run`] can serve it.
 pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     let args = arguments!(SumArgs, step);
-    require!(Stage::is_sound(args.zero_point, args.min, args.max), Arguments);
+    require!(is_clamp(args.zero_point, args.min, args.max), Arguments);
     require!(is_code(args.zero_a) && is_code(args.zero_b) && args.left_shift <= 22, Arguments);
     let sound = Factor::is_sound(args.multiplier_a, args.shift_a)
         && Factor::is_sound(args.multiplier_b, args.shift_b)

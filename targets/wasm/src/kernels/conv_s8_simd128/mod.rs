@@ -13,38 +13,12 @@ pub use pack::pack;
 use mote_runtime::engine::{Call, Mismatch};
 use mote_runtime::kernels::StepView;
 use mote_runtime::kernels::columns::Columns;
-use mote_runtime::kernels::s8::{Window, arguments, is_code, require, s8_mut};
-use mote_runtime::plan::{DType, Fault};
-use mote_runtime::records;
+use mote_runtime::kernels::s8::{Window, require, s8_mut};
+use mote_runtime::kernels::target_s8::ConvArgs;
+use mote_runtime::plan::Fault;
 
 use super::gemm::{GROUP, Layer, Pair, Pairs, memory, pairs, widen};
 use super::stage::{Block, Stage};
-
-records! {
-    /// Arguments.
-    pub struct ConvArgs {
-        pub in_channels: u32,
-        pub out_channels: u32,
-        /// Rows of the kernel: time times height.
-        pub kernel_rows: u16,
-        pub kernel_width: u16,
-        pub stride: u16,
-        pub dilation: u16,
-        pub pad_left: i16,
-        pub reserved: u16,
-        pub input_zero_point: i32,
-        pub zero_point: i32,
-        pub min: i8,
-        pub max: i8,
-        pub reserved2: u16,
-    }
-}
-
-impl ConvArgs {
-    const fn columns(&self) -> Columns {
-        Columns::of(self.kernel_width, self.stride, self.dilation, self.pad_left)
-    }
-}
 
 /// Bytes of scratch for the inputs of a group as they are.
 const fn copies(inputs: usize) -> usize {
@@ -58,17 +32,11 @@ const fn group(inputs: usize) -> usize {
 
 /// Accepts a step only if [`run`] can serve it.
 pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
-    let args = arguments!(ConvArgs, step);
-    require!(step.inputs() == 1 && step.blobs() == 2 && !step.any_in_place(), Arguments);
-    require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
-    require!(
-        Stage::is_sound(args.zero_point, args.min, args.max) && is_code(args.input_zero_point),
-        Arguments
-    );
+    let args = match ConvArgs::checked(step) {
+        Ok(args) => args,
+        Err(fault) => return Err(fault),
+    };
     let (inputs, outputs) = (args.in_channels as usize, args.out_channels as usize);
-    require!(inputs > 0 && outputs > 0 && inputs < 1 << 24 && outputs < 1 << 24, Arguments);
-    require!(step.row_len(0).is_multiple_of(inputs) && step.row_len(1).is_multiple_of(outputs), Shape);
-    require!(args.columns().fits(step.row_len(1) / outputs, step.row_len(0) / inputs), Shape);
     require!(args.kernel_rows > 0 && step.window(0) == args.kernel_rows as usize, Shape);
     let per_output = args.kernel_rows as u64 * args.kernel_width as u64 * inputs as u64;
     require!(per_output < 1 << 24, Arguments);

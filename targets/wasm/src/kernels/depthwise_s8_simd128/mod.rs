@@ -14,55 +14,24 @@ pub use pack::pack;
 use mote_runtime::engine::{Call, Mismatch};
 use mote_runtime::kernels::StepView;
 use mote_runtime::kernels::columns::Columns;
-use mote_runtime::kernels::s8::{Window, arguments, is_code, require, s8_mut};
-use mote_runtime::plan::{DType, Fault};
-use mote_runtime::records;
+use mote_runtime::kernels::s8::{Window, require, s8_mut};
+use mote_runtime::kernels::target_s8::DepthwiseArgs;
+use mote_runtime::plan::Fault;
 
 use super::gemm::{Pair, filled_up};
 use super::stage::{Block, Stage};
 use crate::vector::{I16x8, I32x4};
-
-records! {
-    /// Arguments.
-    pub struct DepthwiseArgs {
-        pub channels: u32,
-        /// Rows of the kernel: time times height.
-        pub kernel_rows: u16,
-        pub kernel_width: u16,
-        pub stride: u16,
-        pub dilation: u16,
-        pub pad_left: i16,
-        pub reserved: u16,
-        pub input_zero_point: i32,
-        pub zero_point: i32,
-        pub min: i8,
-        pub max: i8,
-        pub reserved2: u16,
-    }
-}
-
-impl DepthwiseArgs {
-    const fn columns(&self) -> Columns {
-        Columns::of(self.kernel_width, self.stride, self.dilation, self.pad_left)
-    }
-}
 
 /// Most taps of a kernel.
 const TAPS: usize = 128;
 
 /// Accepts a step only if [`run`] can serve it.
 pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
-    let args = arguments!(DepthwiseArgs, step);
-    require!(step.inputs() == 1 && step.blobs() == 2 && !step.any_in_place(), Arguments);
-    require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
-    require!(
-        Stage::is_sound(args.zero_point, args.min, args.max) && is_code(args.input_zero_point),
-        Arguments
-    );
+    let args = match DepthwiseArgs::checked(step) {
+        Ok(args) => args,
+        Err(fault) => return Err(fault),
+    };
     let channels = args.channels as usize;
-    require!(channels > 0 && channels < 1 << 24, Arguments);
-    require!(step.row_len(0).is_multiple_of(channels) && step.row_len(1).is_multiple_of(channels), Shape);
-    require!(args.columns().fits(step.row_len(1) / channels, step.row_len(0) / channels), Shape);
     let rows = args.kernel_rows as usize;
     require!(rows > 0 && step.window(0) == rows, Shape);
     require!(rows * args.kernel_width as usize <= TAPS && step.scratch_bytes() >= channels, Shape);

@@ -10,7 +10,7 @@ pub use pack::pack;
 
 use mote_runtime::engine::{Call, Mismatch};
 use mote_runtime::kernels::StepView;
-use mote_runtime::kernels::s8::{arguments, is_code, require};
+use mote_runtime::kernels::s8::{arguments, is_clamp, is_code, require};
 use mote_runtime::plan::{DType, Fault};
 use mote_runtime::records;
 
@@ -37,7 +37,7 @@ records! {
 /// Accepts a step only if [`run`] can serve it.
 pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     let args = arguments!(MulArgs, step);
-    require!(Stage::is_sound(args.zero_point, args.min, args.max), Arguments);
+    require!(is_clamp(args.zero_point, args.min, args.max), Arguments);
     require!(is_code(args.zero_a) && is_code(args.zero_b), Arguments);
     require!(Factor::is_sound(args.multiplier, args.shift), Arguments);
     if args.channels == 0 {
