@@ -45,6 +45,38 @@ pub const fn joined<const N: usize>(own: &[Entry], others: &[Entry]) -> [Entry; 
     entries
 }
 
+/// Declares a target's kernels, each with identifier, name, `run` and `check`, and the library of its plans: these kernels
+/// and the portable ones. Makes `id` (identifiers, never reused for another meaning), `ENTRIES`, `check`, which
+/// [`include_plan!`](crate::include_plan) asks for, and the library under the name that stands first.
+#[macro_export]
+macro_rules! target_library {
+    ($(#[$meta:meta])* $library:ident: $($id:ident = $code:literal, $name:literal, $run:path, $check:path;)*) => {
+        /// Identifiers of the kernels. Never reused for another meaning.
+        pub mod id {
+            $(#[doc = $name] pub const $id: u16 = $code;)*
+        }
+
+        const OWN: &[$crate::kernels::Entry] =
+            &[$($crate::kernels::Entry { id: $code, name: $name, run: $run },)*];
+
+        /// These kernels and the portable ones.
+        pub const ENTRIES: &[$crate::kernels::Entry] = &$crate::kernels::library::joined::<
+            { OWN.len() + $crate::kernels::portable::ENTRIES.len() },
+        >(OWN, $crate::kernels::portable::ENTRIES);
+
+        /// Accepts or refuses a step whose kernel is `id`.
+        pub const fn check(id: u16, step: &$crate::kernels::StepView<'_>) -> Result<(), $crate::plan::Fault> {
+            match id {
+                $($code => $check(step),)*
+                _ => $crate::kernels::portable::check(id, step),
+            }
+        }
+
+        $(#[$meta])*
+        pub const $library: $crate::kernels::Library = $crate::kernels::Library { entries: ENTRIES, check };
+    };
+}
+
 const fn find(entries: &[Entry], id: u16) -> Option<Entry> {
     let mut rest = entries;
     while let Some((entry, tail)) = rest.split_first() {

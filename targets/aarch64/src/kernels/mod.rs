@@ -27,31 +27,13 @@ pub mod pack;
 mod stage;
 mod windows;
 
-use mote_runtime::kernels::library::joined;
-use mote_runtime::kernels::{Entry, Library, StepView, portable};
-use mote_runtime::plan::Fault;
+use mote_runtime::target_library;
 
-/// Declares the kernels: identifier, name, module path of `run` and `check`.
-macro_rules! kernels {
-    ($($id:ident = $code:literal, $name:literal, $run:path, $check:path;)*) => {
-        /// Identifiers of the kernels, `2000..3000`. Never reused for another meaning.
-        pub mod id {
-            $(#[doc = $name] pub const $id: u16 = $code;)*
-        }
+// Identifiers are from `2000..3000`.
+target_library! {
+    /// The library of plans for these cores.
+    AARCH64:
 
-        const OWN: &[Entry] = &[$(Entry { id: $code, name: $name, run: $run },)*];
-
-        /// Accepts or refuses a step whose kernel is `id`.
-        pub const fn check(id: u16, step: &StepView<'_>) -> Result<(), Fault> {
-            match id {
-                $($code => $check(step),)*
-                _ => portable::check(id, step),
-            }
-        }
-    };
-}
-
-kernels! {
     CONV_S8_NEON = 2000, "conv_s8_neon", conv_s8_neon::run, conv_s8_neon::check;
     DEPTHWISE_S8_NEON = 2001, "depthwise_s8_neon", depthwise_s8_neon::run, depthwise_s8_neon::check;
     FULLY_CONNECTED_S8_NEON = 2002, "fully_connected_s8_neon", fully_connected_s8_neon::run, fully_connected_s8_neon::check;
@@ -60,9 +42,3 @@ kernels! {
     CONV_F32_NEON = 2100, "conv_f32_neon", conv_f32_neon::run, conv_f32_neon::check;
     FULLY_CONNECTED_F32_NEON = 2101, "fully_connected_f32_neon", fully_connected_f32_neon::run, fully_connected_f32_neon::check;
 }
-
-/// These kernels and the portable ones.
-pub const ENTRIES: &[Entry] = &joined::<{ OWN.len() + portable::ENTRIES.len() }>(OWN, portable::ENTRIES);
-
-/// The library of plans for these cores.
-pub const AARCH64: Library = Library { entries: ENTRIES, check };

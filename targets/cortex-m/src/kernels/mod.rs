@@ -38,32 +38,14 @@ mod taps;
 mod window;
 
 use self::stage::{DOUBLE, DOUBLE_CLAMPED, SINGLE};
-use mote_runtime::kernels::library::joined;
-use mote_runtime::kernels::{Entry, Library, StepView, portable};
-use mote_runtime::plan::Fault;
+use mote_runtime::target_library;
 
-/// Declares the kernels: identifier, name, module path of `run` and `check`.
-macro_rules! kernels {
-    ($($id:ident = $code:literal, $name:literal, $run:path, $check:path;)*) => {
-        /// Identifiers of the kernels, `1000..2000`. Never reused for another meaning.
-        pub mod id {
-            $(#[doc = $name] pub const $id: u16 = $code;)*
-        }
-
-        const OWN: &[Entry] = &[$(Entry { id: $code, name: $name, run: $run },)*];
-
-        /// Accepts or refuses a step whose kernel is `id`.
-        pub const fn check(id: u16, step: &StepView<'_>) -> Result<(), Fault> {
-            match id {
-                $($code => $check(step),)*
-                _ => portable::check(id, step),
-            }
-        }
-    };
-}
-
+// Identifiers are from `1000..2000`.
 // Kernels that make codes have three roundings (`stage`): the identifier is its name's plus the rounding.
-kernels! {
+target_library! {
+    /// The library of plans for these cores.
+    CORTEX_M:
+
     CONV_S8_DSP = 1000, "conv_s8_dsp", conv_s8_dsp::run::<SINGLE>, conv_s8_dsp::check;
     CONV_S8_DSP_DOUBLE = 1001, "conv_s8_dsp_double", conv_s8_dsp::run::<DOUBLE>, conv_s8_dsp::check;
     CONV_S8_DSP_RELU = 1002, "conv_s8_dsp_relu", conv_s8_dsp::run::<DOUBLE_CLAMPED>, conv_s8_dsp::check;
@@ -118,9 +100,3 @@ kernels! {
     ATTENTION_S8_MVE = 1140, "attention_s8_mve", attention_s8_mve::run, attention_s8_mve::check;
     LAYER_NORM_S8_MVE = 1144, "layer_norm_s8_mve", layer_norm_s8_mve::run, layer_norm_s8_mve::check;
 }
-
-/// These kernels and the portable ones.
-pub const ENTRIES: &[Entry] = &joined::<{ OWN.len() + portable::ENTRIES.len() }>(OWN, portable::ENTRIES);
-
-/// The library of plans for these cores.
-pub const CORTEX_M: Library = Library { entries: ENTRIES, check };
