@@ -2,6 +2,7 @@
 
 use super::{Parameter, Role};
 use half::{bf16, f16};
+use mote_runtime::random::word;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use std::collections::HashSet;
@@ -210,14 +211,6 @@ fn stream(seed: u64, name: &str) -> u64 {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
     word(seed, hash)
-}
-
-/// Number `index` of stream `seed` (splitmix64 by counter).
-fn word(seed: u64, index: u64) -> u64 {
-    let z = seed.wrapping_add(index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 /// Roughly normal, mean 0, variance 1: the sum of a word's four lanes, whose variance is `(2^32 - 1) / 3`.

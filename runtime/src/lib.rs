@@ -3,6 +3,7 @@
 //! * [`plan`]: the file format and its parser.
 //! * [`engine`]: regions, ticks and memory; [`Engine`] is what applications hold.
 //! * [`kernels`]: the operators, one folder each.
+//! * [`random`]: numbers that are the same on every machine.
 //! * [`train`]: layers forward and backward, and what a device trains with.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -14,6 +15,7 @@ pub mod engine;
 mod include;
 pub mod kernels;
 pub mod plan;
+pub mod random;
 pub mod train;
 
 pub use engine::{Engine, Error, Observer, Progress};

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 use base64::prelude::{BASE64_STANDARD, Engine};
+use mote_runtime::random::word;
 use safetensors::tensor::{Dtype, TensorView};
 
 /// Name, shape and values of a tensor.
@@ -52,10 +53,7 @@ pub fn picture(seed: u64, [rows, columns]: [usize; 2]) -> Vec<f32> {
 
 /// Number `index` of stream `seed`, roughly normal: mean 0, variance 1.
 fn normal(seed: u64, index: usize) -> f32 {
-    let z = seed.wrapping_add((index as u64).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    let word = z ^ (z >> 31);
+    let word = word(seed, index as u64);
     let sum: u64 = (0..4).map(|lane| word >> (16 * lane) & 0xffff).sum();
     (sum as i32 - 131_070) as f32 * f32::from_bits(0x37dd_b3d7)
 }

@@ -2,6 +2,7 @@
 //! real one.
 
 use mote_modest::{Action, Entry, Event, Kind, Membership, Message, Node, NodeId, Params, View};
+use mote_runtime::random::Random;
 use std::collections::BTreeMap;
 
 const NODES: usize = 24;
@@ -41,7 +42,7 @@ struct Network {
     due: BTreeMap<(u64, u64), Due>,
     now: u64,
     made: u64,
-    random: u64,
+    random: Random,
     loss_percent: u64,
     trained: BTreeMap<u32, Vec<usize>>,
 }
@@ -61,17 +62,14 @@ impl Network {
         let nodes = (0..NODES).map(node).collect();
         let (due, trained) = (BTreeMap::new(), BTreeMap::new());
         let alive = vec![true; NODES];
-        let mut network = Network { nodes, alive, due, now: 0, made: 0, random: seed, loss_percent, trained };
+        let mut network =
+            Network { nodes, alive, due, now: 0, made: 0, random: Random::new(seed), loss_percent, trained };
         (0..NODES).for_each(|n| network.handle(n, Event::Start));
         network
     }
 
-    /// SplitMix64.
     fn draw(&mut self, below: u64) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % below
+        self.random.bits() % below
     }
 
     fn plan(&mut self, delay: u64, due: Due) {

@@ -12,11 +12,11 @@ mod layers;
 mod loss;
 mod network;
 mod pass;
-mod random;
 mod trainer;
 
 pub use layers::{conv::Conv, depthwise::Depthwise, norm::GroupNorm, pool::Pool, window::Axis};
 pub use loss::Target;
 pub use network::{Layer, Memory, Network, NetworkError, Training};
-pub use random::Random;
 pub use trainer::{Sgd, TrainError, Trainer};
+
+pub use crate::random::Random;

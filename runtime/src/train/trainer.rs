@@ -4,8 +4,8 @@ use super::{
     loss::Target,
     network::{Layer, Memory, Network},
     pass::{self, Pair, Parameters, Saved},
-    random::Random,
 };
+use crate::random::Random;
 
 /// Stochastic gradient descent with momentum (Sutskever et al. 2013, as PyTorch has it): with the mean gradient `g`,
 /// `g += decay * w`, `v = momentum * v + g`, `w -= rate * v`.

@@ -48,10 +48,7 @@ pub fn decode<T, const BYTES: usize>(base64: &str, number: fn([u8; BYTES]) -> T)
 
 /// Word `index` of stream `seed` of the random numbers.
 pub fn word(seed: u64, index: usize) -> u64 {
-    let z = seed.wrapping_add((index as u64).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+    mote_runtime::random::word(seed, index as u64)
 }
 
 /// Number `index` of stream `seed`, roughly normal: mean 0, variance 1.

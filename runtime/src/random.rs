@@ -1,6 +1,17 @@
 //! Random numbers that are the same on every machine: SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom
 //! Number Generators, 2014, figure 16).
 
+/// What a stream's state grows by.
+const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Number `index` of the stream that a seed makes, without those before.
+pub const fn word(seed: u64, index: u64) -> u64 {
+    let z = seed.wrapping_add(index.wrapping_add(1).wrapping_mul(STEP));
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
 /// A stream of numbers made from a seed.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
@@ -11,11 +22,9 @@ impl Random {
     }
 
     pub const fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        let bits = word(self.0, 0);
+        self.0 = self.0.wrapping_add(STEP);
+        bits
     }
 
     /// From `0 .. 1`, a multiple of 2^-24.
@@ -49,6 +58,7 @@ mod tests {
         let mut random = Random::new(1_234_567);
         let want = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
         assert_eq!(want.map(|_| random.bits()), want);
+        assert_eq!([0, 1, 2].map(|index| word(1_234_567, index)), want);
     }
 
     #[test]
