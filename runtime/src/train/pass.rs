@@ -4,7 +4,7 @@
 use core::mem::swap;
 
 use super::{
-    layers::relu,
+    layers::{add_positions, relu},
     network::{Layer, Network, Training},
 };
 
@@ -109,46 +109,28 @@ pub fn backward(
         let bias_gradient = back_mut(&mut gradients, trained_biases)?;
         let weight_gradient = back_mut(&mut gradients, trained_weights)?;
         let slopes = pair.here.get_mut(..layer.output()?)?;
+        add_positions(slopes, bias_gradient);
+        let x = if first { input } else { numbers };
         match layer {
-            Layer::GroupNorm(norm, training) => {
-                let (normal, scales) = numbers.split_at(numbers.len().saturating_sub(norm.groups));
-                if *training != Training::Nothing {
-                    let gamma = (*training == Training::All).then_some(weight_gradient);
-                    norm.gradients(slopes, normal, gamma, bias_gradient);
-                }
-                if below {
-                    norm.input_gradient(slopes, normal, weights, scales)?;
-                }
-                continue;
+            Layer::Conv(conv, Training::All) => conv.weight_gradient(x, slopes, weight_gradient)?,
+            Layer::Depthwise(depthwise, Training::All) => {
+                depthwise.weight_gradient(x, slopes, weight_gradient)?;
             }
-            Layer::Relu { .. } => {
-                relu::gradient(slopes, marks);
-                continue;
-            }
-            Layer::Conv(conv, training) => {
-                if *training != Training::Nothing {
-                    conv.bias_gradient(slopes, bias_gradient);
-                }
-                if *training == Training::All {
-                    conv.weight_gradient(if first { input } else { numbers }, slopes, weight_gradient)?;
-                }
-            }
-            Layer::Depthwise(depthwise, training) => {
-                if *training != Training::Nothing {
-                    depthwise.bias_gradient(slopes, bias_gradient);
-                }
-                if *training == Training::All {
-                    depthwise.weight_gradient(
-                        if first { input } else { numbers },
-                        slopes,
-                        weight_gradient,
-                    )?;
-                }
-            }
-            Layer::MaxPool(_) | Layer::MeanPool(_) => {}
+            Layer::GroupNorm(norm, Training::All) => norm.gamma_gradient(slopes, numbers, weight_gradient),
+            _ => {}
         }
         if !below {
             break;
+        }
+        if layer.in_place() {
+            match layer {
+                Layer::GroupNorm(norm, _) => {
+                    let (normal, scales) = numbers.split_at(numbers.len().saturating_sub(norm.groups));
+                    norm.input_gradient(slopes, normal, weights, scales)?;
+                }
+                _ => relu::gradient(slopes, marks),
+            }
+            continue;
         }
         let dx = pair.there.get_mut(..layer.input()?)?;
         match layer {

@@ -147,15 +147,6 @@ impl Conv {
         Some(())
     }
 
-    /// Adds the outputs' gradients to the bias's.
-    pub fn bias_gradient(&self, dy: &[f32], gradient: &mut [f32]) {
-        for dy in dy.chunks_exact(self.outputs) {
-            for (gradient, dy) in gradient.iter_mut().zip(dy) {
-                *gradient += dy;
-            }
-        }
-    }
-
     /// Adds to the weights' gradients: `dw[t][c][o] += sum over positions of x[t][c] * dy[o]`.
     pub fn weight_gradient(&self, x: &[f32], dy: &[f32], gradient: &mut [f32]) -> Option<()> {
         let (wide, row_len) = (self.columns.output()?, self.columns.input * self.channels);

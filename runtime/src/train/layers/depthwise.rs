@@ -29,15 +29,6 @@ impl Depthwise {
         })
     }
 
-    /// Adds the outputs' gradients to the bias's.
-    pub fn bias_gradient(&self, dy: &[f32], gradient: &mut [f32]) {
-        for dy in dy.chunks_exact(self.channels) {
-            for (gradient, dy) in gradient.iter_mut().zip(dy) {
-                *gradient += dy;
-            }
-        }
-    }
-
     /// Adds to the weights' gradients.
     pub fn weight_gradient(&self, x: &[f32], dy: &[f32], gradient: &mut [f32]) -> Option<()> {
         self.taps(|at, tap, position| {

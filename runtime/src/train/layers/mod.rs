@@ -8,3 +8,15 @@ pub mod norm;
 pub mod pool;
 pub mod relu;
 pub mod window;
+
+/// Adds the channels of all positions to `sums`, one for each channel, if there are any: the gradient of a bias.
+pub fn add_positions(dy: &[f32], sums: &mut [f32]) {
+    if sums.is_empty() {
+        return;
+    }
+    for dy in dy.chunks_exact(sums.len().max(1)) {
+        for (sum, dy) in sums.iter_mut().zip(dy) {
+            *sum += dy;
+        }
+    }
+}

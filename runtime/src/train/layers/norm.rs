@@ -44,14 +44,8 @@ impl GroupNorm {
         }
     }
 
-    /// Adds to the gradients of `gamma` and `beta`.
-    pub fn gradients(&self, dy: &[f32], normalized: &[f32], gamma: Option<&mut [f32]>, beta: &mut [f32]) {
-        for dy in dy.chunks_exact(self.channels) {
-            for (beta, dy) in beta.iter_mut().zip(dy) {
-                *beta += dy;
-            }
-        }
-        let Some(gamma) = gamma else { return };
+    /// Adds to the gradients of `gamma`; what stands behind the normalized values is not looked at.
+    pub fn gamma_gradient(&self, dy: &[f32], normalized: &[f32], gamma: &mut [f32]) {
         for (dy, n) in dy.chunks_exact(self.channels).zip(normalized.chunks_exact(self.channels)) {
             for (gamma, (dy, n)) in gamma.iter_mut().zip(dy.iter().zip(n)) {
                 *gamma += dy * n;
