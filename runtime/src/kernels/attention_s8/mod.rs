@@ -15,7 +15,7 @@ mod softmax;
 #[cfg(feature = "pack")]
 pub use pack::AttentionS8;
 
-pub use self::softmax::{over, probabilities};
+use self::softmax::{over, probabilities};
 use crate::engine::{Call, Mismatch};
 use crate::kernels::StepView;
 use crate::kernels::attention::AttentionShape;
@@ -49,12 +49,56 @@ records! {
     }
 }
 
+/// What the heads of a query share, before and behind their sums: kernels of targets differ in the sums only.
+pub struct HeadsOfQuery {
+    args: AttentionS8Args,
+    keys: usize,
+    depth: usize,
+}
+
+impl HeadsOfQuery {
+    #[inline(always)]
+    pub fn new(shape: &AttentionShape, args: AttentionS8Args) -> Self {
+        Self { args, keys: shape.keys as usize, depth: shape.value_depth as usize }
+    }
+
+    /// Makes the scores of a query's heads probabilities, the bias of query number `query` of all added before, and starts
+    /// the sums of values.
+    #[inline(always)]
+    pub fn weigh(&self, bias: &[i32], query: usize, scores: &mut [i32], sums: &mut [i32]) {
+        let bias = bias.chunks_exact(scores.len().max(1)).nth(query).unwrap_or(&[]);
+        scores.iter_mut().zip(bias).for_each(|(score, bias)| *score = score.wrapping_add(*bias));
+        // `max(1)` here: what a struct or a closure holds, the compiler does not know not to be zero.
+        let of_heads =
+            scores.chunks_exact_mut(self.keys.max(1)).zip(sums.chunks_exact_mut(self.depth.max(1)));
+        for (scores, sums) in of_heads {
+            let sum = probabilities(scores, &self.args);
+            sums.fill(sum.wrapping_mul(self.args.zero_value).wrapping_neg());
+        }
+    }
+
+    /// The codes of a query's sums, which its probabilities have weighed.
+    #[inline(always)]
+    pub fn codes(&self, probabilities: &[i32], sums: &[i32], to: &mut [i8]) {
+        let AttentionS8Args { zero_point, min, max, rounding, .. } = self.args;
+        let stage = Stage { zero_point, min, max, rounding };
+        let of_heads = to.chunks_exact_mut(self.depth.max(1)).zip(sums.chunks_exact(self.depth.max(1)));
+        for ((to, sums), probabilities) in of_heads.zip(probabilities.chunks_exact(self.keys.max(1))) {
+            let sum = probabilities.iter().fold(0i32, |sum, p| sum.wrapping_add(*p));
+            let (multiplier, shift) = over(self.args.multiplier, self.args.shift, sum);
+            for (to, &sum) in to.iter_mut().zip(sums) {
+                *to = stage.code(sum, multiplier, shift);
+            }
+        }
+    }
+}
+
 /// Computes the rows of a call.
 pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
     let Call { given, mut output, scratch } = call;
     let shape = AttentionShape::read(given.args(), 0).ok_or(Mismatch)?;
     let args = AttentionS8Args::read(given.args(), AttentionShape::SIZE).ok_or(Mismatch)?;
-    let stage = Stage { zero_point: args.zero_point, min: args.min, max: args.max, rounding: args.rounding };
+    let heads = HeadsOfQuery::new(&shape, args);
     let (queries, keys, values) = (given.source(0)?, given.source(1)?, given.source(2)?);
     let (query_heads, key_heads, value_heads) = (shape.queries(), shape.key_heads(), shape.values());
     let (count, value_depth) = ((shape.keys as usize).max(1), (shape.value_depth as usize).max(1));
@@ -76,32 +120,18 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
                 }
                 Ok(())
             })?;
-            let bias = bias.chunks_exact(scores.len().max(1)).nth(row * per_row + i).unwrap_or(&[]);
-            scores.iter_mut().zip(bias).for_each(|(score, bias)| *score = score.wrapping_add(*bias));
-            for (scores, sums) in
-                scores.chunks_exact_mut(count.max(1)).zip(sums.chunks_exact_mut(value_depth.max(1)))
-            {
-                let sum = probabilities(scores, &args);
-                sums.fill(sum.wrapping_mul(args.zero_value).wrapping_neg());
-            }
+            heads.weigh(bias, row * per_row + i, scores, sums);
             value_heads.each(values.window(slice, row), |j, value: &[i8]| {
                 let of_value = scores.get(j..).ok_or(Mismatch)?.iter().step_by(count.max(1));
-                let heads = sums.chunks_exact_mut(value_depth.max(1)).zip(value_heads.of(value));
-                for ((sums, value), &weight) in heads.zip(of_value) {
+                let of_heads = sums.chunks_exact_mut(value_depth.max(1)).zip(value_heads.of(value));
+                for ((sums, value), &weight) in of_heads.zip(of_value) {
                     for (sum, &x) in sums.iter_mut().zip(value) {
                         *sum = sum.wrapping_add(weight.wrapping_mul(x.into()));
                     }
                 }
                 Ok(())
             })?;
-            let heads = to.chunks_exact_mut(value_depth.max(1)).zip(sums.chunks_exact(value_depth.max(1)));
-            for ((to, sums), scores) in heads.zip(scores.chunks_exact(count.max(1))) {
-                let sum = scores.iter().fold(0i32, |sum, p| sum.wrapping_add(*p));
-                let (multiplier, shift) = over(args.multiplier, args.shift, sum);
-                for (to, &sum) in to.iter_mut().zip(sums) {
-                    *to = stage.code(sum, multiplier, shift);
-                }
-            }
+            heads.codes(scores, sums, to);
             Ok(())
         })
     })

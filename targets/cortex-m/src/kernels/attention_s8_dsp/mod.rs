@@ -17,8 +17,7 @@ pub use pack::pack;
 use mote_runtime::engine::{Call, Mismatch, Rows};
 use mote_runtime::kernels::StepView;
 use mote_runtime::kernels::attention::{AttentionShape, Heads};
-use mote_runtime::kernels::attention_s8::{self, AttentionS8Args, over, probabilities};
-use mote_runtime::kernels::requantize::requantize;
+use mote_runtime::kernels::attention_s8::{self, AttentionS8Args, HeadsOfQuery};
 use mote_runtime::kernels::s8::{require, s8, s8_mut};
 use mote_runtime::plan::Fault;
 
@@ -56,6 +55,7 @@ pub(super) fn attend<L: Loops>(call: Call<'_>) -> Result<(), Mismatch> {
     let Call { given, mut output, scratch } = call;
     let shape = AttentionShape::read(given.args(), 0).ok_or(Mismatch)?;
     let args = AttentionS8Args::read(given.args(), AttentionShape::SIZE).ok_or(Mismatch)?;
+    let of_query = HeadsOfQuery::new(&shape, args);
     let (queries, keys, values) = (given.source(0)?, given.source(1)?, given.source(2)?);
     let (query_heads, key_heads, value_heads) = (shape.queries(), shape.key_heads(), shape.values());
     let (count, depth) = ((shape.keys as usize).max(1), value_heads.depth.max(1));
@@ -77,14 +77,7 @@ pub(super) fn attend<L: Loops>(call: Call<'_>) -> Result<(), Mismatch> {
                 L::scores(query, args.zero_query, keys, key_heads.length, scores);
                 Ok(())
             })?;
-            let bias = bias.chunks_exact(scores.len().max(1)).nth(row * per_row + i).unwrap_or(&[]);
-            scores.iter_mut().zip(bias).for_each(|(score, bias)| *score = score.wrapping_add(*bias));
-            for (scores, sums) in
-                scores.chunks_exact_mut(count.max(1)).zip(sums.chunks_exact_mut(depth.max(1)))
-            {
-                let sum = probabilities(scores, &args);
-                sums.fill(sum.wrapping_mul(args.zero_value).wrapping_neg());
-            }
+            of_query.weigh(bias, row * per_row + i, scores, sums);
             by_heads(values.window(slice, row), heads, &value_heads, |head, first, values, n| {
                 let weights = scores.get(head * count + first..).and_then(|weights| weights.get(..n));
                 let sums = sums.get_mut(head * depth..).and_then(|sums| sums.get_mut(..depth));
@@ -92,15 +85,7 @@ pub(super) fn attend<L: Loops>(call: Call<'_>) -> Result<(), Mismatch> {
                 L::weigh(weights, values, value_heads.length, sums);
                 Ok(())
             })?;
-            let of_heads = to.chunks_exact_mut(depth.max(1)).zip(sums.chunks_exact(depth.max(1)));
-            for ((to, sums), scores) in of_heads.zip(scores.chunks_exact(count.max(1))) {
-                let sum = scores.iter().fold(0i32, |sum, p| sum.wrapping_add(*p));
-                let (multiplier, shift) = over(args.multiplier, args.shift, sum);
-                for (to, &sum) in to.iter_mut().zip(sums) {
-                    let code = requantize(sum, multiplier, shift, args.rounding);
-                    *to = code.wrapping_add(args.zero_point).max(args.min.into()).min(args.max.into()) as i8;
-                }
-            }
+            of_query.codes(scores, sums, to);
             Ok(())
         })
     })
