@@ -5,15 +5,20 @@
 //! dot products and matrix multiplications allowed, so that the compiler may find uses for them. Instructions are those of
 //! the second inference. All outputs, here and there, must be the same bytes where the network is of integers.
 
-use std::{collections::BTreeMap, fs};
+use std::fs;
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
-use super::{baseline::Baseline, mcu::grouped};
+use super::{
+    baseline,
+    mcu::grouped,
+    steps::{StepRow, steps},
+};
 use crate::{
-    linux::{self, CORES, Machine, Outcome, Run},
-    models::{self, Facts, Found, Model},
+    golden,
+    linux::{self, CORES, Machine, Run},
+    models::{self, Found, Model},
     workspace::target,
 };
 
@@ -53,15 +58,6 @@ struct Row {
     steps: Vec<StepRow>,
 }
 
-#[derive(Serialize)]
-struct StepRow {
-    name: String,
-    kernel: String,
-    macs: u64,
-    instructions: u64,
-    calls: usize,
-}
-
 /// Inferences, of which the last one is counted.
 const COUNT: usize = 2;
 
@@ -90,24 +86,10 @@ pub fn run(options: &Options) -> Result<()> {
         print_table(&rows);
     }
     if options.convert.is_empty() {
-        compare(options, &rows)?;
-    }
-    Ok(())
-}
-
-/// Fails if a count grew by more than 1 %, or writes the counts down.
-fn compare(options: &Options, rows: &[Row]) -> Result<()> {
-    let mut baseline = Baseline::read()?;
-    let own = rows.iter().filter(|row| CORES.iter().any(|core| core.level == row.kernels));
-    let own = own.map(|row| (format!("aarch64-{}", row.kernels), row));
-    if options.write_baseline {
-        own.for_each(|(core, row)| baseline.set(&core, &row.model, row.instructions));
-        return baseline.write();
-    }
-    let complaints: Vec<_> =
-        own.filter_map(|(core, row)| baseline.complaint(&core, &row.model, row.instructions)).collect();
-    if !complaints.is_empty() {
-        bail!("counts grew:\n{}", complaints.join("\n"));
+        let own = rows.iter().filter(|row| CORES.iter().any(|core| core.level == row.kernels));
+        let counts =
+            own.map(|row| (format!("aarch64-{}", row.kernels), row.model.as_str(), row.instructions));
+        baseline::settle(counts, options.write_baseline)?;
     }
     Ok(())
 }
@@ -168,41 +150,20 @@ fn measure(options: &Options, programs: &Programs, model: &Model) -> Result<Vec<
                 macs: facts.macs,
                 instructions_per_mac: instructions as f64 / facts.macs.max(1) as f64,
                 ratio: base as f64 / instructions.max(1) as f64,
-                steps: steps(&outcome, facts)?,
+                steps: steps(&outcome.inference, &outcome.laps, facts)?,
             })
         })
         .collect()
 }
 
-fn steps(outcome: &Outcome, facts: &Facts) -> Result<Vec<StepRow>> {
-    let mut sums: BTreeMap<u16, (u64, usize)> = BTreeMap::new();
-    for (&step, lap) in outcome.laps.iter().zip(&outcome.inference.laps) {
-        let (instructions, calls) = sums.entry(step).or_default();
-        *instructions += lap.total()?;
-        *calls += 1;
-    }
-    let row = |(step, (instructions, calls))| {
-        let facts =
-            facts.steps.get(usize::from(step)).context("a lap of a step that the plan does not have")?;
-        let (name, kernel) = (facts.name.clone(), facts.kernel.clone());
-        Ok(StepRow { name, kernel, macs: facts.macs, instructions, calls })
-    };
-    sums.into_iter().map(row).collect()
-}
-
 /// Reproducible bytes, or numbers between 0 and 1.
 fn random(floats: bool) -> Vec<u8> {
-    let mut state = 1u64;
-    let mut word = || {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (state >> 32) as u32
+    let word = |index| (golden::word(1, index) >> 32) as u32;
+    let number = |word: u32| match floats {
+        true => ((word >> 8) as f32 / 16_777_216.0).to_le_bytes(),
+        false => word.to_le_bytes(),
     };
-    match floats {
-        true => {
-            (0..SAMPLE_BYTES / 4).flat_map(|_| ((word() >> 8) as f32 / 16_777_216.0).to_le_bytes()).collect()
-        }
-        false => (0..SAMPLE_BYTES / 4).flat_map(|_| word().to_le_bytes()).collect(),
-    }
+    (0..SAMPLE_BYTES / 4).flat_map(|index| number(word(index))).collect()
 }
 
 fn print_table(rows: &[Row]) {

@@ -2,23 +2,23 @@
 
 use std::{collections::BTreeMap, fmt::Write, fs, path::PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::workspace::root;
 
 /// Instructions of one inference: by core, then by model.
 #[derive(Default, Deserialize)]
-pub struct Baseline(BTreeMap<String, BTreeMap<String, u64>>);
+struct Baseline(BTreeMap<String, BTreeMap<String, u64>>);
 
 impl Baseline {
-    pub fn read() -> Result<Self> {
+    fn read() -> Result<Self> {
         let path = path();
         let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
         toml::from_str(&text).with_context(|| format!("reading {}", path.display()))
     }
 
-    pub fn write(&self) -> Result<()> {
+    fn write(&self) -> Result<()> {
         let path = path();
         let mut text = String::from(
             "# Instructions of one inference, by core and model: cargo xtask bench mcu|aarch64 --write-baseline\n",
@@ -32,18 +32,35 @@ impl Baseline {
         fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
     }
 
-    pub fn set(&mut self, core: &str, model: &str, instructions: u64) {
+    fn set(&mut self, core: &str, model: &str, instructions: u64) {
         self.0.entry(core.into()).or_default().insert(model.into(), instructions);
     }
 
     /// What is wrong with a count: how much it grew, if that is more than 1 %.
-    pub fn complaint(&self, core: &str, model: &str, instructions: u64) -> Option<String> {
+    fn complaint(&self, core: &str, model: &str, instructions: u64) -> Option<String> {
         let known = *self.0.get(core)?.get(model)?;
         let percent = 100.0 * (instructions as f64 / known.max(1) as f64 - 1.0);
         (instructions * 100 > known * 101).then(|| {
             format!("{model} on {core}: {instructions} instructions, {percent:.1} % more than {known}")
         })
     }
+}
+
+/// Fails if one of these counts (core, model, instructions) grew by more than 1 %; with `write` they become the committed
+/// ones.
+pub fn settle<'m>(counts: impl Iterator<Item = (String, &'m str, u64)>, write: bool) -> Result<()> {
+    let mut baseline = Baseline::read()?;
+    if write {
+        counts.for_each(|(core, model, instructions)| baseline.set(&core, model, instructions));
+        return baseline.write();
+    }
+    let complaints: Vec<_> = counts
+        .filter_map(|(core, model, instructions)| baseline.complaint(&core, model, instructions))
+        .collect();
+    if !complaints.is_empty() {
+        bail!("counts grew:\n{}", complaints.join("\n"));
+    }
+    Ok(())
 }
 
 fn path() -> PathBuf {

@@ -5,14 +5,15 @@
 //! is flashed (sections of the image that are loaded: vector table, code, constants, initial values)
 //! minus the weights; the plan's tables, the start-up code and this app are in it.
 
-use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use super::{
-    baseline::Baseline,
+    baseline,
     peers::{Comparison, Peers},
+    steps::{StepRow, steps},
 };
 use crate::{
     board::Board,
@@ -78,16 +79,6 @@ struct Row {
     steps: Vec<StepRow>,
 }
 
-#[derive(Serialize)]
-struct StepRow {
-    name: String,
-    op: String,
-    kernel: String,
-    macs: u64,
-    instructions: u64,
-    calls: usize,
-}
-
 pub fn run(options: &Options) -> Result<()> {
     let peers = Peers::read()?;
     let mut rows = Vec::new();
@@ -123,22 +114,8 @@ pub fn run(options: &Options) -> Result<()> {
     }
     // Other optimisation and other conversions have other counts.
     if options.opt == Speed::Fast && options.convert.is_empty() {
-        compare(options, &rows)?;
-    }
-    Ok(())
-}
-
-/// Fails if a count grew by more than 1 %, or writes the counts down.
-fn compare(options: &Options, rows: &[Row]) -> Result<()> {
-    let mut baseline = Baseline::read()?;
-    if options.write_baseline {
-        rows.iter().for_each(|row| baseline.set(row.core, &row.model, row.instructions));
-        return baseline.write();
-    }
-    let complaints: Vec<_> =
-        rows.iter().filter_map(|row| baseline.complaint(row.core, &row.model, row.instructions)).collect();
-    if !complaints.is_empty() {
-        bail!("counts grew:\n{}", complaints.join("\n"));
+        let counts = rows.iter().map(|row| (row.core.to_owned(), row.model.as_str(), row.instructions));
+        baseline::settle(counts, options.write_baseline)?;
     }
     Ok(())
 }
@@ -202,7 +179,7 @@ fn measure(options: &Options, board: &'static Board, model: &Model, peers: &Peer
     } else {
         None
     };
-    let steps = if options.steps { steps(App { laps: true, ..app }, &facts)? } else { Vec::new() };
+    let steps = if options.steps { lapped(App { laps: true, ..app }, &facts)? } else { Vec::new() };
     Ok(Measured::Here(Box::new(Row {
         model: model.name.clone(),
         core: board.core,
@@ -274,30 +251,9 @@ impl Tail {
     }
 }
 
-fn steps(app: App, facts: &Facts) -> Result<Vec<StepRow>> {
+fn lapped(app: App, facts: &Facts) -> Result<Vec<StepRow>> {
     let run = count(app.board, &app.build()?, facts.inferences())?;
-    if run.tail.laps.len() != run.inference.laps.len() {
-        bail!("{} laps were counted, but {} steps ran", run.inference.laps.len(), run.tail.laps.len());
-    }
-    let mut sums: BTreeMap<u16, (u64, usize)> = BTreeMap::new();
-    for (&step, lap) in run.tail.laps.iter().zip(&run.inference.laps) {
-        let (instructions, calls) = sums.entry(step).or_default();
-        *instructions += lap.total()?;
-        *calls += 1;
-    }
-    let row = |(step, (instructions, calls))| {
-        let facts =
-            facts.steps.get(usize::from(step)).context("a lap of a step that the plan does not have")?;
-        Ok(StepRow {
-            name: facts.name.clone(),
-            op: facts.op.clone(),
-            kernel: facts.kernel.clone(),
-            macs: facts.macs,
-            instructions,
-            calls,
-        })
-    };
-    sums.into_iter().map(row).collect()
+    steps(&run.inference, &run.tail.laps, facts)
 }
 
 fn print_table(rows: &[Row]) {

@@ -7,6 +7,7 @@ mod baseline;
 pub mod code;
 pub mod mcu;
 mod peers;
+mod steps;
 mod stream;
 mod web;
 
