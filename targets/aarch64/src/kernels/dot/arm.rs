@@ -255,24 +255,12 @@ impl Products for Dot {
             let unrolled = if P == 1 { 4 } else { 2 };
             for _ in 0..steps / unrolled {
                 for part in 0..unrolled {
-                    let inputs = twice(&mut x);
-                    for pair in 0..4 {
-                        let weights = vld1q_s8(w.add(64 * part + 16 * pair));
-                        for p in 0..P {
-                            sums[p][pair] = sdot(sums[p][pair], weights, inputs[p]);
-                        }
-                    }
+                    dots(&mut sums, twice(&mut x), w.add(64 * part));
                 }
                 w = w.add(64 * unrolled);
             }
             for _ in 0..steps % unrolled {
-                let inputs = twice(&mut x);
-                for pair in 0..4 {
-                    let weights = vld1q_s8(w.add(16 * pair));
-                    for p in 0..P {
-                        sums[p][pair] = sdot(sums[p][pair], weights, inputs[p]);
-                    }
-                }
+                dots(&mut sums, twice(&mut x), w);
                 w = w.add(64);
             }
             let mut folded = [[vdupq_n_s32(0); 2]; P];
@@ -281,6 +269,20 @@ impl Products for Dot {
                 folded[p] = [vpaddq_s32(a, b), vpaddq_s32(c, d)];
             }
             folded
+        }
+    }
+}
+
+/// A step's products with its 64 weights, added to the sums of each position.
+#[inline(always)]
+unsafe fn dots<const P: usize>(sums: &mut [[int32x4_t; 4]; P], inputs: [int8x16_t; P], w: *const i8) {
+    // SAFETY: the caller's.
+    unsafe {
+        for pair in 0..4 {
+            let weights = vld1q_s8(w.add(16 * pair));
+            for p in 0..P {
+                sums[p][pair] = sdot(sums[p][pair], weights, inputs[p]);
+            }
         }
     }
 }
