@@ -41,6 +41,17 @@ def arguments(doc, epochs, optimizer, lr, weight_decay, seed, compile=False):
     return parser
 
 
+def recipe(doc, folder, build, **defaults):
+    """A recipe whose network is `networks.<build>`: trains it and exports it into `folder`, with its log."""
+    args = arguments(doc, **defaults).parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
+    splits, log = load(args.data, args.checkpoints), open_log(folder, args)
+    network = getattr(networks, build)()
+    fit(network, args, splits, build, log)
+    export(network, folder / f"{build}_cifar10.onnx", log)
+
+
 def fit(network, args, splits, name, log, teacher=None, after_step=None):
     """Trains `network` on the pictures and logs every epoch; the last epoch's network is what remains.
 

@@ -9,24 +9,10 @@ one core, and can be stopped at any time: `--resume` goes on from the last whole
 import sys
 from pathlib import Path
 
-import torch
-
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "training"))
 
 import common  # noqa: E402
-import networks  # noqa: E402
-
-
-def main():
-    args = common.arguments(__doc__, epochs=16, optimizer="adamw", lr=3e-3, weight_decay=0.05, seed=10).parse_args()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(args.seed)
-    splits, log = common.load(args.data, args.checkpoints), common.open_log(HERE, args)
-    network = networks.efficientformer()
-    common.fit(network, args, splits, "efficientformer", log)
-    common.export(network, HERE / "efficientformer_cifar10.onnx", log)
-
 
 if __name__ == "__main__":
-    main()
+    common.recipe(__doc__, HERE, "efficientformer", epochs=16, optimizer="adamw", lr=3e-3, weight_decay=0.05, seed=10)

@@ -9,24 +9,10 @@ one core, and can be stopped at any time: `--resume` goes on from the last whole
 import sys
 from pathlib import Path
 
-import torch
-
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "training"))
 
 import common  # noqa: E402
-import networks  # noqa: E402
-
-
-def main():
-    args = common.arguments(__doc__, epochs=18, optimizer="sgd", lr=0.2, weight_decay=5e-4, seed=10, compile=True).parse_args()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(args.seed)
-    splits, log = common.load(args.data, args.checkpoints), common.open_log(HERE, args)
-    network = networks.mobilenet()
-    common.fit(network, args, splits, "mobilenet", log)
-    common.export(network, HERE / "mobilenet_cifar10.onnx", log)
-
 
 if __name__ == "__main__":
-    main()
+    common.recipe(__doc__, HERE, "mobilenet", epochs=18, optimizer="sgd", lr=0.2, weight_decay=5e-4, seed=10, compile=True)
