@@ -106,8 +106,37 @@ pub fn moments(tensor: &[f32]) -> (f32, f32) {
     (mean as f32, (square / count) as f32)
 }
 
-/// Elects a sign for each parameter by the sum of the (already sparse, step 1) differences and averages those that agree (TIES,
-/// arXiv 2306.01708, steps 2 and 3).
+/// Keeps the `keep` values that are greatest without their sign, of equal ones the first, and zeroes the rest: the first
+/// step of TIES, and what top-k compression sends. `scratch` is memory for as many numbers as the update has.
+///
+/// # Errors
+/// [`Error::NotFinite`], [`Error::Room`] in `scratch`.
+pub fn trim(update: &mut [f32], keep: usize, scratch: &mut [f32]) -> Result<(), Error> {
+    finite(update)?;
+    let (count, have) = (update.len(), scratch.len());
+    let scratch = scratch.get_mut(..count).ok_or(Error::Room { needed: count, have })?;
+    if keep >= count {
+        return Ok(());
+    }
+    scratch.iter_mut().zip(&*update).for_each(|(to, v)| *to = v.abs());
+    let (_, least, above) = scratch.select_nth_unstable_by(count - keep.max(1), f32::total_cmp);
+    let (least, above) = (*least, &*above);
+    let mut equal = keep.saturating_sub(above.iter().filter(|v| **v > least).count());
+    for value in update.iter_mut() {
+        let size = value.abs();
+        let stays = keep > 0 && (size > least || (size == least && equal > 0));
+        if stays && size == least {
+            equal -= 1;
+        }
+        if !stays {
+            *value = 0.0;
+        }
+    }
+    Ok(())
+}
+
+/// Elects a sign for each parameter by the sum of the differences, which [`trim`] has made sparse, and averages those
+/// that agree: the second and third step of TIES (arXiv 2306.01708).
 ///
 /// # Errors
 /// [`Error::Length`], [`Error::NotFinite`].
@@ -210,6 +239,37 @@ mod tests {
         let mut out = [0.0; 4];
         elect_and_merge(&[&A, &B, &C], &mut out).unwrap();
         assert_eq!(out, [104.0 / 3.0, 2.5, 2.0, -6.0]);
+    }
+
+    #[test]
+    fn ties_forgets_what_is_small_before_it_elects() {
+        let (mut scratch, mut out) = ([0.0; 4], [0.0; 4]);
+        // Two small values would win the election against a large one, and then be the mean.
+        let mut updates = [[5.0, -3.0, 0.5, 2.0], [-2.0, 4.0, 0.5, -4.0], [-3.5, 4.5, 0.5, 1.0]];
+        updates.iter_mut().for_each(|u| trim(u, 2, &mut scratch).unwrap());
+        assert_eq!(updates, [[5.0, -3.0, 0.0, 0.0], [0.0, 4.0, 0.0, -4.0], [-3.5, 4.5, 0.0, 0.0]]);
+        let [a, b, c] = &updates;
+        elect_and_merge(&[a, b, c], &mut out).unwrap();
+        assert_eq!(out, [5.0, 4.25, 0.0, -4.0]);
+    }
+
+    #[test]
+    fn exactly_as_many_stay_as_are_to() {
+        let mut random = mote_runtime::random::Random::new(1);
+        let mut scratch = [0.0; 50];
+        for _ in 0..200 {
+            // Many equal ones.
+            let values: [f32; 50] = core::array::from_fn(|_| random.below(9) as f32 - 4.5);
+            let keep = random.below(52) as usize;
+            let mut trimmed = values;
+            trim(&mut trimmed, keep, &mut scratch).unwrap();
+            let kept: Vec<usize> = (0..50).filter(|i| trimmed[*i] != 0.0).collect();
+            assert_eq!(kept.len(), keep.min(50));
+            let least = kept.iter().map(|i| values[*i].abs()).fold(f32::INFINITY, f32::min);
+            assert!((0..50).all(|i| kept.contains(&i) || values[i].abs() <= least));
+        }
+        assert_eq!(trim(&mut [1.0, f32::NAN], 1, &mut scratch), Err(Error::NotFinite { at: 1 }));
+        assert_eq!(trim(&mut [1.0; 51], 1, &mut scratch), Err(Error::Room { needed: 51, have: 50 }));
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub enum Error {
     Replay { counter: u64, seen: u64 },
     /// Of another task, or a ticket that has run out.
     Foreign,
+    /// A round that cannot have been reached yet.
+    Ahead { round: u32, limit: u32 },
     /// NaN or infinity at this place of an update.
     NotFinite { at: usize },
     /// More values a side to leave out than there are updates.
@@ -34,6 +36,7 @@ impl fmt::Display for Error {
             Error::Signature => write!(f, "wrong signature"),
             Error::Replay { counter, seen } => write!(f, "counter {counter} is not above {seen}"),
             Error::Foreign => write!(f, "of another task, or run out"),
+            Error::Ahead { round, limit } => write!(f, "round {round} cannot be before {limit} has passed"),
             Error::NotFinite { at } => write!(f, "value {at} is not finite"),
             Error::Trim { updates, trim } => write!(f, "{trim} a side cannot be left out of {updates}"),
         }

@@ -2,9 +2,11 @@
 //!
 //! * [`Node`]: `handle(event, now, actions)` and `deadline()`. It does no input or output, owns no clock and no model:
 //!   a driver (firmware, a daemon, a simulator) sends what the actions say, keeps parameters and trains.
-//! * [`view`], [`order`]: who is a member, and who takes part in a round.
-//! * [`seal`]: signed envelopes and membership tickets, the only way in for bytes of the network.
-//! * [`aggregate`]: how updates become one.
+//! * [`Member`]: a node behind its door: what comes from the network is opened, checked against tickets and views, and
+//!   handled.
+//! * [`view`], [`changes`], [`order`]: who is a member, how that becomes known, and who takes part in a round.
+//! * [`seal`]: signed envelopes, membership tickets, and statements that a node makes of itself.
+//! * [`compress`], [`aggregate`]: how updates become fewer bytes, and how they become one.
 //!
 //! No heap, no panic. A view has a fixed capacity on a device and grows on a host ([`view::Store`], feature `alloc`).
 #![cfg_attr(not(test), no_std)]
@@ -13,16 +15,25 @@
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+mod advert;
 pub mod aggregate;
+pub mod changes;
+pub mod compress;
 mod error;
+mod member;
 mod message;
 mod node;
 pub mod order;
+mod params;
 mod relay;
 pub mod seal;
 pub mod view;
 
+pub use changes::Mark;
 pub use error::Error;
-pub use message::{Kind, Message, NodeId};
-pub use node::{Action, Event, Node, Params};
-pub use view::{Entry, Membership, Store, View};
+pub use member::Member;
+pub use message::{HEADER_BYTES, Kind, Message, NodeId};
+pub use node::Node;
+pub use params::{Action, Event, Params};
+pub use seal::Identity;
+pub use view::{Entry, Membership, Proof, Statement, Store, Trust, View};

@@ -1,3 +1,4 @@
+use crate::changes::Mark;
 use serde::{Deserialize, Serialize};
 
 /// A node's name: its ed25519 public key.
@@ -19,24 +20,26 @@ pub enum Message<'a> {
     Ping {
         round: u32,
     },
-    /// `since`: through this round the sender knows all changes of views.
+    /// `since`: through this mark the sender wants no changes of views.
     Pong {
         round: u32,
-        since: u32,
+        since: Mark,
     },
-    Join {
-        round: u32,
+    /// The sender's own statement: it is a member, or no more.
+    Advertise {
+        statement: &'a [u8],
+    },
+    /// The statement with this counter will be passed on.
+    Noted {
         counter: u32,
     },
-    Leave {
-        round: u32,
-        counter: u32,
-    },
-    /// `changes` of the view, complete through round `through`.
+    /// `changes` of the view behind `since`, complete through `through`; `digest` of the sender's statements.
     Model {
         round: u32,
         kind: Kind,
-        through: u32,
+        since: Mark,
+        through: Mark,
+        digest: u64,
         changes: &'a [u8],
     },
     /// The model has come, or (`accepted` false) the sender has no use for it.
@@ -57,17 +60,20 @@ pub enum Message<'a> {
     },
 }
 
-/// Bytes of a message without changes at most.
-pub const HEADER_BYTES: usize = 24;
+/// Bytes of a message without changes or a statement at most.
+pub const HEADER_BYTES: usize = 64;
 
 impl<'a> Message<'a> {
-    /// Reads a message; nothing is allocated, and changes stay where they are.
+    /// Reads a message, and tells what stands behind it: the parameters of a model, else nothing. Nothing is allocated,
+    /// and changes stay where they are.
     ///
     /// # Errors
     /// [`Malformed`](crate::Error::Malformed), also for bytes left over.
-    pub fn parse(bytes: &'a [u8]) -> Result<Message<'a>, crate::Error> {
+    pub fn parse(bytes: &'a [u8]) -> Result<(Message<'a>, &'a [u8]), crate::Error> {
         match postcard::take_from_bytes(bytes) {
-            Ok((message, [])) => Ok(message),
+            Ok((message, rest)) if rest.is_empty() || matches!(message, Message::Model { .. }) => {
+                Ok((message, rest))
+            }
             _ => Err(crate::Error::Malformed),
         }
     }
@@ -78,7 +84,10 @@ impl<'a> Message<'a> {
     /// [`Room`](crate::Error::Room).
     pub fn write(&self, out: &mut [u8]) -> Result<usize, crate::Error> {
         let have = out.len();
-        let changes = if let Message::Model { changes, .. } = self { changes.len() } else { 0 };
+        let changes = match self {
+            Message::Model { changes: bytes, .. } | Message::Advertise { statement: bytes } => bytes.len(),
+            _ => 0,
+        };
         let room = crate::Error::Room { needed: HEADER_BYTES + changes, have };
         postcard::to_slice(self, out).map(|bytes| bytes.len()).map_err(|_| room)
     }

@@ -6,94 +6,12 @@
 //! the training.
 
 use crate::Error;
+use crate::advert::Advert;
+use crate::changes::{self, Mark};
 use crate::message::{Kind, Message, NodeId};
-use crate::order;
+use crate::params::{Action, Event, Params};
 use crate::relay::{Relay, SLOTS};
-use crate::view::{Entry, Membership, Store, View};
-
-/// What all members of a task agree on. Times are in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Params {
-    /// Mixed into every order, so that nobody can choose an id by its places beforehand.
-    pub beacon: [u8; 32],
-    /// Participants a round (s), at most 32.
-    pub sample: usize,
-    /// Aggregators a round (a).
-    pub aggregators: usize,
-    /// Models out of 1000 x `sample` that suffice for a mean (sf).
-    pub enough_permille: u16,
-    /// Fewer models than this are averaged only when the aggregation timeout has run out twice.
-    pub least: usize,
-    /// Rounds of silence after which a member is no candidate (dk).
-    pub forget: u32,
-    /// Places behind the sample from which a sender is accepted, for members that did not answer.
-    pub slack: usize,
-    pub ping_timeout: u64,
-    pub send_timeout: u64,
-    /// Between two questions whether a model is still seen to.
-    pub watch: u64,
-    /// From the first model of a round to its mean, if not enough come.
-    pub gather: u64,
-    /// How often anything is sent again.
-    pub resends: u8,
-}
-
-/// What happens to a node.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Event<'a> {
-    /// The task begins: the first sample trains the initial parameters.
-    Start,
-    /// From the network, its sender proved ([`crate::seal`]).
-    Message {
-        from: NodeId,
-        message: Message<'a>,
-    },
-    /// The training that [`Action::Train`] asked for has ended.
-    Trained {
-        round: u32,
-    },
-    /// The mean that [`Action::Aggregate`] asked for is there.
-    Averaged {
-        round: u32,
-    },
-    /// The node wants to be a member, and later no more.
-    Join,
-    Leave,
-    /// A deadline has come.
-    Tick,
-}
-
-/// What the driver has to do. A message to the node itself is to be handed back as an event.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Action<'a> {
-    Send {
-        to: NodeId,
-        message: Message<'a>,
-    },
-    /// Send the trained or aggregated parameters of `round`, with the view's changes since `since`
-    /// ([`Node::changes`]).
-    SendModel {
-        to: NodeId,
-        round: u32,
-        kind: Kind,
-        since: u32,
-    },
-    /// Keep the parameters that came with this message, as `from`'s.
-    Keep {
-        from: NodeId,
-        round: u32,
-    },
-    /// Stop training, if any is going on, and train the parameters that came with this message (in round 1 without
-    /// one: the initial ones). The result is that of `round + 1`.
-    Train {
-        round: u32,
-    },
-    /// Make one of what was kept for `round`.
-    Aggregate {
-        round: u32,
-        models: usize,
-    },
-}
+use crate::view::{Entry, Membership, Statement, Store, Trust, View};
 
 #[derive(Clone, Debug, PartialEq)]
 enum Duty {
@@ -120,32 +38,98 @@ impl Role {
     const NEW: Role = Role { round: 0, duty: Duty::Passed, senders: heapless::Vec::new(), relay: None };
 }
 
-/// One member; `S` is the memory of its view.
+/// One member; `S` is the memory of its view, `T` proves and checks statements.
 #[derive(Clone, Debug)]
-pub struct Node<S> {
-    id: NodeId,
+pub struct Node<S, T> {
     params: Params,
     view: View<S>,
+    trust: T,
     /// Own joins and leaves.
     counter: u32,
-    /// All changes through this round are known.
-    synced: u32,
+    advert: Option<Advert>,
+    /// All changes through this mark are known.
+    synced: Mark,
+    /// Round in which all was asked for last.
+    resynced: u32,
+    /// Who was told `synced` in this round, so that only one sends what is older.
+    promised: Option<(NodeId, u32)>,
+    pace: Pace,
     participant: Role,
     aggregator: Role,
 }
 
-impl<S: Store> Node<S> {
-    pub fn new(id: NodeId, params: Params, view: View<S>) -> Node<S> {
-        let counter = view.get(&id).map_or(0, |own| own.counter);
-        Node { id, params, view, counter, synced: 0, participant: Role::NEW, aggregator: Role::NEW }
+/// Which round can have been reached by now: rounds take time, whatever is claimed.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    limit: u32,
+    at: Option<u64>,
+}
+
+impl Pace {
+    fn limit(&mut self, now: u64, params: &Params) -> u32 {
+        let fastest = params.fastest.max(1);
+        let at = *self.at.get_or_insert(now);
+        let passed = now.saturating_sub(at) / fastest;
+        self.at = Some(at + passed * fastest);
+        self.limit = self.limit.saturating_add(u32::try_from(passed).unwrap_or(u32::MAX));
+        self.limit
+    }
+
+    /// `round`, at most the limit, has been reached.
+    fn reached(&mut self, round: u32, params: &Params) {
+        self.limit = self.limit.min(round.saturating_add(params.lead));
+    }
+}
+
+/// What a model's message says of views.
+#[derive(Clone, Copy)]
+struct Changes<'a> {
+    since: Mark,
+    through: Mark,
+    digest: u64,
+    bytes: &'a [u8],
+}
+
+/// Between two requests for a whole view, in rounds.
+const RESYNC: u32 = 64;
+
+impl<S: Store<Proof = T::Proof>, T: Trust> Node<S, T> {
+    /// A node that knows everything through `synced`: [`Mark::end`]`(0)` for one that begins with all founders,
+    /// [`Mark::START`] for one that knows a few members to join by.
+    pub fn new(params: Params, view: View<S>, trust: T, synced: Mark) -> Node<S, T> {
+        let counter = view.get(&view.own()).map_or(0, |own| own.counter);
+        let pace = Pace { limit: view.latest().saturating_add(params.lead), at: None };
+        let (advert, promised, resynced) = (None, None, 0);
+        let (participant, aggregator) = (Role::NEW, Role::NEW);
+        Node {
+            params,
+            view,
+            trust,
+            counter,
+            advert,
+            synced,
+            resynced,
+            promised,
+            pace,
+            participant,
+            aggregator,
+        }
     }
 
     pub fn id(&self) -> NodeId {
-        self.id
+        self.view.own()
+    }
+
+    pub fn params(&self) -> &Params {
+        &self.params
     }
 
     pub fn view(&self) -> &View<S> {
         &self.view
+    }
+
+    pub fn trust(&self) -> &T {
+        &self.trust
     }
 
     /// The last round in which this node trained or averaged.
@@ -153,9 +137,29 @@ impl<S: Store> Node<S> {
         self.participant.round.max(self.aggregator.round)
     }
 
-    /// Changes of the view for [`Action::SendModel`]; see [`View::changes`].
-    pub fn changes(&self, since: u32, out: &mut [u8]) -> (usize, u32) {
-        self.view.changes(since, self.round(), out)
+    /// The members of a round as this node sees them, in order; returns how many there were, at most as many as `out`
+    /// holds.
+    pub fn sample(&mut self, round: u32, out: &mut [crate::order::Key]) -> usize {
+        self.view.next(round, None, out)
+    }
+
+    /// The message of [`Action::SendModel`]; `changes` is memory for the view's changes, which may be as little as one
+    /// entry: what does not fit goes with the next.
+    pub fn model<'a>(&mut self, round: u32, kind: Kind, since: Mark, changes: &'a mut [u8]) -> Message<'a> {
+        let own = self.round();
+        let (used, through) = changes::write::<S, T>(&mut self.view, since, own, changes);
+        // Who got everything in a round knows what those of the round before published; else its own knowledge ends earlier.
+        let fresh = self.synced.round.saturating_add(2) >= own;
+        let through = if fresh { through } else { through.min(self.synced.max(since)) };
+        let digest = self.view.digest();
+        Message::Model {
+            round,
+            kind,
+            since,
+            through,
+            digest,
+            changes: changes.get(..used).unwrap_or_default(),
+        }
     }
 
     /// When [`Event::Tick`] is due.
@@ -166,7 +170,7 @@ impl<S: Store> Node<S> {
         };
         let relays =
             [&self.participant, &self.aggregator].map(|r| r.relay.as_ref().and_then(Relay::deadline));
-        relays.into_iter().flatten().chain(gathering).min()
+        relays.into_iter().flatten().chain(gathering).chain(self.advert.as_ref().map(Advert::deadline)).min()
     }
 
     /// Takes an event, and tells what to do.
@@ -181,6 +185,7 @@ impl<S: Store> Node<S> {
     ) -> Result<(), Error> {
         let result = match event {
             Event::Start => {
+                self.pace.limit(now, &self.params);
                 self.start(act);
                 Ok(())
             }
@@ -190,6 +195,10 @@ impl<S: Store> Node<S> {
                     let next = round.saturating_add(1);
                     self.participant.relay = Some(Relay::new(Kind::Trained, next, self.params.aggregators));
                     self.participant.duty = Duty::Relaying;
+                    // One of those who were silent for too long may be back, or the network whole again.
+                    if let Some(to) = self.view.forgotten(round) {
+                        act(Action::Send { to, message: Message::Ping { round } });
+                    }
                 }
                 Ok(())
             }
@@ -200,8 +209,11 @@ impl<S: Store> Node<S> {
                 }
                 Ok(())
             }
-            Event::Join => self.advertise(Membership::Joined, act),
-            Event::Leave => self.advertise(Membership::Left, act),
+            Event::Join { round } => {
+                self.pace = Pace { limit: round.saturating_add(self.params.lead), at: Some(now) };
+                self.state(Membership::Joined, round)
+            }
+            Event::Leave => self.state(Membership::Left, 0),
             Event::Tick => Ok(()),
         };
         self.poll(now, act);
@@ -209,37 +221,39 @@ impl<S: Store> Node<S> {
     }
 
     fn start(&mut self, act: &mut impl FnMut(Action<'_>)) {
-        let sample = self.params.sample;
-        if self.participant.round == 0
-            && order::within(&self.view, &self.params, &self.id, 1, &self.id, sample)
-        {
+        let (own, sample) = (self.id(), self.params.sample);
+        if self.participant.round == 0 && self.view.within(1, &own, sample) {
             self.begin_training(1, act);
         }
     }
 
     fn begin_training(&mut self, round: u32, act: &mut impl FnMut(Action<'_>)) {
         self.participant = Role { round, duty: Duty::Working, ..Role::NEW };
-        self.view.active(&self.id, round);
+        self.pace.reached(round, &self.params);
+        let own = self.id();
+        self.view.active(&own, round);
         act(Action::Train { round });
     }
 
-    /// Tells `sample` members, those who come first in the order of the current round.
-    fn advertise(&mut self, membership: Membership, act: &mut impl FnMut(Action<'_>)) -> Result<(), Error> {
-        let known = self.view.entries().iter().map(|e| e.last_round).max().unwrap_or(0);
-        let (round, counter) = (known.max(self.round()), self.counter.saturating_add(1));
-        self.counter = counter;
-        let own = Entry { id: self.id, last_round: round, counter, membership, stamp: round, pending: false };
-        self.view.merge(&own, round, false)?;
-        let mut found = [([0; 32], NodeId([0; 32])); SLOTS];
-        let room = found.get_mut(..self.params.sample.min(SLOTS)).unwrap_or_default();
-        let count = order::next(&self.view, &self.params, &self.id, round, None, room);
-        for (_, to) in found.iter().take(count).filter(|(_, id)| *id != self.id) {
-            let message = match membership {
-                Membership::Joined => Message::Join { round, counter },
-                Membership::Left => Message::Leave { round, counter },
-            };
-            act(Action::Send { to: *to, message });
+    /// States that this node is a member, or none any more, and has others told.
+    fn state(&mut self, membership: Membership, round: u32) -> Result<(), Error> {
+        let round = self.view.latest().max(self.round()).max(round);
+        self.counter = self.counter.saturating_add(1);
+        let own = Statement { id: self.id(), counter: self.counter, membership };
+        self.view.merge(&Entry::heard(own, round, self.trust.prove(&own)))?;
+        self.advert = Some(Advert::new(self.counter, round));
+        Ok(())
+    }
+
+    /// Takes a statement from its node itself.
+    fn stated(&mut self, from: NodeId, bytes: &[u8], act: &mut impl FnMut(Action<'_>)) -> Result<(), Error> {
+        let (statement, proof) = changes::read_statement(bytes)?;
+        let round = self.view.latest().max(self.round());
+        if statement.id != from || !self.trust.holds(&statement, &proof, round) {
+            return Err(Error::Signature);
         }
+        self.view.merge(&Entry::heard(statement, round, proof))?;
+        act(Action::Send { to: from, message: Message::Noted { counter: statement.counter } });
         Ok(())
     }
 
@@ -253,24 +267,33 @@ impl<S: Store> Node<S> {
         let again = now.saturating_add(self.params.watch);
         match message {
             Message::Ping { round } => {
-                self.heard(&from, round);
-                act(Action::Send { to: from, message: Message::Pong { round, since: self.synced } });
+                self.reachable(round, now)?;
+                self.view.active(&from, round);
+                let since = self.wanted(from, round);
+                act(Action::Send { to: from, message: Message::Pong { round, since } });
             }
             Message::Pong { round, since } => {
-                self.heard(&from, round);
+                self.view.active(&from, round.min(self.round()));
                 for relay in self.relays().filter(|r| r.round == round) {
                     relay.pong(&from, since);
                 }
             }
-            Message::Join { round, counter } | Message::Leave { round, counter } => {
-                let joins = matches!(message, Message::Join { .. });
-                let membership = if joins { Membership::Joined } else { Membership::Left };
-                let entry =
-                    Entry { id: from, last_round: round, counter, membership, stamp: 0, pending: false };
-                self.view.merge(&entry, self.round().saturating_add(1), true)?;
+            Message::Advertise { statement } => return self.stated(from, statement, act),
+            Message::Noted { counter } => {
+                if self.advert.as_mut().is_some_and(|advert| advert.noted(from, counter)) {
+                    self.advert = None;
+                }
             }
-            Message::Model { round, kind, through, changes } => {
-                return self.model(from, round, kind, (through, changes), now, act);
+            Message::Model { round, kind, since, through, digest, changes } => {
+                self.reachable(round, now)?;
+                return self.model_came(
+                    from,
+                    round,
+                    kind,
+                    Changes { since, through, digest, bytes: changes },
+                    now,
+                    act,
+                );
             }
             Message::Received { round, kind, accepted } => {
                 for relay in self.relays().filter(|r| r.round == round && r.kind == kind) {
@@ -287,22 +310,36 @@ impl<S: Store> Node<S> {
         Ok(())
     }
 
-    /// `round` is what a peer claims: it moves that peer's own entry only, and not beyond the round after this node's,
-    /// so a liar gains nothing by a large number.
-    fn heard(&mut self, from: &NodeId, round: u32) {
-        self.view.active(from, round.min(self.round().saturating_add(2)));
+    /// A claim of a round that cannot have been reached would make a node deaf to all that are.
+    fn reachable(&mut self, round: u32, now: u64) -> Result<(), Error> {
+        let limit = self.pace.limit(now, &self.params);
+        if round > limit { Err(Error::Ahead { round, limit }) } else { Ok(()) }
+    }
+
+    /// What `from` is to send of its view: the first who asks in a round everything that is new, others what is of the
+    /// round before. Since these do not connect with what is known, they count only as far as they go.
+    fn wanted(&mut self, from: NodeId, round: u32) -> Mark {
+        match self.promised {
+            Some((to, of)) if of == round && to != from => {
+                Mark::end(round.saturating_sub(2)).max(self.synced)
+            }
+            _ => {
+                self.promised = Some((from, round));
+                self.synced
+            }
+        }
     }
 
     fn relays(&mut self) -> impl Iterator<Item = &mut Relay> {
         [&mut self.participant, &mut self.aggregator].into_iter().filter_map(|role| role.relay.as_mut())
     }
 
-    fn model(
+    fn model_came(
         &mut self,
         from: NodeId,
         round: u32,
         kind: Kind,
-        (through, changes): (u32, &[u8]),
+        changes: Changes<'_>,
         now: u64,
         act: &mut impl FnMut(Action<'_>),
     ) -> Result<(), Error> {
@@ -312,14 +349,11 @@ impl<S: Store> Node<S> {
             Kind::Trained => (round.saturating_sub(1), self.params.sample),
         };
         let depth = depth.saturating_add(self.params.slack);
-        if !order::within(&self.view, &self.params, &self.id, order, &from, depth) {
+        if !self.view.within(order, &from, depth) {
             act(Action::Send { to: from, message: Message::Received { round, kind, accepted: false } });
             return Ok(());
         }
-        let merged = self.view.merge_changes(changes, round);
-        if merged.is_ok() {
-            self.synced = self.synced.max(through.min(round));
-        }
+        let merged = self.merge(changes, round);
         self.view.active(&from, order);
         match kind {
             Kind::Aggregated if round > self.participant.round => {
@@ -331,7 +365,9 @@ impl<S: Store> Node<S> {
                     let until = now.saturating_add(self.params.gather);
                     let duty = Duty::Gathering { until, extended: false };
                     self.aggregator = Role { round, duty, ..Role::NEW };
-                    self.view.active(&self.id, round);
+                    self.pace.reached(round, &self.params);
+                    let own = self.id();
+                    self.view.active(&own, round);
                 }
                 let gathering = matches!(self.aggregator.duty, Duty::Gathering { .. });
                 let senders = &mut self.aggregator.senders;
@@ -344,6 +380,21 @@ impl<S: Store> Node<S> {
         }
         self.answer(from, round, kind, act);
         merged
+    }
+
+    /// Takes over the changes of a model's message.
+    fn merge(&mut self, changes: Changes<'_>, round: u32) -> Result<(), Error> {
+        let Changes { since, through, digest, bytes } = changes;
+        let whole = since == Mark::START && through.place == u64::MAX;
+        let read = changes::read(&mut self.view, &self.trust, bytes, round, self.synced, whole);
+        if since <= self.synced && read.refused.is_none() {
+            self.synced = self.synced.max(through.min(Mark::end(round)));
+        }
+        let unlike = read.lacking || (!whole && digest != self.view.digest());
+        if unlike && round >= self.resynced.saturating_add(RESYNC) {
+            (self.synced, self.resynced) = (Mark::START, round);
+        }
+        read.refused.map_or(Ok(()), Err)
     }
 
     /// Says what has become of a model that `to` has sent.
@@ -365,16 +416,20 @@ impl<S: Store> Node<S> {
 
     fn poll(&mut self, now: u64, act: &mut impl FnMut(Action<'_>)) {
         self.gather(now, act);
+        if let Some(advert) = &mut self.advert
+            && advert.poll(&mut self.view, &self.params, now, act)
+        {
+            self.advert = None;
+        }
         for (role, kind) in [(&mut self.participant, Kind::Aggregated), (&mut self.aggregator, Kind::Trained)]
         {
             let Some(relay) = &mut role.relay else { continue };
-            relay.poll(&self.view, &self.params, &self.id, now, act);
+            relay.poll(&mut self.view, &self.params, now, act);
             if role.duty == Duty::Relaying && relay.handed_on() {
                 role.duty = Duty::Passed;
                 for to in &role.senders {
                     act(Action::Send { to: *to, message: Message::Done { round: role.round, kind } });
                 }
-                self.view.admit();
             }
             if relay.finished() {
                 role.relay = None;

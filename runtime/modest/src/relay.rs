@@ -1,9 +1,10 @@
 //! Handing a model on: find the first live candidates of its round, send it to them, and watch over it until it is in
 //! other hands. A candidate that does not answer is replaced by the next of the order, at every stage.
 
+use crate::changes::Mark;
 use crate::message::{Kind, Message, NodeId};
-use crate::node::{Action, Params};
-use crate::order::{self, Key};
+use crate::order::Key;
+use crate::params::{Action, Params};
 use crate::view::{Store, View};
 
 /// Candidates that one relay deals with at a time.
@@ -34,7 +35,7 @@ enum Stage {
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     id: NodeId,
-    since: u32,
+    since: Mark,
     stage: Stage,
 }
 
@@ -79,7 +80,7 @@ impl Relay {
         slots.chain(self.restart).min()
     }
 
-    pub fn pong(&mut self, from: &NodeId, since: u32) {
+    pub fn pong(&mut self, from: &NodeId, since: Mark) {
         for slot in self.slots.iter_mut().filter(|s| s.id == *from) {
             if matches!(slot.stage, Stage::Asked { .. }) {
                 (slot.stage, slot.since) = (Stage::Ready, since);
@@ -109,9 +110,8 @@ impl Relay {
     /// Does all that is due at `now`.
     pub fn poll<S: Store>(
         &mut self,
-        view: &View<S>,
+        view: &mut View<S>,
         params: &Params,
-        own: &NodeId,
         now: u64,
         act: &mut impl FnMut(Action<'_>),
     ) {
@@ -120,7 +120,7 @@ impl Relay {
             (self.last, self.exhausted, self.sending, self.restart) = (None, false, false, None);
         }
         self.time_out(params, now, act);
-        self.refill(view, params, own, now, act);
+        self.refill(view, params, now, act);
         let asked = self.slots.iter().any(|s| matches!(s.stage, Stage::Asked { .. }));
         self.sending |= !asked && self.live() > 0;
         if self.sending {
@@ -174,9 +174,8 @@ impl Relay {
 
     fn refill<S: Store>(
         &mut self,
-        view: &View<S>,
+        view: &mut View<S>,
         params: &Params,
-        own: &NodeId,
         now: u64,
         act: &mut impl FnMut(Action<'_>),
     ) {
@@ -185,20 +184,20 @@ impl Relay {
             return;
         }
         self.slots.retain(|s| s.stage != Stage::Gone);
-        let mut found = [([0; 32], NodeId([0; 32])); SLOTS];
+        let mut found = [(0, NodeId([0; 32])); SLOTS];
         let Some(room) = found.get_mut(..missing) else { return };
-        let count = order::next(view, params, own, self.round, self.last.as_ref(), room);
+        let (count, own) = (view.next(self.round, self.last.as_ref(), room), view.own());
         self.exhausted = count < missing;
-        for (key, id) in found.iter().take(count) {
+        for key @ (_, id) in found.iter().take(count) {
             self.last = Some(*key);
-            let stage = if id == own {
+            let stage = if *id == own {
                 Stage::Ready
             } else {
                 act(Action::Send { to: *id, message: Message::Ping { round: self.round } });
                 Stage::Asked { until: now.saturating_add(params.ping_timeout), tries: 0 }
             };
             // `missing` and those that live are `want` together, at most `SLOTS`.
-            let _ = self.slots.push(Slot { id: *id, since: self.round, stage });
+            let _ = self.slots.push(Slot { id: *id, since: Mark::ALL, stage });
         }
     }
 }

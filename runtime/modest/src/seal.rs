@@ -4,6 +4,7 @@
 //! but the signature. The counter of a sender only rises, also across its restarts, so nothing is heard twice.
 //! A ticket is `issuer's signature over (task, member, last round)`: who runs the task decides who is a member.
 
+use crate::view::{Membership, Statement, Trust};
 use crate::{Error, NodeId};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 
@@ -28,6 +29,10 @@ impl Sealer {
         NodeId(self.key.verifying_key().to_bytes())
     }
 
+    pub fn task(&self) -> u64 {
+        self.task
+    }
+
     /// To be kept across restarts.
     pub fn counter(&self) -> u64 {
         self.counter
@@ -48,6 +53,16 @@ impl Sealer {
         *signature = self.key.sign(&digest(header, body)).to_bytes();
         Ok(())
     }
+}
+
+/// Who claims to have sent an envelope, and its body: nothing is proved yet.
+///
+/// # Errors
+/// [`Error::Malformed`].
+pub fn peek(envelope: &[u8]) -> Result<(NodeId, &[u8]), Error> {
+    let (header, body) = envelope.split_first_chunk::<OVERHEAD>().ok_or(Error::Malformed)?;
+    let id = header.first_chunk::<32>().ok_or(Error::Malformed)?;
+    Ok((NodeId(*id), body))
 }
 
 /// The highest counters heard of `N` senders.
@@ -117,6 +132,69 @@ impl Ticket {
         }
         verify(issuer, &ticket_bytes(self.task, &self.member, self.until), &self.signature)
     }
+}
+
+/// Signs what a node states of itself, and checks what others do: let in by a ticket, and signed by themselves.
+pub struct Identity {
+    key: SigningKey,
+    issuer: NodeId,
+    ticket: Ticket,
+}
+
+/// Proof of a statement: the ticket's end and signature, and the member's own signature (each in two halves).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Signed {
+    until: u32,
+    ticket: [[u8; 32]; 2],
+    own: [[u8; 32]; 2],
+}
+
+impl Identity {
+    /// The identity of `secret`'s owner in the task of `ticket`, which `issuer` runs.
+    pub fn new(secret: &[u8; 32], issuer: NodeId, ticket: Ticket) -> Identity {
+        Identity { key: SigningKey::from_bytes(secret), issuer, ticket }
+    }
+
+    pub fn task(&self) -> u64 {
+        self.ticket.task
+    }
+}
+
+impl Trust for Identity {
+    type Proof = Signed;
+    const PROOF_BYTES: usize = 5 + 64 + 64;
+
+    fn prove(&self, own: &Statement) -> Signed {
+        let signature = self.key.sign(&statement_bytes(self.ticket.task, own)).to_bytes();
+        Signed { until: self.ticket.until, ticket: halves(&self.ticket.signature), own: halves(&signature) }
+    }
+
+    fn holds(&self, statement: &Statement, proof: &Signed, round: u32) -> bool {
+        let (task, member) = (self.ticket.task, statement.id);
+        let ticket = Ticket { task, member, until: proof.until, signature: whole(&proof.ticket) };
+        ticket.check(&self.issuer, task, &member, round).is_ok()
+            && verify(&member, &statement_bytes(task, statement), &whole(&proof.own)).is_ok()
+    }
+}
+
+fn halves(signature: &[u8; 64]) -> [[u8; 32]; 2] {
+    let mut halves = [[0; 32]; 2];
+    halves.as_flattened_mut().copy_from_slice(signature);
+    halves
+}
+
+fn whole(halves: &[[u8; 32]; 2]) -> [u8; 64] {
+    let mut whole = [0; 64];
+    whole.copy_from_slice(halves.as_flattened());
+    whole
+}
+
+fn statement_bytes(task: u64, statement: &Statement) -> [u8; 32] {
+    use blake2::Digest;
+    let hash = blake2::Blake2s256::new().chain_update(b"mote statement 1").chain_update(task.to_le_bytes());
+    let left = u8::from(statement.membership == Membership::Left);
+    let hash = hash.chain_update(statement.id.0).chain_update(statement.counter.to_le_bytes());
+    hash.chain_update([left]).finalize().into()
 }
 
 fn verify(id: &NodeId, signed: &[u8], signature: &[u8; 64]) -> Result<(), Error> {

@@ -1,0 +1,23 @@
+//! Simulates networks of [`mote_modest::Node`]s: the nodes' own code, driven by a seeded queue of events instead of
+//! sockets and clocks. The same scenario gives the same results on every machine, with any number of threads.
+//!
+//! * [`Scenario`]: how many nodes, what lies between them, who crashes, joins, lies, and when.
+//! * [`modest::run`]: the simulation; protocol only, or with a [`Task`] that is really trained.
+//! * [`links`]: latencies, bandwidth, loss and partitions.
+//!
+//! * [`trials`]: networks in trouble.
+//!
+//! Called by `mote-sim`, the command of this crate, and by tests.
+#![forbid(unsafe_code)]
+
+mod error;
+pub mod links;
+pub mod modest;
+mod pool;
+mod scenario;
+mod task;
+pub mod trials;
+
+pub use error::SimError;
+pub use scenario::{Change, Scenario};
+pub use task::{Protocol, Score, Task};
