@@ -30,6 +30,8 @@ mod interrupts;
 mod mps2;
 mod registers;
 #[cfg(feature = "mps2")]
+mod reserved;
+#[cfg(feature = "mps2")]
 mod sbcon;
 pub mod stack;
 
@@ -55,6 +57,12 @@ pub struct Board {
     /// A light that shows something to the user.
     #[cfg(feature = "mps2")]
     pub led: Led,
+    /// Where a loader puts what comes with the image; whatever lies there if none did.
+    #[cfg(feature = "mps2")]
+    pub received: &'static [u8],
+    /// Memory beside that of the image, for what has no known size.
+    #[cfg(feature = "mps2")]
+    pub work: &'static mut [u8],
     /// Busy waiting.
     pub delay: Delay,
 }
@@ -77,6 +85,11 @@ impl Board {
             bus: board::bus(),
             #[cfg(feature = "mps2")]
             led: board::led(),
+            #[cfg(feature = "mps2")]
+            received: reserved::received(),
+            // SAFETY: the core's peripherals were taken, which succeeds once: there is no other reference.
+            #[cfg(feature = "mps2")]
+            work: unsafe { reserved::work() },
             delay: Delay::new(core.SYST, CLOCK_HZ),
         })
     }

@@ -7,6 +7,8 @@
 //! {"error": {"kind": "unsupported_operators", "message": "..", "where": "net.onnx", "help": "..",
 //!   "refused": [{"node": "..", "operator": "..", "reason": "..", "alternative": "..", "rule": 1}]}}
 //! ```
+//!
+//! Where memory is short (`too_large`), `needed_bytes` and `given_bytes` stand beside the message.
 
 use miette::Diagnostic;
 use mote_compiler::convert::ConvertError;
@@ -44,6 +46,10 @@ pub enum Failure {
     /// A plan file cannot be used.
     #[error("{}: {error}", path.display())]
     Plan { path: PathBuf, error: mote_runtime::Error },
+
+    /// Firmware was not built, not run, or not counted.
+    #[error(transparent)]
+    Board(#[from] mote_emulator::Error),
 
     /// Something that cannot be, but was.
     #[error("{message}")]
@@ -91,6 +97,8 @@ impl Failure {
             Failure::Build { error: BuildError::Weights(_), .. } => "weights",
             Failure::Build { .. } => "usage",
             Failure::Usage { .. } => "usage",
+            Failure::Board(mote_emulator::Error::TooLarge { .. }) => "too_large",
+            Failure::Board(_) => "board",
             Failure::Defect { .. } => "internal",
             Failure::Convert { error, .. } => match &**error {
                 ConvertError::Import(ImportError::Unsupported(_)) | ConvertError::NoKernel(_) => {
@@ -100,6 +108,7 @@ impl Failure {
                 ConvertError::Import(_) => "model",
                 ConvertError::Stream(_) => "not_streamable",
                 ConvertError::NoCalibration | ConvertError::Quantize(_) => "calibration",
+                ConvertError::Memory { .. } => "too_large",
                 ConvertError::States | ConvertError::AlreadyQuantized => "usage",
                 _ => "conversion",
             },
@@ -120,7 +129,7 @@ impl Failure {
             | Failure::Convert { path, .. }
             | Failure::Build { path, .. }
             | Failure::Plan { path, .. } => Some(path),
-            Failure::Usage { .. } | Failure::Defect { .. } => None,
+            Failure::Usage { .. } | Failure::Board(_) | Failure::Defect { .. } => None,
         }
     }
 
@@ -142,6 +151,7 @@ impl Failure {
                 }
                 _ => "the plan may come from a newer version of mote: convert the model again with this one".into(),
             },
+            Failure::Board(error) => board_advice(error),
             Failure::Defect { .. } => DEFECT.into(),
             Failure::Convert { error, .. } => convert_advice(error),
             Failure::Build { error, .. } => build_advice(error).into(),
@@ -162,6 +172,18 @@ impl Failure {
         if let Failure::Build { error: BuildError::Weights(WeightsError::Faults(faults)), .. } = self {
             let tensor = |fault: &Fault| json!({"tensor": fault.name(), "reason": fault.to_string()});
             error["refused"] = faults.iter().map(tensor).collect();
+        }
+        let memory = match self {
+            Failure::Convert { error, .. } => match **error {
+                ConvertError::Memory { needed, limit } => Some((needed as u64, limit as u64)),
+                _ => None,
+            },
+            Failure::Board(mote_emulator::Error::TooLarge { needed, given, .. }) => Some((*needed, *given)),
+            _ => None,
+        };
+        if let Some((needed, given)) = memory {
+            error["needed_bytes"] = json!(needed);
+            error["given_bytes"] = json!(given);
         }
         json!({"error": error})
     }
@@ -271,6 +293,38 @@ fn conversion(path: &Path, error: &ConvertError) -> String {
     text
 }
 
+/// What to do about firmware that was not built, not run, or not counted.
+fn board_advice(error: &mote_emulator::Error) -> String {
+    use mote_emulator::{Error, qemu::QEMU};
+    match error {
+        Error::NoProgram(program) if program == QEMU => format!(
+            "install QEMU for Arm (Debian, Ubuntu: apt-get install {QEMU}; Fedora: dnf install qemu-system-arm-core; \
+             macOS: brew install qemu); `mote estimate` needs none"
+        ),
+        Error::NoProgram(program) if program == "cc" => {
+            "install a C compiler that runs as `cc`: the counting plugin is built from source".into()
+        }
+        Error::NoProgram(program) => {
+            format!("install Rust (https://rustup.rs), so that `{program}` runs: firmware is built from source")
+        }
+        Error::NoTarget { triple } => format!("install it: rustup target add {triple}"),
+        Error::NoSources(_) => {
+            "set MOTE_SOURCES to a checkout of the project; `mote estimate` needs none".into()
+        }
+        Error::TooLarge { .. } => {
+            "take a board with more memory, or make the network smaller: --dtype int8 takes a quarter of the weights of \
+             a float network, --rows auto (which is what happens without --rows) the least memory"
+                .into()
+        }
+        Error::Unfinished { .. } => "the network takes too long to emulate; `mote estimate` runs nothing".into(),
+        Error::Failed { .. } => "the output above tells why; `cargo xtask setup` installs what builds need".into(),
+        Error::Start { .. } | Error::File { .. } => {
+            "check that the program and the sources' target folder are yours to use".into()
+        }
+        _ => DEFECT.into(),
+    }
+}
+
 /// What to do about a model that did not become a plan.
 fn convert_advice(error: &ConvertError) -> String {
     match error {
@@ -293,6 +347,10 @@ fn convert_advice(error: &ConvertError) -> String {
              is enough to try things out, but not for a network that shall be used"
         }
         ConvertError::Quantize(_) => "look at the calibration samples and at the model's weights",
+        ConvertError::Memory { .. } => {
+            "raise --ram-limit, or leave --rows out, which cuts the network where that saves memory; int8 takes a quarter \
+             of the memory of float, and a network over time may run frame by frame (--stream)"
+        }
         ConvertError::AlreadyQuantized => "leave --dtype out: the file's own format is kept",
         _ => "leave out the option that asks for it, or change the model",
     }

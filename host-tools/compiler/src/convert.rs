@@ -1,10 +1,14 @@
 //! The whole way from a model file to a plan.
 
+use crate::cost::{
+    self,
+    choose::{Chooser, StepCosts, lower_cheapest},
+};
 use crate::emit::{EmitError, Extras, emit};
 use crate::executor::Executor;
 use crate::graph::Graph;
 use crate::import::{self, ImportError, Imported, Refusal};
-use crate::lower::{Choices, Lowered, Step, lower};
+use crate::lower::{Choices, Lowered, Step};
 use crate::passes;
 use crate::quantize::{self, Calibration, QuantizeError};
 use crate::schedule::{Schedule, order, schedule};
@@ -29,6 +33,18 @@ pub enum Precision {
     F16,
 }
 
+/// What matters more where memory and speed are at odds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Goal {
+    /// The least arena.
+    #[default]
+    Memory,
+    /// The fewest instructions, by the measured costs of the target.
+    Speed,
+    /// The fewest instructions of the plans whose arena and state have at most so many bytes.
+    Within(usize),
+}
+
 /// What to do with a model.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -46,6 +62,8 @@ pub struct Options {
     pub calibration: Option<Calibration>,
     /// Regions over rows.
     pub rows: Rows,
+    /// What matters more.
+    pub goal: Goal,
     /// Turn the network over clips into one over frames.
     pub stream: Option<Stream>,
     /// Inputs and outputs of an ONNX file that are the state of a network which takes one step at a time, by name.
@@ -98,6 +116,9 @@ pub enum ConvertError {
     States,
     #[error("the network cannot run frame by frame:\n{}", lines(.0))]
     Stream(Vec<Violation>),
+    /// No plan that was found works in so little memory.
+    #[error("it needs {needed} bytes of arena and state, more than the limit of {limit}")]
+    Memory { needed: usize, limit: usize },
     #[error("the network is int8 already; a float one was asked for")]
     AlreadyQuantized,
     /// A defect of the compiler: it wrote a plan that the runtime refuses.
@@ -169,17 +190,30 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
         graph.labels = options.labels.clone();
     }
     let half = options.precision == Precision::F16;
-    let packer = targets::profile(options.target).packer;
+    let profile = targets::profile(options.target);
+    let (packer, table) = (profile.packer, cost::table(profile.name));
     let by_steps = !graph.states.is_empty();
     if let Some(stream) = &options.stream {
         graph = stream::time::by_frames(&graph, stream).map_err(ConvertError::Stream)?;
     }
     let choices = Choices { half_weights: half, running_sums: options.stream.is_none() && !by_steps, packer };
-    let lowered = lower(&mut graph, &choices).map_err(ConvertError::NoKernel)?;
-    let Planned { lowered, regions, schedule, arena_whole } = match &options.stream {
-        Some(stream) => plan_stream(&mut graph, lowered, stream)?,
-        None if by_steps => plan_steps(&mut graph, lowered)?,
-        None => plan_memory(&graph, lowered, options.rows),
+    let plan = |scratch: usize| {
+        let mut graph = graph.clone();
+        let chooser = Chooser { kernels: profile.library, table, others: profile.others, scratch };
+        let lowered = lower_cheapest(&mut graph, &choices, &chooser).map_err(ConvertError::NoKernel)?;
+        let planned = match &options.stream {
+            Some(stream) => plan_stream(&mut graph, lowered, stream)?,
+            None if by_steps => plan_steps(&mut graph, lowered)?,
+            None => {
+                let costs = |lowered: &Lowered| StepCosts::of(&graph, lowered, profile.library, table);
+                plan_memory(&graph, lowered, options.rows, options.goal, &costs)
+            }
+        };
+        Ok((graph, planned))
+    };
+    let (graph, Planned { lowered, regions, schedule, arena_whole, .. }) = match options.goal {
+        Goal::Within(limit) => plan_within(limit, plan)?,
+        Goal::Memory | Goal::Speed => plan(usize::MAX)?,
     };
     let conversion = ConversionRecord {
         arena_whole: arena_whole as u32,
@@ -204,6 +238,8 @@ struct Planned {
     regions: Vec<Region>,
     schedule: Schedule,
     arena_whole: usize,
+    /// By the target's table, where plans were compared by it; else 0.
+    cost: u64,
 }
 
 impl Planned {
@@ -211,7 +247,12 @@ impl Planned {
     fn new(graph: &Graph, lowered: Lowered, regions: Vec<Region>) -> Self {
         let schedule = schedule(graph, &lowered, &regions);
         let arena_whole = schedule.arena;
-        Self { lowered, regions, schedule, arena_whole }
+        Self { lowered, regions, schedule, arena_whole, cost: 0 }
+    }
+
+    /// Bytes that it works in.
+    fn memory(&self) -> usize {
+        self.schedule.arena + self.schedule.state_bytes
     }
 
     /// Rewrites the views first.
@@ -239,9 +280,27 @@ fn plan_steps(graph: &mut Graph, mut lowered: Lowered) -> Result<Planned, Conver
     Ok(Planned::new(graph, lowered, vec![region]))
 }
 
-/// The plan with the least arena: whole tensors, or regions over rows; the graph's order of steps, or a better one. Of
-/// equal ones the first.
-fn plan_memory(graph: &Graph, lowered: Lowered, rows: Rows) -> Planned {
+/// The cheapest plan that works in at most `limit` bytes, of those that `plan` makes where kernels have much scratch, some,
+/// or the least: what a fast kernel takes for itself may be what rows would have needed. Of equal ones the first.
+fn plan_within(
+    limit: usize,
+    plan: impl Fn(usize) -> Result<(Graph, Planned), ConvertError>,
+) -> Result<(Graph, Planned), ConvertError> {
+    let plans = [usize::MAX, limit / 4, 0].into_iter().map(plan).collect::<Result<Vec<_>, _>>()?;
+    let needed = plans.iter().map(|(_, planned)| planned.memory()).min().unwrap_or_default();
+    let fitting = plans.into_iter().filter(|(_, planned)| planned.memory() <= limit);
+    fitting.min_by_key(|(_, planned)| planned.cost).ok_or(ConvertError::Memory { needed, limit })
+}
+
+/// The plan with the least arena, or the cheapest within a limit: whole tensors, or regions over rows; the graph's order
+/// of steps, or a better one. Of equal ones the first.
+fn plan_memory(
+    graph: &Graph,
+    lowered: Lowered,
+    rows: Rows,
+    goal: Goal,
+    costs: &dyn Fn(&Lowered) -> StepCosts,
+) -> Planned {
     let order = order::order(&Network::new(graph, &lowered));
     let other = order.map(|order| order::reordered(&lowered, &order));
     let orders: Vec<Lowered> = [Some(lowered), other].into_iter().flatten().collect();
@@ -252,12 +311,37 @@ fn plan_memory(graph: &Graph, lowered: Lowered, rows: Rows) -> Planned {
         best.unwrap_or_else(|| unreachable!("the graph's own order is one"))
     };
     let whole = least(&|lowered| stream::plain(lowered.steps.len()));
-    if rows == Rows::Off {
-        return whole;
+    let limit = match goal {
+        Goal::Memory => 0,
+        Goal::Speed => usize::MAX,
+        Goal::Within(limit) => limit,
+    };
+    if rows == Rows::Off || whole.schedule.arena <= limit {
+        let cost = costs(&orders[0]).whole.iter().sum();
+        return Planned { cost, ..whole };
     }
-    let by_rows = least(&|lowered| stream::choose(&Network::new(graph, lowered)));
     let arena_whole = whole.arena_whole;
+    let within = orders.iter().filter_map(|lowered| cheapest_within(graph, lowered, &costs(lowered), limit));
+    if let Some(cheapest) = within.min_by_key(|planned| planned.cost) {
+        return Planned { arena_whole, ..cheapest };
+    }
+    let by_rows = least(&|lowered| stream::choose(&Network::new(graph, lowered), &costs(lowered)));
     if by_rows.schedule.arena < arena_whole { Planned { arena_whole, ..by_rows } } else { whole }
+}
+
+/// The cheapest plan whose arena is at most `limit`. Peaks are sums of what is alive, and addresses may need
+/// more: then the next lower peak is tried.
+fn cheapest_within(graph: &Graph, lowered: &Lowered, costs: &StepCosts, limit: usize) -> Option<Planned> {
+    let mut peak = limit;
+    while peak > 0 {
+        let cut = stream::cheapest(&Network::new(graph, lowered), costs, peak)?;
+        let planned = Planned::applied(graph, lowered.clone(), cut.regions);
+        if planned.schedule.arena <= limit {
+            return Some(Planned { cost: cut.cost, ..planned });
+        }
+        peak = cut.peak.saturating_sub(1);
+    }
+    None
 }
 
 /// A kernel that refuses a step does so for the network's numbers, such as scales that are too far apart.

@@ -5,8 +5,8 @@ use crate::lower::{Lowered, Operand, Step};
 use crate::schedule::Schedule;
 use crate::stream::{Rate, Region, runs};
 use mote_runtime::plan::{
-    ConversionRecord, DType as PlanType, FillRecord, MAX_RANK, NONE, OperandRecord, PlanWriter,
-    PreprocessRecord, RegionKind, Space, StepEntry, TensorRecord, step_flags,
+    CandidateRecord, ConversionRecord, DType as PlanType, FillRecord, MAX_RANK, NONE, OperandRecord,
+    PlanWriter, PreprocessRecord, RegionKind, Space, StepEntry, TensorRecord, step_flags,
 };
 use std::collections::HashMap;
 
@@ -68,6 +68,12 @@ pub fn emit(
         for (index, rate) in region.steps.clone().zip(&region.rates) {
             let step = &lowered.steps[index];
             let written = tensors.step(step, index, rate)?;
+            let candidates = step.candidates.iter().map(|candidate| CandidateRecord {
+                step: written,
+                kernel: candidate.kernel,
+                cost: candidate.cost.round() as u32,
+            });
+            tensors.writer.candidates.extend(candidates);
             made_by.insert(step.output.tensor, written);
         }
         let port = region.port.and_then(|id| graph.inputs.iter().position(|&input| input == id));

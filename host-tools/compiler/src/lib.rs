@@ -11,11 +11,13 @@
 //! * [`lower`]: graph operators to kernels of a target, by the kernels' own `pack` functions.
 //! * [`stream`]: regions that run slice by slice, over rows and over time.
 //! * [`schedule`]: in-place choices, arena addresses.
+//! * [`cost`]: what steps cost on a device, from tables of measurements.
 //! * [`targets`]: profiles: who chooses kernels, and which library runs them.
 //! * [`convert`]: the whole way in one call.
 
 pub mod compare;
 pub mod convert;
+pub mod cost;
 pub mod emit;
 pub mod executor;
 pub mod graph;

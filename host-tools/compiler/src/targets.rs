@@ -2,7 +2,11 @@
 //! host as well as there.
 
 use mote_aarch64::kernels::{AARCH64, pack::Neon};
-use mote_cortex_m::kernels::{CORTEX_M, mve::pack::Helium, pack::Dsp};
+use mote_cortex_m::kernels::{
+    CORTEX_M,
+    mve::pack::{Helium, HeliumGeneral},
+    pack::{Dsp, DspGeneral},
+};
 use mote_runtime::Plan;
 use mote_runtime::kernels::pack::{Packer, Portable};
 use mote_runtime::kernels::{Library, PORTABLE};
@@ -18,22 +22,24 @@ pub struct Profile {
     pub code: u16,
     /// Chooses kernels.
     pub packer: &'static dyn Packer,
-    /// All kernels that it may choose.
+    /// Have other kernels for some layers; the cheapest is taken, by the measured costs of the target.
+    pub others: &'static [&'static dyn Packer],
+    /// All kernels that may be chosen.
     pub library: &'static Library,
 }
 
 const fn portable(name: &'static str, code: u16) -> Profile {
-    Profile { name, code, packer: &Portable, library: &PORTABLE }
+    Profile { name, code, packer: &Portable, others: &[], library: &PORTABLE }
 }
 
 /// A core with the DSP extension.
 const fn dsp(name: &'static str, code: u16) -> Profile {
-    Profile { name, code, packer: &Dsp, library: &CORTEX_M }
+    Profile { name, code, packer: &Dsp, others: &[&DspGeneral, &Portable], library: &CORTEX_M }
 }
 
 /// An engine for WebAssembly.
 const fn wasm(name: &'static str, code: u16) -> Profile {
-    Profile { name, code, packer: &Simd128, library: &WASM }
+    Profile { name, code, packer: &Simd128, others: &[], library: &WASM }
 }
 
 pub const PROFILES: &[Profile] = &[
@@ -42,8 +48,14 @@ pub const PROFILES: &[Profile] = &[
     dsp("cortex-m4", target::CORTEX_M4),
     dsp("cortex-m7", target::CORTEX_M7),
     dsp("cortex-m33", target::CORTEX_M33),
-    Profile { name: "cortex-m55", code: target::CORTEX_M55, packer: &Helium, library: &CORTEX_M },
-    Profile { name: "aarch64", code: target::AARCH64, packer: &Neon, library: &AARCH64 },
+    Profile {
+        name: "cortex-m55",
+        code: target::CORTEX_M55,
+        packer: &Helium,
+        others: &[&HeliumGeneral, &Dsp, &Portable],
+        library: &CORTEX_M,
+    },
+    Profile { name: "aarch64", code: target::AARCH64, packer: &Neon, others: &[], library: &AARCH64 },
     wasm("wasm", target::WASM),
     wasm("wasm-relaxed", target::WASM_RELAXED),
 ];

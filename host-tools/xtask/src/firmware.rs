@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Result, bail};
+use mote_emulator::profile;
 
 use crate::{
     board::Board,
@@ -22,7 +23,13 @@ pub enum Firmware {
     /// Run an image with this model under QEMU
     Run(Options),
     /// Check that an image with this model can't panic
-    Check(Options),
+    Check {
+        #[command(flatten)]
+        options: Options,
+        /// The image for plans that come at run time, which holds every kernel
+        #[arg(long)]
+        every_kernel: bool,
+    },
     /// Check an image with an MLPerf Tiny network, and compare its outputs under QEMU with the reference
     Golden(Options),
     /// Check an image with this model, and compare its outputs under QEMU with the host's
@@ -53,9 +60,6 @@ pub struct Options {
     /// Optimise the code for speed or for size
     #[arg(long, value_enum, default_value = "fast")]
     opt: Speed,
-    /// Parse the plan when the image starts, which needs every kernel
-    #[arg(long)]
-    loaded: bool,
     /// Further arguments for `mote convert`, after `--`
     #[arg(last = true)]
     convert: Vec<String>,
@@ -64,7 +68,7 @@ pub struct Options {
 pub fn run(firmware: &Firmware) -> Result<()> {
     match firmware {
         Firmware::Run(options) => start(options),
-        Firmware::Check(options) => check(options),
+        Firmware::Check { options, every_kernel } => check(options, *every_kernel),
         Firmware::Golden(options) => compare(options, "the reference", golden::run),
         Firmware::Twin(options) => compare(options, "the host", twin::run_both),
         Firmware::Keyword(options) => keyword::run(options),
@@ -94,9 +98,12 @@ fn start(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn check(options: &Options) -> Result<()> {
+fn check(options: &Options, every_kernel: bool) -> Result<()> {
     // Without logs: formatting text may panic, and what is shipped can do without it.
-    let (_, image) = build(options, false)?;
+    let image = match every_kernel {
+        true => profile::image(Board::by_name(&options.board)?)?,
+        false => build(options, false)?.1,
+    };
     panics::check(&image)?;
     let image::Sizes { flash, ram } = image::sizes(&image)?;
     println!("{}: no way to a panic; {flash} bytes of flash, {ram} bytes of static RAM", image.display());
@@ -124,7 +131,6 @@ fn build(options: &Options, log: bool) -> Result<(&'static Board, PathBuf)> {
     let board = Board::by_name(&options.board)?;
     let plan = model(options)?.convert(board, &options.convert)?;
     let samples = Samples { seed: options.seed, count: options.samples };
-    let app =
-        App { board, plan: &plan, samples, log, laps: false, loaded: options.loaded, speed: options.opt };
+    let app = App { board, plan: &plan, samples, log, speed: options.opt };
     Ok((board, app.build()?))
 }

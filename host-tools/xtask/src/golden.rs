@@ -80,7 +80,7 @@ pub const CHECKED: Tally = Tally { passed: 3, failed: 0 };
 /// and runs it on random samples; all outputs, one behind the other.
 pub fn checked_run(board: &Board, plan: &Path, seed: u64, count: usize) -> Result<Vec<u8>> {
     let samples = Samples { seed, count };
-    let app = App { board, plan, samples, log: false, laps: false, loaded: false, speed: Speed::Fast };
+    let app = App { board, plan, samples, log: false, speed: Speed::Fast };
     let image = app.build()?;
     panics::check(&image)?;
     let facts = models::facts(plan)?;

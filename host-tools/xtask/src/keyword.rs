@@ -265,7 +265,7 @@ impl App<'_> {
         all.extend(features);
         let mut environment = vec![("MOTE_PLAN", self.plan.display().to_string())];
         environment.extend(sound.map(|sound| ("MOTE_SOUND", sound.display().to_string())));
-        image::build("mote-keyword", self.board, Speed::Fast, &all.join(","), &environment)
+        Ok(image::build("mote-keyword", self.board, Speed::Fast, &all.join(","), &environment)?)
     }
 
     /// Runs the app on the emulated board.
@@ -382,7 +382,7 @@ impl Costs {
     fn new(log: &Log) -> Result<Self> {
         let of = |name: &str| {
             let sections = log.sections.iter().filter(|section| section.name == name);
-            sections.map(|section| section.counts.total()).collect::<Result<Vec<_>>>()
+            sections.map(|section| section.counts.total()).collect::<mote_emulator::Result<Vec<_>>>()
         };
         let (sections, steps) = (of("section")?, of("inference")?);
         let (fft, pieces) = sections.split_first().context("the FFT was not measured")?;

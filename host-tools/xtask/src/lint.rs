@@ -32,7 +32,9 @@ pub fn add_steps(steps: &mut Steps) {
         let packages = ["--package=mote-aarch64", "--package=mote-conformance", "--package=mote-on-linux"];
         let features =
             ["--release", "--quiet", "--all-targets", "--features=mote-aarch64/pack,mote-aarch64/std"];
-        run_command(linux::cross("clippy")?.args(packages).args(features).args(["--", "-Dwarnings"]))
+        Ok::<_, anyhow::Error>(run_command(
+            linux::cross("clippy")?.args(packages).args(features).args(["--", "-Dwarnings"]),
+        )?)
     });
     steps.run("texts", texts);
     dependencies(steps);
@@ -44,6 +46,7 @@ const DEVICE: &[(&str, &[&str], &str)] = &[
     ("runtime with defmt", &["mote-runtime", "mote-audio"], "mote-runtime/defmt,mote-audio/defmt"),
     ("app", &["mote-boards", "mote-infer"], "mote-infer/mps2-an386"),
     ("app with log", &["mote-boards", "mote-infer"], "mote-infer/mps2-an386,mote-infer/log"),
+    ("profile", &["mote-profile"], "mote-profile/mps2-an386"),
     ("keyword", &["mote-keyword"], "mote-keyword/mps2-an386"),
     (
         "keyword with all features",
@@ -75,7 +78,7 @@ fn device_clippy(packages: &[&str], features: &str) -> Result<()> {
     if let Some(plan) = plan_for(packages, board)? {
         clippy.env("MOTE_PLAN", plan);
     }
-    run_command(clippy.args(["--", "-Dwarnings"]))
+    Ok(run_command(clippy.args(["--", "-Dwarnings"]))?)
 }
 
 /// Apps do not compile without a plan.

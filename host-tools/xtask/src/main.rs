@@ -1,15 +1,12 @@
 //! `cargo xtask`: the project's own tasks. The tasks are modules of their own (`setup`, `lint`,
-//! `test`, `bench`, `firmware`); what they share lies beside them: `workspace` (paths, cargo),
-//! `steps` (collecting errors), `board`, `image`, `qemu`, `linux`, `counts`,
-//! `calls`, `kernels` and `panics`.
+//! `test`, `bench`, `firmware`); what they share lies beside them: `steps` (collecting errors),
+//! `qemu` (with logs), `linux`, `calls`, `kernels` and `panics`, and in the crate `mote-emulator`: `workspace` (paths, cargo),
+//! `board`, `image`, `counts`.
 
 mod bench;
-mod board;
 mod calls;
-mod counts;
 mod firmware;
 mod golden;
-mod image;
 mod kernels;
 mod keyword;
 mod lint;
@@ -27,10 +24,10 @@ mod steps;
 mod test;
 mod twin;
 mod wasm;
-mod workspace;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use mote_emulator::{board, counts, image, workspace};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "The project's own tasks")]

@@ -76,6 +76,7 @@ pub struct Facts {
 #[derive(Deserialize)]
 pub struct Stream {
     pub first_ready: usize,
+    pub every: usize,
 }
 
 impl Facts {

@@ -1,23 +1,13 @@
-//! Runs an image under QEMU: log, console, exit code, and instruction counts by the plugin.
+//! Runs an image under QEMU (`mote_emulator::qemu`) and decodes its log.
 
-use std::{
-    fs,
-    io::Read,
-    path::{Path, PathBuf},
-    process::{Child, Stdio},
-    sync::mpsc::{self, RecvTimeoutError},
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fs, path::Path, time::Duration};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, bail};
 use defmt_decoder::{DecodeError, StreamDecoder, Table};
+use mote_emulator::qemu;
+pub use mote_emulator::qemu::plugin;
 
-use crate::{
-    board::Board,
-    counts::Log,
-    workspace::{command, root, run, target},
-};
+use crate::{board::Board, counts::Log};
 
 /// What a run came to.
 pub struct Outcome {
@@ -47,77 +37,14 @@ pub fn emulate(board: &Board, image: &Path, settings: Settings) -> Result<Outcom
 
 /// The same with further devices: arguments of QEMU. The first serial port behind the console is the board's `serial`.
 pub fn emulate_with(board: &Board, image: &Path, settings: Settings, devices: &[String]) -> Result<Outcome> {
-    let folder = target()?.join("qemu");
-    fs::create_dir_all(&folder)?;
-    // Runs at the same time keep their files apart.
-    let file = |kind: &str| folder.join(format!("{}.{kind}", std::process::id()));
-    let (console, counts) = (file("console"), file("counts"));
-
-    let mut qemu = command("qemu-system-arm");
-    qemu.args(["-M", board.name, "-display", "none", "-monitor", "none"])
-        .arg("-serial")
-        .arg(option("file:", &console))
-        .args(devices)
-        .args(["-semihosting-config", "enable=on,target=native"])
-        .arg("-kernel")
-        .arg(image)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped());
-    if settings.count {
-        let plugin = plugin(&folder)?;
-        // Cores without the marking hint mark by another instruction: `tests/bench/qemu-count`.
-        let markers = if board.is_mainline() { "" } else { ",markers=mov" };
-        qemu.arg("-plugin").arg(format!("{},out={}{markers}", plugin.display(), counts.display()));
-    }
-
-    let child = qemu.spawn().context("starting qemu-system-arm (cargo xtask setup installs it)")?;
     let mut log = LogReader::new(&fs::read(image)?, settings.echo)?;
-    let exit = follow(child, settings.patience, |bytes| log.receive(bytes))?;
-    let outcome = Outcome {
-        exit,
-        log: log.lines,
-        console: fs::read(&console).unwrap_or_default(),
-        counts: if settings.count { Some(Log::read(&counts)?) } else { None },
-    };
-    for file in [console, counts] {
-        let _ = fs::remove_file(file); // may not exist
+    let Settings { count, patience, .. } = settings;
+    let run = qemu::Settings { count, patience, devices };
+    let outcome = qemu::emulate(board, image, run, |bytes| log.receive(bytes))?;
+    if !log.undecoded.is_empty() {
+        bail!("an image without a log wrote: {}", String::from_utf8_lossy(&log.undecoded));
     }
-    Ok(outcome)
-}
-
-/// Hands over what the emulator writes until it ends; its exit code.
-fn follow(mut child: Child, patience: Duration, mut receive: impl FnMut(&[u8]) -> Result<()>) -> Result<i32> {
-    let mut stdout = child.stdout.take().context("the emulator has no output")?;
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        while let Ok(length @ 1..) = stdout.read(&mut buffer) {
-            if sender.send(buffer[..length].to_vec()).is_err() {
-                break;
-            }
-        }
-    });
-
-    let end = Instant::now() + patience;
-    let result = loop {
-        match receiver.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            Ok(bytes) => {
-                if let Err(error) = receive(&bytes) {
-                    break Err(error);
-                }
-            }
-            Err(RecvTimeoutError::Disconnected) => break Ok(()),
-            Err(RecvTimeoutError::Timeout) => {
-                break Err(anyhow!("the image has not ended after {} s", patience.as_secs()));
-            }
-        }
-    };
-    if result.is_err() {
-        child.kill()?;
-    }
-    let status = child.wait()?;
-    result?;
-    status.code().with_context(|| format!("the emulator was ended: {status}"))
+    Ok(Outcome { exit: outcome.exit, log: log.lines, console: outcome.console, counts: outcome.counts })
 }
 
 /// Decodes the log; an image without one writes nothing.
@@ -125,18 +52,26 @@ struct LogReader {
     decoder: Option<Box<dyn StreamDecoder + Send + Sync>>,
     echo: bool,
     lines: Vec<String>,
+    /// What an image without a log wrote.
+    undecoded: Vec<u8>,
 }
 
 impl LogReader {
     fn new(elf: &[u8], echo: bool) -> Result<Self> {
         // The table must outlive its decoder; a run of xtask reads few of them.
         let table: Option<&'static Table> = Table::parse(elf)?.map(|table| &*Box::leak(Box::new(table)));
-        Ok(Self { decoder: table.map(Table::new_stream_decoder), echo, lines: Vec::new() })
+        Ok(Self {
+            decoder: table.map(Table::new_stream_decoder),
+            echo,
+            lines: Vec::new(),
+            undecoded: Vec::new(),
+        })
     }
 
-    fn receive(&mut self, bytes: &[u8]) -> Result<()> {
+    fn receive(&mut self, bytes: &[u8]) {
         let Some(decoder) = &mut self.decoder else {
-            bail!("an image without a log wrote: {}", String::from_utf8_lossy(bytes));
+            self.undecoded.extend_from_slice(bytes);
+            return;
         };
         decoder.received(bytes);
         loop {
@@ -149,33 +84,9 @@ impl LogReader {
                     }
                     self.lines.push(line.trim().into());
                 }
-                Err(DecodeError::UnexpectedEof) => return Ok(()),
+                Err(DecodeError::UnexpectedEof) => return,
                 Err(DecodeError::Malformed) => self.lines.push("(a damaged line)".into()),
             }
         }
     }
-}
-
-/// The counting plugin, compiled unless it is newer than its sources.
-pub fn plugin(folder: &Path) -> Result<PathBuf> {
-    let sources = root().join("tests/bench/qemu-count");
-    let plugin = folder.join("libcount.so");
-    let modified = |path: &Path| path.metadata().and_then(|metadata| metadata.modified());
-    let newest =
-        fs::read_dir(&sources)?.map(|entry| modified(&entry?.path())).collect::<Result<Vec<_>, _>>()?;
-    if modified(&plugin).is_ok_and(|built| newest.iter().all(|&source| source <= built)) {
-        return Ok(plugin);
-    }
-    run(command("cc")
-        .args(["-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-o"])
-        .arg(&plugin)
-        .args(["count.c", "thumb.c", "a64.c"].map(|name| sources.join(name))))
-    .context("compiling tests/bench/qemu-count")?;
-    Ok(plugin)
-}
-
-fn option(prefix: &str, path: &Path) -> std::ffi::OsString {
-    let mut option = std::ffi::OsString::from(prefix);
-    option.push(path);
-    option
 }

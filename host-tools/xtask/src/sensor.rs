@@ -113,7 +113,8 @@ pub fn plan(board: &Board) -> Result<PathBuf> {
 
 fn build(board: &Board, plan: &Path, features: &str) -> Result<PathBuf> {
     let features = format!("{}{features}", board.name);
-    image::build("mote-sensor", board, Speed::Fast, &features, &[("MOTE_PLAN", plan.display().to_string())])
+    let environment = [("MOTE_PLAN", plan.display().to_string())];
+    Ok(image::build("mote-sensor", board, Speed::Fast, &features, &environment)?)
 }
 
 /// One run; what was seen.

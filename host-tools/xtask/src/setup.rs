@@ -79,7 +79,7 @@ fn packages() -> Result<()> {
     if available("apt-get") && capture(command("id").arg("-u"))?.trim() == "0" {
         run_command(command("apt-get").args(["update", "-qq"]))?;
         let install = ["install", "-y", "-qq", "--no-install-recommends"];
-        return run_command(command("apt-get").args(install).args(missing));
+        return Ok(run_command(command("apt-get").args(install).args(missing))?);
     }
     bail!(
         "install what Debian and Ubuntu call {0} (apt-get install {0}; Fedora: qemu-system-arm-core, qemu-user, \
@@ -93,5 +93,5 @@ fn deny() -> Result<()> {
         return Ok(());
     }
     // About four minutes on two cores, once.
-    run_command(cargo().args(["install", "--locked", "cargo-deny"]))
+    Ok(run_command(cargo().args(["install", "--locked", "cargo-deny"]))?)
 }

@@ -31,8 +31,8 @@ enum Outcome {
 
 impl Steps {
     /// Runs a step that holds or does not.
-    pub fn run(&mut self, name: &str, step: impl FnOnce() -> Result<()>) {
-        self.tests(name, || step().map(|()| Tally { passed: 1, failed: 0 }));
+    pub fn run<E: Into<anyhow::Error>>(&mut self, name: &str, step: impl FnOnce() -> Result<(), E>) {
+        self.tests(name, || step().map(|()| Tally { passed: 1, failed: 0 }).map_err(Into::into));
     }
 
     /// Runs a step that counts tests of its own.

@@ -7,6 +7,8 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
+use mote_emulator::profile;
+
 use crate::{
     bench::{code, mcu},
     board::{BOARDS, Board},
@@ -73,21 +75,13 @@ fn networks<'n>(steps: &mut Steps, board: &Board, names: impl Iterator<Item = &'
         let Found::Here(model) = models::find("cifar10")? else { bail!("the bundled network is missing") };
         let plan = model.convert(board, &[])?;
         let samples = Samples { seed: 1, count: 1 };
-        let app =
-            App { board, plan: &plan, samples, log: false, laps: false, loaded: false, speed: Speed::Fast };
+        let app = App { board, plan: &plan, samples, log: false, speed: Speed::Fast };
         let image = app.build()?;
         panics::check(&image)?;
         code::check(&image, &models::facts(&plan)?)
     });
     // The image for plans that come at run time holds the parser and every kernel.
-    steps.run(&format!("all kernels on {}", board.name), || {
-        let Found::Here(model) = models::find("cifar10")? else { bail!("the bundled network is missing") };
-        let plan = model.convert(board, &["--strip".into()])?;
-        let samples = Samples { seed: 1, count: 1 };
-        let app =
-            App { board, plan: &plan, samples, log: false, laps: false, loaded: true, speed: Speed::Fast };
-        panics::check(&app.build()?)
-    });
+    steps.run(&format!("all kernels on {}", board.name), || panics::check(&profile::image(board)?));
 }
 
 /// The trained networks of the families: the host's outputs in every byte.

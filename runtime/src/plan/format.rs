@@ -43,6 +43,7 @@ pub mod section {
     pub const PREPROCESS: u16 = 36;
     pub const SOURCE: u16 = 37;
     pub const CONVERSION: u16 = 38;
+    pub const CANDIDATES: u16 = 40;
 }
 
 pub mod section_flags {
@@ -335,6 +336,15 @@ records! {
         pub deviation0: f32,
         pub deviation1: f32,
         pub deviation2: f32,
+    }
+
+    /// For people: a kernel that could compute a step, the chosen one first.
+    pub struct CandidateRecord {
+        pub step: u16,
+        /// Identifier of the kernel.
+        pub kernel: u16,
+        /// What the compiler took it to cost, with whole tensors; in the units of the target's cost table.
+        pub cost: u32,
     }
 
     /// For people: what the conversion knew.

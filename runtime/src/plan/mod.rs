@@ -280,6 +280,11 @@ impl<'a> Plan<'a> {
         ConversionRecord::read(self.optional_record(section::CONVERSION, ConversionRecord::SIZE, 0)?, 0)
     }
 
+    /// The `index`-th kernel that the compiler weighed, if the plan tells: those of a step together, the chosen one first.
+    pub fn candidate(&self, index: usize) -> Option<CandidateRecord> {
+        CandidateRecord::read(self.optional_record(section::CANDIDATES, CandidateRecord::SIZE, index)?, 0)
+    }
+
     /// Class names, first class first.
     pub fn labels(&self) -> impl Iterator<Item = &'a str> {
         let mut rest = self.optional_section(section::LABELS).unwrap_or(&[]);

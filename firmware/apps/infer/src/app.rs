@@ -6,7 +6,6 @@ use mote_runtime::Progress;
 use crate::{
     log,
     model::{self, Model},
-    report::Laps,
     samples,
 };
 
@@ -32,15 +31,13 @@ impl From<mote_runtime::Error> for Error {
 
 /// Runs the model on every sample and writes each output tensor as raw bytes. `cycles` is the board's
 /// free-running cycle counter.
-pub fn run(console: &mut impl Write, cycles: impl Fn() -> u32) -> Result<Laps, Error> {
+pub fn run(console: &mut impl Write, cycles: impl Fn() -> u32) -> Result<(), Error> {
     let mut model = Model::start()?;
     log::info!("arena: {=usize} bytes, state: {=usize} bytes", model::ARENA_BYTES, model::STATE_BYTES);
-    let mut laps = Laps::default();
     for index in 0..samples::COUNT {
-        laps.clear();
         let begin = cycles();
         let fill = |format: &_, first, bytes: &mut _| samples::write(index, format, first, bytes);
-        let progress = model.run(&mut laps, fill)?;
+        let progress = model.run(fill)?;
         let taken = cycles().wrapping_sub(begin);
         if let Progress::Pending { frames_left } = progress {
             log::info!("sample {=usize}: {=u32} frames left, {=u32} cycles", index, frames_left, taken);
@@ -52,5 +49,11 @@ pub fn run(console: &mut impl Write, cycles: impl Fn() -> u32) -> Result<Laps, E
         let _ = taken; // without a log nobody asks
         console.write_all(output.bytes()).map_err(|_| Error::Console)?;
     }
-    Ok(laps)
+    Ok(())
+}
+
+/// Writes what the app measured itself behind the outputs, for `cargo xtask bench`: the most stack in use (u32).
+pub fn report(console: &mut impl Write, stack_bytes: usize) -> Result<(), Error> {
+    console.write_all(&(stack_bytes as u32).to_le_bytes()).map_err(|_| Error::Console)?;
+    console.flush().map_err(|_| Error::Console)
 }

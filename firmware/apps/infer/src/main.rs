@@ -12,7 +12,8 @@ mod log;
 #[cfg(target_os = "none")]
 mod model;
 #[cfg(target_os = "none")]
-mod report;
+#[path = "../../random.rs"]
+mod random;
 #[cfg(target_os = "none")]
 mod samples;
 
@@ -24,10 +25,10 @@ fn main() -> ! {
     log::info!("mote-infer on {=str}, {=u32} Hz", NAME, CLOCK_HZ);
     let Some(Board { mut console, .. }) = Board::take() else { exit(1) };
     let painted = stack::paint();
-    let result = app::run(&mut console, cycles).and_then(|laps| {
+    let result = app::run(&mut console, cycles).and_then(|()| {
         let stack_bytes = painted.high_water();
         log::info!("stack: {=usize} bytes", stack_bytes);
-        report::write(&mut console, &laps, stack_bytes)
+        app::report(&mut console, stack_bytes)
     });
     match result {
         Ok(()) => exit(0),

@@ -10,7 +10,7 @@ use mote_runtime::{
 };
 use static_cell::ConstStaticCell;
 
-use crate::{app::Error, report::Laps};
+use crate::app::Error;
 
 include_plan!(mod plan = concat!(env!("OUT_DIR"), "/plan.mote"), from mote_cortex_m::kernels, in ".large");
 
@@ -46,21 +46,20 @@ impl Model {
     /// frame, and may need more of them before there is a result.
     pub fn run(
         &mut self,
-        laps: &mut Laps,
         mut fill: impl FnMut(&Format, usize, &mut [u8]) -> Result<(), Error>,
     ) -> Result<Progress, Error> {
         let format = self.engine.input_format(0)?;
         if !plan::INPUT_IS_RING {
             fill(&format, 0, self.engine.input(0)?.bytes_mut())?;
             mark::begin_inference();
-            let result = self.engine.run_observed(laps);
+            let result = self.engine.run();
             mark::end_inference();
             return Ok(result.map(|()| Progress::Ready)?);
         }
         if plan::ENDLESS {
             fill(&format, 0, self.row)?;
             mark::begin_inference();
-            let result = self.engine.step_observed(self.row, laps);
+            let result = self.engine.step(self.row);
             mark::end_inference();
             return Ok(result?);
         }
@@ -71,7 +70,7 @@ impl Model {
             mark::pause();
             fill(&format, first, self.row)?;
             mark::resume();
-            if self.engine.push_observed(self.row, laps)? == Progress::Ready {
+            if self.engine.push(self.row)? == Progress::Ready {
                 break;
             }
             first += elements;
@@ -86,38 +85,9 @@ impl Model {
 }
 
 /// Everything was checked while compiling.
-#[cfg(not(feature = "loaded"))]
 fn bind(arena: &'static mut [u8], state: &'static mut [u8]) -> Result<Engine<'static>, Error> {
     Ok(Engine::new(&plan::PLAN, plan::KERNELS.as_slice(), arena, state)?)
 }
-
-/// As for a plan that came over the air, whose CRC was looked at when it was stored: the same bytes are parsed,
-/// checked against all kernels of the target, and bound.
-#[cfg(feature = "loaded")]
-fn bind(arena: &'static mut [u8], state: &'static mut [u8]) -> Result<Engine<'static>, Error> {
-    use mote_cortex_m::kernels::CORTEX_M;
-    use mote_runtime::{Plan, kernels::KernelTable};
-    use static_cell::StaticCell;
-
-    static LOADED: StaticCell<Plan<'static>> = StaticCell::new();
-    static TABLE: StaticCell<KernelTable<MAX_KERNELS>> = StaticCell::new();
-    // SAFETY: constants may lie in any memory that is loaded with the image. (The code of all kernels fills the first.)
-    #[unsafe(link_section = ".large")]
-    static RECEIVED: Aligned<[u8; LEN]> = Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/plan.mote")));
-    const LEN: usize = include_bytes!(concat!(env!("OUT_DIR"), "/plan.mote")).len();
-
-    let loaded = Plan::parse_unverified(black_box(&RECEIVED.0)).map_err(mote_runtime::Error::from)?;
-    let loaded: &_ = LOADED.try_init(loaded).ok_or(Error::Taken)?;
-    CORTEX_M.check_plan(loaded)?;
-    let table = KernelTable::link(loaded, CORTEX_M.entries);
-    let table = table.map_err(|id| mote_runtime::Error::MissingKernel { id })?;
-    let table: &_ = TABLE.try_init(table).ok_or(Error::Taken)?;
-    Ok(Engine::new(loaded, table.as_slice(), arena, state)?)
-}
-
-/// Different kernels that a plan may call when it comes at run time.
-#[cfg(feature = "loaded")]
-const MAX_KERNELS: usize = 24;
 
 /// Index of the largest element; the first one where several are equal.
 #[cfg_attr(not(feature = "log"), allow(dead_code))]

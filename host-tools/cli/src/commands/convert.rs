@@ -1,23 +1,16 @@
 //! `mote convert`: a model file to a plan.
 
-use super::family::Family;
+use super::conversion::Conversion;
 use crate::failure::{Failure, Outcome};
-use crate::files::{check_apart, check_writable, lines, read, write};
-use crate::npy;
-use crate::picture::{self, Recipe};
+use crate::files::{check_apart, check_writable, write};
 use crate::report::{Figures, print, print_json};
+use clap::Args;
 use clap::builder::PossibleValuesParser;
-use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
-use mote_compiler::convert::{Converted, Options, Precision, compile, import};
-use mote_compiler::graph::Graph;
-use mote_compiler::quantize::{Calibration, Method, Report};
-use mote_compiler::stream::Rows;
-use mote_compiler::stream::time::Stream;
+use mote_compiler::convert::Converted;
+use mote_compiler::quantize::Report;
 use mote_compiler::targets;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
 /// Convert an ONNX or TFLite network into a plan
 ///
@@ -31,225 +24,32 @@ use std::time::Duration;
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Arguments {
-    /// Model file (.onnx or .tflite), or weights (.safetensors) with --arch
-    #[arg(required_unless_present = "arch")]
-    model: Option<PathBuf>,
     /// Plan to write (.mote)
     #[arg(short, long, value_name = "OUT.mote")]
     output: PathBuf,
     /// Machine that the plan is packed for; portable plans run everywhere, with plain Rust kernels
     #[arg(long, default_value = "portable", value_parser = PossibleValuesParser::new(targets::PROFILES.iter().map(|profile| profile.name)))]
     target: String,
-    /// Number format; without it the file's own. A float network becomes int8 with --calibrate; f16 stores the weights
-    /// of a float network in half the bytes
-    #[arg(long)]
-    dtype: Option<Dtype>,
-    /// How pictures become inputs; stored in the plan, where `run`, `eval` and --calibrate find it. A JSON file such as
-    ///
-    /// {"size": [224, 224], "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
-    ///
-    /// size: rows and columns; mean and std: of each channel, of values from 0 to 1. Optional: "resize" (nearest,
-    /// bilinear, bicubic), "crop_from" (resize the short side to this, then crop the centre; without it pictures are
-    /// stretched), "order" (rgb, bgr, grey)
-    #[arg(long, value_name = "FILE.json")]
-    preprocess: Option<PathBuf>,
-    /// Class names, one a line; stored in the plan
-    #[arg(long, value_name = "FILE.txt")]
-    labels: Option<PathBuf>,
-    /// Size of an axis that the ONNX file leaves open, by its symbol there, or by input and axis as `x[2]=48`; repeat for
-    /// more
-    #[arg(long = "size", value_name = "SYMBOL=N", value_parser = size)]
-    sizes: Vec<(String, usize)>,
-    /// Keep ONNX picture inputs channels first; without it plans have rows, columns, channels
-    #[arg(long)]
-    keep_layout: bool,
-    /// Run row by row where that lowers the peak of memory: tensors are kept only as far as they are still needed, and
-    /// the results stay the same, byte for byte
-    #[arg(long, default_value = "auto")]
-    rows: RowsChoice,
     /// Leave names, labels and what else only people read out of the plan
     #[arg(long)]
     strip: bool,
     /// Report as JSON
     #[arg(long)]
     pub json: bool,
-
-    /// Calibration samples: a folder of pictures (one level of folders inside it is searched, too), a .npy file with a
-    /// leading sample axis, or `random` to only try things out
-    #[arg(long, value_name = "DIR|X.npy|random", help_heading = "Quantization (--dtype int8)")]
-    calibrate: Option<String>,
-    /// At most this many calibration samples, evenly from all
-    #[arg(long, default_value_t = 128, value_name = "N", help_heading = "Quantization (--dtype int8)")]
-    calibration_limit: usize,
-    /// How the ranges of activations are found
-    #[arg(long, default_value = "mse", help_heading = "Quantization (--dtype int8)")]
-    ranges: Ranges,
-    /// How weights become codes
-    #[arg(long, default_value = "by-error", help_heading = "Quantization (--dtype int8)")]
-    rounding: WeightRounding,
-    /// Move scales between neighbouring layers first, so that their channels have similar ranges
-    #[arg(long, help_heading = "Quantization (--dtype int8)")]
-    equalize: bool,
-
-    /// Turn a network over clips (of sound, video, sensor data) into one that takes a frame at a time and gives what the
-    /// clip-wise network gives for the window behind it; refused with the reason where that cannot be exact
-    #[arg(long, help_heading = "Streams")]
-    stream: bool,
-    /// Axis of time in the input, counted from 0 after conversion to channels last; without it the one behind the batch
-    #[arg(long, requires = "stream", value_name = "AXIS", help_heading = "Streams")]
-    time_axis: Option<usize>,
-    /// Frames from one result to the next; without it the fewest that the network allows
-    #[arg(long, requires = "stream", value_name = "FRAMES", help_heading = "Streams")]
-    hop: Option<usize>,
-    /// The network runs over a whole stream: its padding over time stands at the start of the stream
-    #[arg(long, requires = "stream", help_heading = "Streams")]
-    whole_stream: bool,
-    /// Milliseconds from frame to frame; stored in the plan, so that delays can be told in seconds
-    #[arg(long, value_name = "MS", value_parser = milliseconds, help_heading = "Streams")]
-    frame_ms: Option<Duration>,
-    /// An input and the output that is this input of the next step, for ONNX networks that take one step at a time
-    /// already; repeat for more (pairs named s0 and ns0, s1 and ns1, .. are found without it)
-    #[arg(long = "state", value_name = "IN:OUT", value_parser = state, help_heading = "Streams")]
-    states: Vec<(String, String)>,
-
     #[command(flatten)]
-    family: Family,
-}
-
-impl Arguments {
-    /// What the plan is made from, as people know it: a file, or the name of a network.
-    fn source(&self) -> &Path {
-        self.model.as_deref().unwrap_or_else(|| Path::new(self.family.arch.as_deref().unwrap_or_default()))
-    }
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Dtype {
-    Int8,
-    F32,
-    F16,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Ranges {
-    /// From the smallest to the largest value
-    MinMax,
-    /// The middle 99.99 % of the values
-    Percentile,
-    /// Where the squared error of rounding and clipping together is least
-    Mse,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum WeightRounding {
-    /// So that the layer's output errs least on the calibration samples
-    ByError,
-    /// Each to the nearest code
-    Nearest,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum RowsChoice {
-    /// Where that lowers the peak of memory
-    Auto,
-    /// Whole tensors only
-    Off,
+    conversion: Conversion,
 }
 
 pub fn run(arguments: &Arguments) -> Outcome {
     // Before the work, not behind it.
     check_writable(&arguments.output)?;
-    let read_too = [&arguments.preprocess, &arguments.labels].into_iter().flatten();
-    check_apart(&arguments.output, read_too.chain(&arguments.model))?;
-    if arguments.calibrate.is_some() && !matches!(arguments.dtype, Some(Dtype::Int8)) {
-        let help = "add --dtype int8, or leave --calibrate out";
-        return Err(Failure::usage("calibration is for --dtype int8, which is not asked for", help));
-    }
-    let model = arguments.source();
-    let file = arguments.model.as_deref().map(|path| Ok((path, read(path)?))).transpose()?;
-    let mut options = options(arguments);
-    if let Some(path) = &arguments.labels {
-        options.labels = lines(path)?;
-    }
-    let recipe = arguments.preprocess.as_deref().map(|path| Ok((path, Recipe::load(path)?))).transpose()?;
-    let file = file.as_ref().map(|(path, bytes)| (*path, &bytes[..]));
-    let graph = match (arguments.family.graph(file)?, file) {
-        (Some(graph), _) => graph,
-        (None, Some((_, bytes))) => import(bytes, &options).map_err(Failure::convert(model))?.graph,
-        (None, None) => return Err(Failure::usage("there is no model", "give a model file, or --arch NAME")),
-    };
-    if let Some((path, recipe)) = &recipe {
-        let record = recipe.record(path, 0, channels_first(input_shape(&graph)))?;
-        picture::check(&record, input_shape(&graph).iter().product(), path)?;
-        options.preprocess.push(record);
-    }
-    if let Some(source) = &arguments.calibrate {
-        let samples = samples(source, &graph, &options, arguments.calibration_limit)?;
-        options.calibration = Some(Calibration {
-            samples,
-            method: match arguments.ranges {
-                Ranges::MinMax => Method::MinMax,
-                Ranges::Percentile => Method::Percentile(99.99),
-                Ranges::Mse => Method::Mse,
-            },
-            equalize: arguments.equalize,
-            round_by_error: matches!(arguments.rounding, WeightRounding::ByError),
-            ..Calibration::default()
-        });
-    }
-    let bar = spinner(arguments.json, "converting");
-    let converted = compile(graph, &options);
-    bar.finish_and_clear();
-    let converted = converted.map_err(Failure::convert(model))?;
+    check_apart(&arguments.output, arguments.conversion.files())?;
+    let target = targets::by_name(&arguments.target).map_or(0, |target| target.code);
+    let converted = arguments.conversion.convert(target, arguments.strip, arguments.json)?;
     let figures = Figures::of(&converted.plan).map_err(Failure::plan(&arguments.output))?;
     write(&arguments.output, &converted.plan)?;
     tell(&converted, figures, arguments);
     Ok(())
-}
-
-fn options(arguments: &Arguments) -> Options {
-    let (axis, hop, whole) = (arguments.time_axis, arguments.hop, arguments.whole_stream);
-    Options {
-        precision: match arguments.dtype {
-            None => Precision::AsIs,
-            Some(Dtype::Int8) => Precision::Int8,
-            Some(Dtype::F32) => Precision::F32,
-            Some(Dtype::F16) => Precision::F16,
-        },
-        stream: arguments.stream.then_some(Stream { axis, hop, whole }),
-        states: arguments.states.clone(),
-        sizes: arguments.sizes.clone(),
-        frame: arguments.frame_ms.unwrap_or_default(),
-        target: targets::by_name(&arguments.target).map_or(0, |target| target.code),
-        strip: arguments.strip,
-        keep_layout: arguments.keep_layout,
-        rows: match arguments.rows {
-            RowsChoice::Auto => Rows::Auto,
-            RowsChoice::Off => Rows::Off,
-        },
-        ..Options::default()
-    }
-}
-
-fn state(text: &str) -> Result<(String, String), String> {
-    match text.split_once(':') {
-        Some((input, output)) if !input.is_empty() && !output.is_empty() => Ok((input.into(), output.into())),
-        _ => Err("give the names of an input and an output, as in `--state h:h_next`".into()),
-    }
-}
-
-fn size(text: &str) -> Result<(String, usize), String> {
-    let parsed =
-        text.rsplit_once('=').and_then(|(symbol, size)| Some((symbol.to_string(), size.parse().ok()?)));
-    parsed
-        .filter(|(_, size)| *size > 0)
-        .ok_or_else(|| "give a symbol and a size, as in `--size width=224`".into())
-}
-
-fn milliseconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse::<f64>().ok().and_then(|ms| Duration::try_from_secs_f64(ms / 1e3).ok());
-    let stored = |duration: &Duration| (1..=u128::from(u32::MAX)).contains(&duration.as_micros());
-    seconds.filter(stored).ok_or_else(|| "give a number of milliseconds, as in `--frame-ms 20`".into())
 }
 
 fn tell(converted: &Converted, mut figures: Figures, arguments: &Arguments) {
@@ -260,7 +60,7 @@ fn tell(converted: &Converted, mut figures: Figures, arguments: &Arguments) {
         value["quantization"] = converted.quantization.as_ref().map_or(Value::Null, quantization);
         return print_json(&value);
     }
-    let mut text = format!("{} -> {}\n", arguments.source().display(), arguments.output.display());
+    let mut text = format!("{} -> {}\n", arguments.conversion.source().display(), arguments.output.display());
     text += &figures.headline();
     if let Some(quantization) = &converted.quantization {
         text += &quantization.to_string();
@@ -282,84 +82,4 @@ pub fn quantization(report: &Report) -> Value {
         .map(|node| json!({"node": node.node, "op": node.op, "reason": node.reason}));
     json!({"samples": report.samples, "method": report.method.to_string(), "outputs": outputs,
         "nodes": nodes.collect::<Vec<_>>(), "float_nodes": float.collect::<Vec<_>>()})
-}
-
-/// Shape of the network's first input.
-pub fn input_shape(graph: &Graph) -> &[usize] {
-    graph.inputs.first().map_or(&[], |&id| &graph.tensor(id).shape)
-}
-
-/// Whether a picture input of this shape has its channels before rows and columns.
-pub fn channels_first(shape: &[usize]) -> bool {
-    matches!(*shape, [_, c, h, w] if c <= 4 && h > 4 && w > 4)
-}
-
-/// Calibration samples from a folder of pictures, a .npy file, or (only by name) random numbers.
-pub fn samples(
-    source: &str,
-    graph: &Graph,
-    options: &Options,
-    limit: usize,
-) -> Result<Vec<Vec<Vec<f32>>>, Failure> {
-    let lengths: Vec<usize> = graph.inputs.iter().map(|&id| graph.tensor(id).len()).collect();
-    let path = Path::new(source);
-    if source == "random" {
-        return Ok((0..limit.min(16))
-            .map(|seed| lengths.iter().map(|&n| random(seed as u64, n)).collect())
-            .collect());
-    }
-    let [length] = lengths[..] else {
-        return Err(Failure::usage(
-            format!("the network has {} inputs; calibration by file or folder serves one", lengths.len()),
-            "only `--calibrate random` serves several inputs",
-        ));
-    };
-    if path.is_dir() {
-        let recipe = options.preprocess.first().ok_or_else(|| {
-            Failure::usage(
-                "calibration by pictures needs to know how pictures become inputs",
-                "give --preprocess FILE.json with size, mean and std",
-            )
-        })?;
-        let pictures = picture::list(path)?;
-        if pictures.is_empty() {
-            return Err(Failure::input(path, "it holds no pictures", picture::FOLDER_HELP));
-        }
-        let step = (pictures.len() / limit.max(1)).max(1);
-        let samples: Result<Vec<_>, Failure> = pictures
-            .iter()
-            .step_by(step)
-            .take(limit)
-            .map(|(path, _)| Ok(vec![picture::load(path, recipe)?]))
-            .collect();
-        return samples;
-    }
-    let tensor = npy::load(path)?;
-    let shape: Vec<u64> = input_shape(graph).iter().map(|&n| n as u64).collect();
-    let count = tensor.samples(path, &shape, "sample")?;
-    let values = tensor.numbers.into_reals();
-    let step = (count / limit.max(1)).max(1);
-    Ok(values.chunks_exact(length).step_by(step).take(limit).map(|sample| vec![sample.to_vec()]).collect())
-}
-
-/// Roughly normal numbers.
-fn random(seed: u64, count: usize) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1u64 << 24) as f32
-    };
-    (0..count).map(|_| (next() + next() + next() + next() - 2.0) * 1.73).collect()
-}
-
-/// A sign of life for work without a known length; silent where a program reads.
-pub fn spinner(silent: bool, message: &'static str) -> ProgressBar {
-    if silent {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new_spinner().with_style(ProgressStyle::default_spinner()).with_message(message);
-    bar.enable_steady_tick(std::time::Duration::from_millis(120));
-    bar
 }

@@ -1,6 +1,7 @@
 //! `mote demo`: the bundled network, from ONNX to predictions, with nothing but this repository.
 
-use super::convert::{quantization, samples};
+use super::conversion::samples;
+use super::convert::quantization;
 use super::run;
 use crate::failure::{Failure, Outcome};
 use crate::files::{lines, read};

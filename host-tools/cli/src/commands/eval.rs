@@ -1,6 +1,6 @@
 //! `mote eval`: accuracy on labelled pictures, int8 beside float, and where the difference comes from.
 
-use super::convert::{channels_first, input_shape};
+use super::conversion::{channels_first, input_shape};
 use crate::failure::{Failure, Outcome};
 use crate::files::read;
 use crate::picture::{self, Recipe};

@@ -1,6 +1,6 @@
 //! `mote tinynet`: the TinyNet for a device's budget.
 
-use super::convert::spinner;
+use super::conversion::spinner;
 use crate::failure::{Failure, Outcome};
 use crate::files::{check_writable, write};
 use crate::report::{Figures, grouped, print, print_json};

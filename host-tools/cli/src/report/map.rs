@@ -25,6 +25,17 @@ pub fn steps(figures: &Figures) -> String {
                 let _ = write!(text, ", every {} ticks", s.every);
             }
             text.push('\n');
+            if let [(_, chosen), others @ ..] = &s.candidates[..] {
+                let cost = |cost: u32| grouped(cost.into());
+                let others: Vec<String> =
+                    others.iter().map(|(kernel, of)| format!("{kernel} {}", cost(*of))).collect();
+                let _ = writeln!(
+                    text,
+                    "        chosen at about {} instructions; {}",
+                    cost(*chosen),
+                    others.join(", ")
+                );
+            }
             if !s.name.is_empty() {
                 let _ = writeln!(text, "        {}", short(&s.name, 100));
             }

@@ -28,6 +28,8 @@ pub struct StepFigures {
     /// Due at ticks `phase + i * every` of its region.
     pub every: usize,
     pub phase: usize,
+    /// Kernels that the compiler weighed for it, with what they cost; the chosen one first.
+    pub candidates: Vec<(&'static str, u32)>,
 }
 
 /// Everything that can be told about a plan.
@@ -128,6 +130,7 @@ impl Figures {
             section::STRINGS,
             section::LABELS,
             section::CONVERSION,
+            section::CANDIDATES,
         ];
         Ok(Self {
             plan_bytes: bytes.len(),
@@ -168,6 +171,8 @@ impl Figures {
                     "name": s.name, "op": s.kernel.split('_').next(), "kernel": s.kernel, "macs": s.macs,
                     "weight_bytes": s.weight_bytes, "scratch_bytes": s.scratch_bytes, "output": s.output,
                     "in_place": s.in_place, "every": s.every, "phase": s.phase,
+                    "candidates": s.candidates.iter().map(|(kernel, cost)| json!({"kernel": kernel, "cost": cost}))
+                        .collect::<Vec<_>>(),
                 })
             })
             .collect();
@@ -288,10 +293,10 @@ pub fn kind(kind: RegionKind) -> &'static str {
 
 fn step(plan: &Plan<'_>, index: usize) -> Option<StepFigures> {
     let record = plan.step(index)?;
-    let kernel = plan
-        .kernel(record.kernel.into())
-        .and_then(|id| targets::library(plan).find(id))
-        .map_or("?", |entry| entry.name);
+    let name = |id| targets::library(plan).find(id).map_or("?", |entry| entry.name);
+    let kernel = plan.kernel(record.kernel.into()).map_or("?", name);
+    let candidates =
+        (0..).map_while(|k| plan.candidate(k)).filter(|candidate| usize::from(candidate.step) == index);
     let output = plan.step_output(&record)?;
     let weight_bytes = (0..usize::from(record.blobs)).map(|k| plan.step_blob(&record, k).len()).sum();
     Some(StepFigures {
@@ -304,6 +309,7 @@ fn step(plan: &Plan<'_>, index: usize) -> Option<StepFigures> {
         in_place: record.flags & mote_runtime::plan::step_flags::IN_PLACE_MASK != 0,
         every: record.every.into(),
         phase: record.phase as usize,
+        candidates: candidates.map(|candidate| (name(candidate.kernel), candidate.cost)).collect(),
     })
 }
 

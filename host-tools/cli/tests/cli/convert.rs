@@ -157,3 +157,65 @@ fn input_length(plan: &str) -> u64 {
     let shape = input.split_once('[').and_then(|(_, rest)| rest.split_once(']')).unwrap().0;
     shape.split(", ").map(|n| n.parse::<u64>().unwrap()).product()
 }
+
+#[test]
+fn a_limit_of_memory_gives_the_fastest_plan_within() {
+    let folder = Folder::new();
+    let out = folder.path("out.mote");
+    let convert = |more: &[&str]| {
+        let start = ["convert", &model(), "-o", &out, "--target", "cortex-m4", "--json"].map(str::to_owned);
+        let more: Vec<String> = more.iter().map(|&argument| argument.to_owned()).collect();
+        mote(&[start.to_vec(), int8(), more].concat())
+    };
+    let arena = |report: &serde_json::Value| report["arena_bytes"].as_u64().unwrap();
+    let cost = || {
+        let report = mote(&["estimate", &out, "--json"]).report();
+        report["instructions"].as_f64().unwrap()
+    };
+    let answer = || {
+        let result = folder.path("out.npy");
+        mote(&["run", &out, "--input", &picture(), "--output", &result, "--json"]).text();
+        numbers::<i8>(&result).1
+    };
+    let least = arena(&convert(&[]).report());
+    let (slowest, expected) = (cost(), answer());
+    let whole = arena(&convert(&["--opt", "speed"]).report());
+    let fastest = cost();
+    assert!(least < whole && fastest < slowest, "{least} {whole} {fastest} {slowest}");
+    let limit = (least + whole) / 2;
+    let between = arena(&convert(&["--ram-limit", &limit.to_string()]).report());
+    assert!(between <= limit, "{between} for at most {limit}");
+    assert!(cost() <= slowest && cost() >= fastest, "{} is not from {fastest} to {slowest}", cost());
+    assert_eq!(answer(), expected);
+    let error = convert(&["--ram-limit", "1K"]).error(1, "too_large");
+    // What it asks for is enough, and not more than without a wish: slower kernels may need less.
+    let needed = error["needed_bytes"].as_u64().unwrap();
+    assert!(needed <= least && error["message"].as_str().unwrap().contains(&needed.to_string()), "{error:#}");
+    assert_eq!(arena(&convert(&["--ram-limit", &needed.to_string()]).report()), needed);
+    assert_eq!(answer(), expected);
+    convert(&["--ram-limit", &(needed - 1).to_string()]).error(1, "too_large");
+    convert(&["--ram-limit", "lots"]).error(2, "usage");
+}
+
+#[test]
+fn the_cheapest_kernel_is_chosen_and_told() {
+    let folder = Folder::new();
+    let out = folder.path("out.mote");
+    let convert = ["convert", &model(), "-o", &out, "--target", "cortex-m4"].map(str::to_owned);
+    mote(&[convert.to_vec(), int8()].concat()).text();
+    let report = mote(&["inspect", &out, "--json"]).report();
+    let mut weighed = 0;
+    for step in report["steps"].as_array().unwrap() {
+        let candidates = step["candidates"].as_array().unwrap();
+        let costs: Vec<u64> =
+            candidates.iter().map(|candidate| candidate["cost"].as_u64().unwrap()).collect();
+        if let Some(first) = candidates.first() {
+            weighed += 1;
+            assert_eq!(first["kernel"], step["kernel"]);
+            assert!(costs.iter().all(|&cost| cost >= costs[0]), "{step:#}");
+        }
+    }
+    assert!(weighed > 3, "{weighed} steps had more than one kernel to choose from");
+    let text = mote(&["inspect", &out]).text();
+    assert!(text.contains("chosen at about"), "{text}");
+}

@@ -1,7 +1,8 @@
 //! The `mote` command as scripts use it: arguments in, files, one JSON object and an exit code out.
 //!
 //! * [`support`]: starts the command, keeps folders for its files, reads and writes `.npy`, makes small ONNX files.
-//! * [`convert`], [`run`], [`inspect`], [`stream`], [`eval`], [`family`]: what each command promises.
+//! * [`convert`], [`run`], [`inspect`], [`stream`], [`eval`], [`family`], [`profile`]: what each
+//!   command promises.
 //! * [`failures`]: what is wrong with what people hand over, and what they are told.
 
 mod convert;
@@ -9,6 +10,7 @@ mod eval;
 mod failures;
 mod family;
 mod inspect;
+mod profile;
 mod run;
 mod stream;
 mod support;

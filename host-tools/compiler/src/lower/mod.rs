@@ -15,6 +15,7 @@ mod recurrent;
 mod rows;
 mod view;
 
+use crate::cost::choose::Candidate;
 use crate::graph::{DType, Data, Graph, Node, Op, TensorId};
 use crate::import::Refusal;
 use mote_runtime::kernels::copy::CopyRows;
@@ -43,6 +44,8 @@ pub struct Step {
     pub accumulates: bool,
     /// Every output slice is made of the one before, which has to be kept as it is until then.
     pub carries: bool,
+    /// Kernels that could compute it, where there were several to choose from: the chosen one first.
+    pub candidates: Vec<Candidate>,
     /// Output rows that share a window, which moves once for all of them; 1 but where there are more of them than
     /// input rows.
     pub stretch: usize,
@@ -64,6 +67,7 @@ impl Step {
             joinable,
             accumulates,
             carries,
+            candidates: Vec::new(),
             stretch: 1,
         }
     }

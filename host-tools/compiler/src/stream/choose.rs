@@ -1,10 +1,11 @@
-//! Where regions over rows begin and end: the cut with the least peak of memory, and of those the one with the fewest
-//! kernel calls.
+//! Where regions over rows begin and end: the cut with the least peak of memory, and of those the cheapest; or the cheapest
+//! whose peak stays below a limit.
 //!
 //! Peaks are sums of what is alive, so the placement may still need a little more; the caller compares placements.
 
 use super::rows::over_rows;
 use super::{Network, Region};
+use crate::cost::choose::StepCosts;
 use crate::graph::TensorId;
 use mote_runtime::plan::{ALIGN, RegionKind};
 
@@ -14,12 +15,30 @@ pub fn plain(steps: usize) -> Vec<Region> {
 }
 
 /// The cut with the least peak.
-pub fn choose(network: &Network<'_>) -> Vec<Region> {
-    let pieces = pieces(network);
-    let least = cheapest(&pieces, usize::MAX).map_or(usize::MAX, |cut| cut.peak);
-    let Some(cut) = cheapest(&pieces, least) else { return plain(network.steps().len()) };
+pub fn choose(network: &Network<'_>, costs: &StepCosts) -> Vec<Region> {
+    let pieces = pieces(network, costs);
+    let least = best(&pieces, usize::MAX, true).map_or(usize::MAX, |cut| cut.peak);
+    let Some(cut) = best(&pieces, least, false) else { return plain(network.steps().len()) };
+    regions(&pieces, &cut)
+}
+
+/// A cut with its peak and its cost.
+pub struct Cheapest {
+    pub regions: Vec<Region>,
+    pub peak: usize,
+    pub cost: u64,
+}
+
+/// The cheapest cut whose peak is at most `limit`, if there is one.
+pub fn cheapest(network: &Network<'_>, costs: &StepCosts, limit: usize) -> Option<Cheapest> {
+    let pieces = pieces(network, costs);
+    let cut = best(&pieces, limit, false)?;
+    Some(Cheapest { regions: regions(&pieces, &cut), peak: cut.peak, cost: cut.cost })
+}
+
+fn regions(pieces: &[Vec<Piece>], cut: &Cut) -> Vec<Region> {
     let mut regions: Vec<Region> = Vec::new();
-    for (end, index) in cut.path {
+    for &(end, index) in &cut.path {
         let piece = &pieces[end][index];
         match (&piece.region, regions.last_mut()) {
             (Some(region), _) => regions.push(region.clone()),
@@ -38,24 +57,25 @@ struct Piece {
     /// `None`: a single plain step.
     region: Option<Region>,
     peak: usize,
-    calls: usize,
+    cost: u64,
 }
 
 /// All pieces, by end.
-fn pieces(network: &Network<'_>) -> Vec<Vec<Piece>> {
+fn pieces(network: &Network<'_>, costs: &StepCosts) -> Vec<Vec<Piece>> {
     let steps = network.steps();
     let mut pieces: Vec<Vec<Piece>> = (0..=steps.len()).map(|_| Vec::new()).collect();
     for start in 0..steps.len() {
-        pieces[start + 1].push(Piece { start, region: None, peak: plain_peak(network, start), calls: 0 });
+        let (peak, cost) = (plain_peak(network, start), costs.whole[start]);
+        pieces[start + 1].push(Piece { start, region: None, peak, cost });
         for end in start + 1..=steps.len() {
             // Where the rows of the input can be delivered, there is no need of it as a whole.
             let delivered = network.graph.inputs.first().copied().filter(|_| start == 0);
             let rings = delivered.and_then(|id| over_rows(network, start..end, Some(id)));
             // A step that cannot go row by row ends every longer region, too.
             let Some(region) = rings.or_else(|| over_rows(network, start..end, None)) else { break };
-            let calls = steps[start..end].iter().map(|step| step.output.view.rows as usize).sum();
+            let cost = costs.by_rows[start..end].iter().sum();
             let peak = rows_peak(network, &region);
-            pieces[end].push(Piece { start, region: Some(region), peak, calls });
+            pieces[end].push(Piece { start, region: Some(region), peak, cost });
         }
     }
     pieces
@@ -64,24 +84,27 @@ fn pieces(network: &Network<'_>) -> Vec<Vec<Piece>> {
 /// Pieces from the first step to the last: `(end, index)` of each.
 struct Cut {
     peak: usize,
+    cost: u64,
     path: Vec<(usize, usize)>,
 }
 
-/// The cut with the least peak, or of those with peaks up to `limit` the one with the fewest calls.
-fn cheapest(pieces: &[Vec<Piece>], limit: usize) -> Option<Cut> {
-    let mut best: Vec<Option<(usize, usize, usize)>> = vec![None; pieces.len()];
+/// Of the cuts with peaks up to `limit` the one with the least peak, or with the least cost.
+fn best(pieces: &[Vec<Piece>], limit: usize, by_peak: bool) -> Option<Cut> {
+    let mut best: Vec<Option<(usize, u64, usize)>> = vec![None; pieces.len()];
     best[0] = Some((0, 0, 0));
     for end in 1..pieces.len() {
         for (index, piece) in pieces[end].iter().enumerate().filter(|(_, piece)| piece.peak <= limit) {
-            let Some((peak, calls, _)) = best[piece.start] else { continue };
-            let (peak, calls) = (peak.max(piece.peak), calls + piece.calls);
-            let rank = |peak, calls| if limit == usize::MAX { (peak, calls) } else { (calls, peak) };
-            if best[end].is_none_or(|(p, c, _)| rank(peak, calls) < rank(p, c)) {
-                best[end] = Some((peak, calls, index));
+            let Some((peak, cost, _)) = best[piece.start] else { continue };
+            let (peak, cost) = (peak.max(piece.peak), cost + piece.cost);
+            let rank = |peak: usize, cost: u64| {
+                if by_peak { (peak as u64, cost) } else { (cost, peak as u64) }
+            };
+            if best[end].is_none_or(|(p, c, _)| rank(peak, cost) < rank(p, c)) {
+                best[end] = Some((peak, cost, index));
             }
         }
     }
-    let (peak, ..) = (*best.last()?)?;
+    let (peak, cost, _) = (*best.last()?)?;
     let (mut path, mut end) = (Vec::new(), pieces.len() - 1);
     while end > 0 {
         let (.., index) = best[end]?;
@@ -89,7 +112,7 @@ fn cheapest(pieces: &[Vec<Piece>], limit: usize) -> Option<Cut> {
         end = pieces[end][index].start;
     }
     path.reverse();
-    Some(Cut { peak, path })
+    Some(Cut { peak, cost, path })
 }
 
 /// Bytes alive while a plain step runs.

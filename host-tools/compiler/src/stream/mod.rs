@@ -28,7 +28,7 @@ mod window;
 
 pub use apart::apart;
 pub use apply::apply;
-pub use choose::{choose, plain};
+pub use choose::{Cheapest, cheapest, choose, plain};
 pub use endless::{endless, settle_period};
 pub use network::Network;
 pub use steps::{name_outputs, runs, stepwise};

@@ -1,13 +1,13 @@
 //! `cargo xtask bench code`: how much code each kernel of a target is.
 //!
-//! The app is built once with every kernel of the target, as for a plan that comes at run time. In that image stands the
-//! library's table: name and address of each kernel. From there calls are followed, so that each kernel has the list of
+//! The image for plans that come at run time holds every kernel of the target. In that image stands the library's table: name and address of each kernel. From there calls are followed, so that each kernel has the list of
 //! the functions that it reaches. `mote inspect` adds up the functions that a plan's kernels reach, each once;
 //! [`check`] compares that with an image that holds this plan's kernels only.
 
 use std::{collections::BTreeMap, collections::BTreeSet, fs, path::Path};
 
 use anyhow::{Context, Result, bail, ensure};
+use mote_emulator::profile;
 use object::ObjectSection;
 use serde::Serialize;
 
@@ -58,9 +58,9 @@ fn measure(board: &Board) -> Result<Table> {
     let Found::Here(model) = models::find("cifar10")? else { bail!("the bundled network is missing") };
     let plan = model.convert(board, &["--strip".to_owned()])?;
     let samples = Samples { seed: 1, count: 1 };
-    let app = App { board, plan: &plan, samples, log: false, laps: false, loaded: false, speed: Speed::Fast };
+    let app = App { board, plan: &plan, samples, log: false, speed: Speed::Fast };
     let rest_bytes = Image::read(&app.build()?)?.outside_kernels()?;
-    let image = Image::read(&App { loaded: true, ..app }.build()?)?;
+    let image = Image::read(&profile::image(board)?)?;
     let file = image.file()?;
     let all = functions(&file);
     let mut index: BTreeMap<u64, usize> = BTreeMap::new();

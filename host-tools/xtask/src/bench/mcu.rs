@@ -3,17 +3,20 @@
 //! The model is converted, built into the image that would be shipped (no logs), and run under QEMU
 //! with the counting plugin. Instructions are those of the second inference. Flash is everything that
 //! is flashed (sections of the image that are loaded: vector table, code, constants, initial values)
-//! minus the weights; the plan's tables, the start-up code and this app are in it.
+//! minus the weights; the plan's tables, the start-up code and this app are in it. Counts per layer come from the image
+//! that holds every kernel (`mote_emulator::profile`), which differs a little in what the compiler made of it.
+//! `target/bench/mcu.json` gets everything.
 
 use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result, bail};
+use mote_emulator::profile::{self, Profile, Subject};
 use serde::Serialize;
 
 use super::{
     baseline,
     peers::{Comparison, Peers},
-    steps::{StepRow, steps},
+    steps::{StepRow, profiled},
 };
 use crate::{
     board::Board,
@@ -22,21 +25,27 @@ use crate::{
     models::{self, Facts, Found, Model},
     panics,
     qemu::{self, Settings},
+    workspace::target,
 };
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// Short names (kws, vww, ad, sww, resnet8, cifar10) or files (.tflite, .onnx, .mote)
-    #[arg(long, value_delimiter = ',', default_value = "ad,kws,sww,vww,resnet8,cifar10")]
+    /// Short names (kws, vww, ad, sww, resnet8, cifar10, efficientformer, tinynet, mobilenet) or files (.tflite, .onnx,
+    /// .mote)
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "ad,kws,sww,vww,resnet8,cifar10,efficientformer,tinynet,mobilenet"
+    )]
     model: Vec<String>,
-    #[arg(long, value_delimiter = ',', default_value = "m4")]
+    #[arg(long, value_delimiter = ',', default_value = "m4,m7,m33,m55,m0")]
     core: Vec<String>,
     /// Optimise the code for speed or for size
     #[arg(long, value_enum, default_value = "fast")]
     opt: Speed,
-    /// Count every step of the plan, too (in a second image)
+    /// Leave out the tables of counts per layer
     #[arg(long)]
-    steps: bool,
+    totals: bool,
     /// Write the counts to `tests/bench/baseline.toml` instead of comparing with it
     #[arg(long)]
     write_baseline: bool,
@@ -104,10 +113,18 @@ pub fn run(options: &Options) -> Result<()> {
             }
         }
     }
+    let json = serde_json::to_string_pretty(&rows)?;
+    let file = target()?.join("bench/mcu.json");
+    fs::create_dir_all(file.with_file_name(""))?;
+    fs::write(&file, &json).with_context(|| format!("writing {}", file.display()))?;
     if options.json {
-        println!("{}", serde_json::to_string_pretty(&rows)?);
+        println!("{json}");
     } else {
         print_table(&rows);
+        if !options.totals {
+            rows.iter().for_each(print_layers);
+        }
+        println!("all of it: {}", file.display());
     }
     if !failed.is_empty() {
         bail!("not measured: {}", failed.join(", "));
@@ -160,8 +177,6 @@ fn measure(options: &Options, board: &'static Board, model: &Model, peers: &Peer
         plan: &plan,
         samples: Samples { seed: 1, count: facts.inferences() },
         log: false,
-        laps: false,
-        loaded: false,
         speed: options.opt,
     };
     let image = app.build()?;
@@ -173,48 +188,53 @@ fn measure(options: &Options, board: &'static Board, model: &Model, peers: &Peer
     let run = count(board, &image, facts.inferences())?;
     let counts = &run.inference.counts;
     let instructions = counts.total()?;
-    let loaded = if board.memory()?.0 >= ALL_KERNELS {
-        let run = count(board, &App { loaded: true, ..app }.build()?, facts.inferences())?;
-        Some(run.start_up.counts.total()?)
-    } else {
-        None
-    };
-    let steps = if options.steps { lapped(App { laps: true, ..app }, &facts)? } else { Vec::new() };
+    let profile = if board.memory()?.0 >= ALL_KERNELS { Some(profile(board, &plan, &facts)?) } else { None };
+    let steps = profile.as_ref().map_or_else(|| Ok(Vec::new()), |profile| profiled(profile, &facts))?;
+    let cycles_estimate = if board.core == "m4" { Some(counts.m4_cycles()?) } else { None };
     Ok(Measured::Here(Box::new(Row {
         model: model.name.clone(),
         core: board.core,
         board: board.name,
         instructions,
         startup_instructions: run.start_up.counts.total()?,
-        parse_instructions: loaded,
-        cycles_estimate: if board.core == "m4" { Some(counts.m4_cycles()?) } else { None },
+        parse_instructions: profile.map(|profile| profile.start_up.total()).transpose()?,
+        cycles_estimate,
         macs: facts.macs,
         instructions_per_mac: instructions as f64 / facts.macs.max(1) as f64,
         arena_bytes: facts.arena_bytes,
         state_bytes: facts.state_bytes,
-        stack_bytes: run.tail.stack_bytes,
+        stack_bytes: run.stack_bytes,
         flash_bytes: sizes.flash.saturating_sub(facts.weight_bytes),
         weight_bytes: facts.weight_bytes,
         plan_bytes,
         panics: panics.len(),
-        peers: peers.beside(&model.name, board.core, instructions),
+        peers: peers.beside(&model.name, board.core, instructions, cycles_estimate),
         steps,
     })))
 }
 
 /// [`Row::parse_instructions`] of a model.
 pub fn parse_instructions(board: &'static Board, model: &Model) -> Result<u64> {
+    let facts = models::facts(&model.convert(board, &[])?)?;
     let plan = model.convert(board, &["--strip".to_owned()])?;
-    let samples = Samples { seed: 1, count: 2 };
-    let app = App { board, plan: &plan, samples, log: false, laps: false, loaded: true, speed: Speed::Fast };
-    count(board, &app.build()?, samples.count)?.start_up.counts.total()
+    Ok(profile(board, &plan, &facts)?.start_up.total()?)
+}
+
+/// A run in the image that holds every kernel.
+fn profile(board: &'static Board, plan: &Path, facts: &Facts) -> Result<Profile> {
+    let bytes = fs::read(plan)?;
+    let (first_ready, every) =
+        facts.stream.as_ref().map_or((0, 1), |stream| (stream.first_ready, stream.every));
+    let memory = (facts.arena_bytes + facts.state_bytes) as usize;
+    let subject = Subject { plan: &bytes, memory, first_ready, every };
+    Ok(profile::run(board, &profile::image(board)?, &subject)?)
 }
 
 /// A run of an image: its start-up and last inference.
 struct Run {
     start_up: Section,
     inference: Section,
-    tail: Tail,
+    stack_bytes: u32,
 }
 
 fn count(board: &Board, image: &Path, inferences: usize) -> Result<Run> {
@@ -227,33 +247,14 @@ fn count(board: &Board, image: &Path, inferences: usize) -> Result<Run> {
     Ok(Run {
         start_up: log.take("start-up", 0)?,
         inference: log.take("inference", inferences - 1)?,
-        tail: Tail::parse(&outcome.console)?,
+        stack_bytes: stack(&outcome.console)?,
     })
 }
 
-/// What the app writes to the console behind the outputs: see `firmware/apps/infer/src/report.rs`.
-struct Tail {
-    stack_bytes: u32,
-    /// The step that each lap belongs to.
-    laps: Vec<u16>,
-}
-
-impl Tail {
-    /// Read from the end: step of each lap (u16), number of laps (u32), stack (u32).
-    fn parse(console: &[u8]) -> Result<Self> {
-        let error = || "the image's report is incomplete";
-        let (rest, stack) = console.split_last_chunk().with_context(error)?;
-        let (rest, laps) = rest.split_last_chunk().with_context(error)?;
-        let laps = u32::from_le_bytes(*laps) as usize;
-        let start = rest.len().checked_sub(2 * laps).with_context(error)?;
-        let laps = rest[start..].as_chunks().0.iter().map(|&step| u16::from_le_bytes(step)).collect();
-        Ok(Self { stack_bytes: u32::from_le_bytes(*stack), laps })
-    }
-}
-
-fn lapped(app: App, facts: &Facts) -> Result<Vec<StepRow>> {
-    let run = count(app.board, &app.build()?, facts.inferences())?;
-    steps(&run.inference, &run.tail.laps, facts)
+/// What the app writes to the console behind the outputs: see `firmware/apps/infer/src/app.rs`.
+fn stack(console: &[u8]) -> Result<u32> {
+    let stack = console.last_chunk().context("the image's report is incomplete")?;
+    Ok(u32::from_le_bytes(*stack))
 }
 
 fn print_table(rows: &[Row]) {
@@ -285,35 +286,47 @@ fn print_table(rows: &[Row]) {
             row.panics,
         );
         for peer in &row.peers {
+            let known = |number: Option<u64>| number.map_or_else(|| "-".into(), grouped);
             println!(
                 "  {:21} {:>12} {:>9} {:>12} {:>7} {:>9} {:>7} {:>8}   {:.2} x ours",
                 peer.name,
-                grouped(peer.instructions),
-                peer.startup_instructions.map_or_else(|| "-".into(), grouped),
+                known(peer.instructions),
+                known(peer.startup_instructions),
+                known(peer.cycles),
                 "",
+                known(peer.arena_bytes),
                 "",
-                peer.arena_bytes.map_or_else(|| "-".into(), grouped),
-                "",
-                peer.flash_bytes.map_or_else(|| "-".into(), grouped),
+                known(peer.flash_bytes),
                 peer.ratio,
             );
         }
-        for step in &row.steps {
-            let per_mac = match step.macs {
-                0 => String::new(),
-                macs => format!("{:.2} a MAC", step.instructions as f64 / macs as f64),
-            };
-            println!(
-                "    {:32.32} {:16} {:24} {:>12} {:>5} calls {per_mac}",
-                step.name,
-                step.op,
-                step.kernel,
-                grouped(step.instructions),
-                step.calls
-            );
-        }
     }
-    println!("flash is code and constants without weights; cycles are estimated from instruction classes");
+    println!(
+        "flash is code and constants without weights; our cycles are estimated from instruction classes, those of others \
+         measured on hardware"
+    );
+}
+
+fn print_layers(row: &Row) {
+    if row.steps.is_empty() {
+        return; // a board without room for every kernel
+    }
+    println!("\n{} on {}, per layer", row.model, row.core);
+    for step in &row.steps {
+        let per_mac = match step.macs {
+            0 => String::new(),
+            macs => format!("{:.2} a MAC", step.instructions as f64 / macs as f64),
+        };
+        println!(
+            "  {:32.32} {:16} {:27} {:>12} {:>5.1}% {:>5} calls {per_mac}",
+            step.name,
+            step.op,
+            step.kernel,
+            grouped(step.instructions),
+            100.0 * step.instructions as f64 / row.instructions.max(1) as f64,
+            step.calls
+        );
+    }
 }
 
 /// 1234567 as 1,234,567.
@@ -338,13 +351,5 @@ mod tests {
         assert_eq!(grouped(7), "7");
         assert_eq!(grouped(123), "123");
         assert_eq!(grouped(7_847_109), "7,847,109");
-    }
-
-    #[test]
-    fn reads_the_tail() -> Result<()> {
-        let tail = Tail::parse(&[9, 9, 1, 0, 2, 0, 2, 0, 0, 0, 0, 4, 0, 0])?;
-        assert_eq!((tail.stack_bytes, tail.laps), (1024, vec![1, 2]));
-        assert!(Tail::parse(&[1, 0, 0, 0, 0, 0, 0, 0]).is_err());
-        Ok(())
     }
 }

@@ -1,10 +1,11 @@
 //! Benchmarks, one module each: `mcu` counts instructions on emulated microcontrollers, `aarch64` on 64-bit Arm cores,
 //! `peers` holds what others need for the same work, `baseline` what we needed before; `stream` measures times on the
-//! host, `web` in Node, `code` the code of kernels.
+//! host, `web` in Node, `code` the code of kernels, `cost` what their work costs.
 
 mod aarch64;
 mod baseline;
 pub mod code;
+mod cost;
 pub mod mcu;
 mod peers;
 mod steps;
@@ -23,6 +24,8 @@ pub enum Bench {
     Stream(stream::Options),
     /// Time of networks in WebAssembly (Node), beside onnxruntime-web
     Web(web::Options),
+    /// Costs of every kernel on each core, for `mote estimate` and the compiler: writes host-tools/compiler/src/cost/tables
+    Cost(cost::Options),
     /// Code of every kernel, for `mote inspect`: writes host-tools/cli/code
     Code(code::Options),
 }
@@ -33,6 +36,7 @@ pub fn run(bench: &Bench) -> Result<()> {
         Bench::Aarch64(options) => aarch64::run(options),
         Bench::Stream(options) => stream::measure(options),
         Bench::Web(options) => web::run(options),
+        Bench::Cost(options) => cost::measure(options),
         Bench::Code(options) => code::run(options),
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
+use mote_emulator::profile::{Profile, StepCounts};
 use serde::Serialize;
 
 use crate::{counts::Section, models::Facts};
@@ -29,17 +30,21 @@ pub fn steps(inference: &Section, laps: &[u16], facts: &Facts) -> Result<Vec<Ste
         *instructions += lap.total()?;
         *calls += 1;
     }
-    let row = |(step, (instructions, calls))| {
-        let facts =
-            facts.steps.get(usize::from(step)).context("a lap of a step that the plan does not have")?;
-        Ok(StepRow {
-            name: facts.name.clone(),
-            op: facts.op.clone(),
-            kernel: facts.kernel.clone(),
-            macs: facts.macs,
-            instructions,
-            calls,
-        })
-    };
-    sums.into_iter().map(row).collect()
+    sums.into_iter()
+        .map(|(step, (instructions, calls))| StepRow::new(facts, step.into(), instructions, calls))
+        .collect()
+}
+
+/// The steps of a plan that ran in the image with every kernel.
+pub fn profiled(profile: &Profile, facts: &Facts) -> Result<Vec<StepRow>> {
+    let row = |step: &StepCounts| StepRow::new(facts, step.step, step.counts.total()?, step.calls);
+    profile.steps.iter().map(row).collect()
+}
+
+impl StepRow {
+    fn new(facts: &Facts, step: usize, instructions: u64, calls: usize) -> Result<Self> {
+        let facts = facts.steps.get(step).context("a lap of a step that the plan does not have")?;
+        let (name, op, kernel) = (facts.name.clone(), facts.op.clone(), facts.kernel.clone());
+        Ok(Self { name, op, kernel, macs: facts.macs, instructions, calls })
+    }
 }

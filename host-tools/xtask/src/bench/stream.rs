@@ -13,5 +13,5 @@ pub struct Options {
 pub fn measure(options: &Options) -> Result<()> {
     let mut bench = cargo();
     bench.args(["bench", "--quiet", "--workspace", "--bench", "stream", "--"]);
-    run(bench.args(&options.names))
+    Ok(run(bench.args(&options.names))?)
 }

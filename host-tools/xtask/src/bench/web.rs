@@ -73,7 +73,8 @@ fn install(folder: &Path) -> Result<()> {
     fs::copy(root().join("tests/web/package.json"), folder.join("package.json"))?;
     let mut npm = command("npm");
     npm.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(folder);
-    capture(&mut npm).map(|_| ())
+    capture(&mut npm)?;
+    Ok(())
 }
 
 /// Fills the network's skeleton with its weights, and converts it.
@@ -93,7 +94,8 @@ fn plan(folder: &Path, name: &str, suffix: &str, dtype: &str) -> Result<()> {
     // Whole tensors: memory is not scarce here, and long rows are fast.
     let mut mote = models::mote()?;
     mote.arg("convert").arg(&network).args(["--target", "wasm", "--rows", "off", "--output"]);
-    capture(mote.arg(folder.join(format!("{name}.{dtype}.mote")))).map(|_| ())
+    capture(mote.arg(folder.join(format!("{name}.{dtype}.mote"))))?;
+    Ok(())
 }
 
 /// Bytes of a download, as they are and as a server sends them.

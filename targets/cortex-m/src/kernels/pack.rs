@@ -72,3 +72,12 @@ impl Packer for Dsp {
         layer_norm_s8_dsp::pack(layer).unwrap_or_else(|| layer.pack())
     }
 }
+
+/// Chooses kernels without an own loop for the layer's window, where [`Dsp`] takes one with it.
+pub struct DspGeneral;
+
+impl Packer for DspGeneral {
+    fn depthwise_s8(&self, layer: &DepthwiseS8<'_>, _: Geometry) -> Packed {
+        depthwise_s8_dsp::pack(layer).unwrap_or_else(|| layer.pack())
+    }
+}

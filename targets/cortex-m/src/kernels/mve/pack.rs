@@ -69,3 +69,12 @@ impl Packer for Helium {
             .unwrap_or_else(|| layer.pack())
     }
 }
+
+/// Chooses kernels without an own loop for the layer's window, where [`Helium`] takes one with it.
+pub struct HeliumGeneral;
+
+impl Packer for HeliumGeneral {
+    fn depthwise_s8(&self, layer: &DepthwiseS8<'_>, _: Geometry) -> Packed {
+        depthwise_s8_mve::pack(layer).unwrap_or_else(|| layer.pack())
+    }
+}

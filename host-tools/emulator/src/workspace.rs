@@ -3,17 +3,20 @@
 use std::{
     env,
     ffi::OsStr,
+    io::ErrorKind,
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
 };
 
-use anyhow::{Context, Result, bail};
+use crate::{Error, Result};
 
-/// The workspace's root.
+/// The workspace's root: `MOTE_SOURCES`, or where this crate was compiled.
 pub fn root() -> &'static Path {
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
     // This crate is two folders below the root.
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("."))
+    let own = || Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("."));
+    ROOT.get_or_init(|| env::var_os("MOTE_SOURCES").map_or_else(|| own().into(), PathBuf::from))
 }
 
 /// Cargo's target folder.
@@ -22,9 +25,14 @@ pub fn target() -> Result<&'static Path> {
     if let Some(target) = TARGET.get() {
         return Ok(target);
     }
+    if !root().join("firmware").is_dir() {
+        return Err(Error::NoSources(root().into()));
+    }
     let metadata = capture(cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
-    let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
-    let target = metadata["target_directory"].as_str().context("cargo metadata names no target folder")?;
+    let metadata: serde_json::Value = serde_json::from_str(&metadata).unwrap_or_default();
+    let target = metadata["target_directory"]
+        .as_str()
+        .ok_or_else(|| Error::Counts("cargo metadata names no target folder".into()))?;
     Ok(TARGET.get_or_init(|| target.into()))
 }
 
@@ -54,25 +62,32 @@ pub fn available(program: &str) -> bool {
 
 /// Runs a command, its output on ours; an error unless it succeeds.
 pub fn run(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| format!("starting {command:?}"))?;
+    let status = command.status().map_err(|error| unstarted(command, error))?;
     if !status.success() {
-        bail!("{status}: {}", shown(command));
+        return Err(Error::Failed { command: shown(command), status, output: String::new() });
     }
     Ok(())
 }
 
 /// Runs a command and returns what it writes to standard output; an error unless it succeeds.
 pub fn capture(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("starting {command:?}"))?;
+    let output = command.output().map_err(|error| unstarted(command, error))?;
     if !output.status.success() {
-        bail!(
-            "{}: {}\n{}",
-            output.status,
-            shown(command),
-            String::from_utf8_lossy(&output.stderr).trim_end()
-        );
+        let text = String::from_utf8_lossy(&output.stderr).trim_end().to_owned();
+        return Err(Error::Failed { command: shown(command), status: output.status, output: text });
     }
-    Ok(String::from_utf8(output.stdout)?)
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Why a command was not even started.
+pub fn unstarted(command: &Command, error: std::io::Error) -> Error {
+    let program = command.get_program().to_string_lossy().into_owned();
+    // The folder that it would run in may be what is missing.
+    match error.kind() {
+        ErrorKind::NotFound if !root().is_dir() => Error::NoSources(root().into()),
+        ErrorKind::NotFound => Error::NoProgram(program),
+        _ => Error::Start { program, error },
+    }
 }
 
 /// The command as one would type it, without its environment.

@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
-use anyhow::{Context, Result, bail};
 use serde::Deserialize;
+
+use crate::{Error, Result};
 
 /// A whole log.
 pub struct Log {
@@ -33,7 +34,7 @@ enum Record {
 
 impl Log {
     pub fn read(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        let text = fs::read_to_string(path).map_err(Error::file(path))?;
         Self::parse(&text)
     }
 
@@ -41,14 +42,16 @@ impl Log {
         let mut index: Option<Arc<BTreeMap<String, usize>>> = None;
         let mut sections = Vec::new();
         for line in text.lines() {
-            match serde_json::from_str(line)? {
+            match serde_json::from_str(line).map_err(|error| wrong(error.to_string()))? {
                 Record::Header { version: 1, fields } => {
                     index =
                         Some(Arc::new(fields.into_iter().enumerate().map(|(i, name)| (name, i)).collect()));
                 }
-                Record::Header { version, .. } => bail!("log of instruction counts has version {version}"),
+                Record::Header { version, .. } => {
+                    return Err(wrong(format!("the log has version {version}")));
+                }
                 Record::Section { name, counts, laps } => {
-                    let index = index.as_ref().context("log of instruction counts has no header")?;
+                    let index = index.as_ref().ok_or_else(|| wrong("the log has no header"))?;
                     let named = |values| Counts { index: index.clone(), values };
                     sections.push(Section {
                         name,
@@ -66,8 +69,8 @@ impl Log {
     pub fn take(&mut self, name: &str, n: usize) -> Result<Section> {
         let mut named = self.sections.iter().enumerate().filter(|(_, section)| section.name == name);
         let (i, _) =
-            named.nth(n).with_context(|| format!("the image ended before {name} number {}", n + 1))?;
-        Ok(self.sections.swap_remove(i))
+            named.nth(n).ok_or_else(|| wrong(format!("the image ended before {name} number {}", n + 1)))?;
+        Ok(self.sections.remove(i))
     }
 }
 
@@ -75,12 +78,27 @@ impl Counts {
     /// A field; an error if the log has no field of this name.
     pub fn get(&self, field: &str) -> Result<u64> {
         let value = self.index.get(field).and_then(|&i| self.values.get(i));
-        value.copied().with_context(|| format!("instruction counts have no field {field}"))
+        value.copied().ok_or_else(|| wrong(format!("there is no field {field}")))
     }
 
     /// All executed instructions.
     pub fn total(&self) -> Result<u64> {
         self.get("total")
+    }
+
+    /// Adds counts of the same log.
+    pub fn add(&mut self, other: &Self) {
+        self.values.iter_mut().zip(&other.values).for_each(|(sum, value)| *sum += value);
+    }
+
+    /// Of `part` out of `parts` equal ones that have together what `more` has more than `less`: counts without it.
+    pub fn without_share(&self, more: &Self, less: &Self, part: usize, parts: usize) -> Self {
+        let values = self.values.iter().zip(more.values.iter().zip(&less.values));
+        let reduced = values.map(|(&value, (&more, &less))| {
+            let excess = (i128::from(more) - i128::from(less)) * part as i128 / parts.max(1) as i128;
+            u64::try_from(i128::from(value) - excess).unwrap_or(0)
+        });
+        Self { index: self.index.clone(), values: reduced.collect() }
     }
 
     /// Cycles on a Cortex-M4, estimated from the timings in its Technical Reference Manual with
@@ -101,6 +119,10 @@ impl Counts {
     }
 }
 
+fn wrong(reason: impl Into<String>) -> Error {
+    Error::Counts(reason.into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +141,8 @@ mod tests {
         assert_eq!(section.laps.len(), 2);
         assert_eq!(section.laps[1].get("load")?, 2);
         assert!(section.counts.get("colour").is_err());
+        let without = section.counts.without_share(&section.laps[1], &section.laps[0], 1, 2);
+        assert_eq!((without.total()?, without.get("load")?), (9, 1));
         Ok(())
     }
 

@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use anyhow::{Context, Result};
+use crate::{Error, Result, workspace::root};
 
-use crate::workspace::root;
-
+/// A board, and the core on it.
+#[derive(Debug)]
 pub struct Board {
     /// As the features of mote-boards name it; QEMU's machine has the same name.
     pub name: &'static str,
@@ -36,26 +36,24 @@ const fn board(name: &'static str, core: &'static str, triple: &'static str, cpu
 
 impl Board {
     pub fn by_name(name: &str) -> Result<&'static Self> {
-        let names = || BOARDS.iter().map(|board| board.name).collect::<Vec<_>>().join(", ");
-        BOARDS
-            .iter()
-            .find(|board| board.name == name)
-            .with_context(|| format!("no board {name}; there are {}", names()))
+        find(name, |board| board.name)
     }
 
     pub fn by_core(core: &str) -> Result<&'static Self> {
-        let cores = || BOARDS.iter().map(|board| board.core).collect::<Vec<_>>().join(", ");
-        BOARDS
-            .iter()
-            .find(|board| board.core == core)
-            .with_context(|| format!("no core {core}; there are {}", cores()))
+        find(core, |board| board.core)
     }
 
     /// Bytes of flash and of RAM, from the board's memory map.
     pub fn memory(&self) -> Result<(u64, u64)> {
+        // Large constants lie in the second one of two kinds of flash.
+        Ok((self.length("FLASH")? + self.length("QSPI").unwrap_or(0), self.length("RAM")?))
+    }
+
+    /// Bytes of a region of the board's memory map.
+    fn length(&self, region: &str) -> Result<u64> {
         let path = root().join("firmware/boards/memory").join(self.name).with_extension("x");
-        let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-        let length = |region: &str| -> Option<u64> {
+        let text = fs::read_to_string(&path).map_err(Error::file(&path))?;
+        let length = || -> Option<u64> {
             let line = text.lines().find(|line| line.trim_start().starts_with(region))?;
             let length = line.rsplit_once("LENGTH = ")?.1.trim();
             let (number, unit) = length.split_at(length.find(|c: char| !c.is_ascii_digit())?);
@@ -66,10 +64,7 @@ impl Board {
             };
             Some(number.parse::<u64>().ok()? * unit)
         };
-        // Large constants lie in the second one of two kinds of flash.
-        let flash = length("FLASH").map(|bytes| bytes + length("QSPI").unwrap_or(0));
-        let both = flash.zip(length("RAM"));
-        both.with_context(|| format!("no lengths of FLASH and RAM in {}", path.display()))
+        length().ok_or_else(|| Error::Unexpected { path, reason: format!("no length of {region}") })
     }
 
     /// Whether the core has 32-bit instructions, among them the hints by which images mark what is measured.
@@ -82,6 +77,13 @@ impl Board {
         let triple = self.triple.to_uppercase().replace(['-', '.'], "_");
         (format!("CARGO_TARGET_{triple}_RUSTFLAGS"), format!("-Ctarget-cpu={}", self.cpu))
     }
+}
+
+fn find(name: &str, of: fn(&Board) -> &'static str) -> Result<&'static Board> {
+    BOARDS.iter().find(|board| of(board) == name).ok_or_else(|| {
+        let known = BOARDS.iter().map(of).collect::<Vec<_>>().join(", ");
+        Error::NoBoard { name: name.into(), known }
+    })
 }
 
 #[cfg(test)]

@@ -5,12 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail};
 use object::{Object, ObjectSection, ObjectSymbol, SectionFlags, SectionKind, elf};
 
 use crate::{
+    Error, Result,
     board::Board,
-    workspace::{cargo, run, target},
+    workspace::{capture, cargo, command, run, target},
 };
 
 /// What the app `mote-infer` is built for.
@@ -20,10 +20,6 @@ pub struct App<'a> {
     pub samples: Samples,
     /// With logs. Without them the image holds only what inference needs.
     pub log: bool,
-    /// A marker after each step, for counts per step.
-    pub laps: bool,
-    /// The plan is parsed and checked at start-up, as if it had come over the air.
-    pub loaded: bool,
     pub speed: Speed,
 }
 
@@ -55,10 +51,8 @@ impl App<'_> {
     pub fn build(&self) -> Result<PathBuf> {
         let mut features = vec![self.board.name];
         features.extend(self.log.then_some("log"));
-        features.extend(self.laps.then_some("laps"));
-        features.extend(self.loaded.then_some("loaded"));
         let environment = [
-            ("MOTE_PLAN", fs::canonicalize(self.plan)?.display().to_string()),
+            ("MOTE_PLAN", fs::canonicalize(self.plan).map_err(Error::file(self.plan))?.display().to_string()),
             ("MOTE_SEED", self.samples.seed.to_string()),
             ("MOTE_SAMPLE_COUNT", self.samples.count.to_string()),
         ];
@@ -75,6 +69,7 @@ pub fn build(
     features: &str,
     environment: &[(&str, String)],
 ) -> Result<PathBuf> {
+    check_target(board)?;
     // A folder of its own: other compiler flags must not throw away what host builds have made.
     let folder = target()?.join("device").join(board.cpu);
     let (variable, flags) = board.rustflags();
@@ -88,15 +83,25 @@ pub fn build(
     Ok(folder.join(board.triple).join(speed.profile()).join(package))
 }
 
+/// Fails if the compiler that cargo would start has no library for the board's core.
+fn check_target(board: &Board) -> Result<()> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let folder = capture(command(rustc).args(["--print", "target-libdir", "--target", board.triple]))?;
+    match Path::new(folder.trim()).is_dir() {
+        true => Ok(()),
+        false => Err(Error::NoTarget { triple: board.triple }),
+    }
+}
+
 /// Fails if the image computes in f64, which most of these cores have no instructions for.
 pub fn check_single_precision(image: &Path) -> Result<()> {
-    let data = fs::read(image).with_context(|| format!("reading {}", image.display()))?;
-    let file = object::File::parse(&*data)?;
+    let data = fs::read(image).map_err(Error::file(image))?;
+    let file = object::File::parse(&*data).map_err(|error| unexpected(image, error.to_string()))?;
     let names = file.symbols().filter_map(|symbol| symbol.name().ok());
     let helpers: Vec<_> =
         names.filter(|name| name.starts_with("__aeabi_d") || name.ends_with("df3")).collect();
     if !helpers.is_empty() {
-        bail!("{} computes in f64: {}", image.display(), helpers.join(", "));
+        return Err(unexpected(image, format!("it computes in f64: {}", helpers.join(", "))));
     }
     Ok(())
 }
@@ -111,8 +116,8 @@ pub struct Sizes {
 }
 
 pub fn sizes(image: &Path) -> Result<Sizes> {
-    let data = fs::read(image).with_context(|| format!("reading {}", image.display()))?;
-    let file = object::File::parse(&*data)?;
+    let data = fs::read(image).map_err(Error::file(image))?;
+    let file = object::File::parse(&*data).map_err(|error| unexpected(image, error.to_string()))?;
     let mut sizes = Sizes { flash: 0, ram: 0 };
     for section in file.sections() {
         let SectionFlags::Elf { sh_flags } = section.flags() else { continue };
@@ -128,4 +133,21 @@ pub fn sizes(image: &Path) -> Result<Sizes> {
         }
     }
     Ok(sizes)
+}
+
+/// Start and end of memory that the board's map sets apart (symbols `name` and `name_end`).
+pub fn reserved(image: &Path, name: &str) -> Result<std::ops::Range<u64>> {
+    let data = fs::read(image).map_err(Error::file(image))?;
+    let file = object::File::parse(&*data).map_err(|error| unexpected(image, error.to_string()))?;
+    let address = |name: &str| {
+        let symbol = file.symbols().find(|symbol| symbol.name() == Ok(name));
+        symbol
+            .map(|symbol| symbol.address())
+            .ok_or_else(|| unexpected(image, format!("it has no symbol {name}")))
+    };
+    Ok(address(name)?..address(&format!("{name}_end"))?)
+}
+
+fn unexpected(image: &Path, reason: String) -> Error {
+    Error::Unexpected { path: image.into(), reason }
 }
