@@ -4,7 +4,7 @@ use mote_compiler::cost::{ENGINE, Feature, Work};
 use std::collections::BTreeMap;
 
 /// One step of a measured network, or what a network needed beside its steps.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct Sample {
     /// The network, where it counts as one; samples of the same name are one plan's.
     pub network: Option<String>,

@@ -2,8 +2,8 @@
 
 use mote_compiler::convert::{Converted, Options, Precision, compile};
 use mote_compiler::graph::{
-    Activation, BinaryFn, DType, Data, Graph, Node, Op, PoolKind, ReduceFn, Rounding, Spatial, Tensor,
-    TensorId, UnaryFn,
+    Activation, Attention, BinaryFn, DType, Data, Graph, HeadLayout, Node, Op, PoolKind, ReduceFn, Rounding,
+    Spatial, Tensor, TensorId, UnaryFn,
 };
 use mote_compiler::quantize::{Calibration, Method, quantize};
 use mote_compiler::stream::Rows;
@@ -60,7 +60,7 @@ impl Chain {
     fn build(mut self) -> Graph {
         for _ in 0..10 {
             let [rows, columns, channels] = self.shape();
-            match self.random.below(16) {
+            match self.random.below(19) {
                 0..4 => self.conv(1, 1, channels),
                 4..6 => self.conv(3, 3, channels),
                 6 => {
@@ -76,7 +76,10 @@ impl Chain {
                 12 => self.unary(),
                 13 => self.pool(),
                 14 => self.multiply(),
-                _ => self.concat(),
+                15 => self.concat(),
+                16 => self.norm(),
+                17 => self.attend(),
+                _ => self.softmax(),
             }
         }
         match self.random.below(3) {
@@ -219,6 +222,40 @@ impl Chain {
             vec![1, rows, columns, 2 * channels],
             Activation::None,
         );
+    }
+
+    fn norm(&mut self) {
+        let shape = self.graph.tensor(self.last).shape.clone();
+        let [.., channels] = self.shape();
+        let [gamma, beta] = [1.0, 0.1].map(|scale| self.constant(vec![channels], scale));
+        let op = Op::LayerNorm { axes: 1, epsilon: 1e-5 };
+        self.push(op, vec![self.last, gamma, beta], shape, Activation::None);
+    }
+
+    /// Of every position to all of them.
+    fn attend(&mut self) {
+        let [rows, columns, channels] = self.shape();
+        let depth = self.random.pick(&[4, 8, 16]);
+        let positions = rows * columns;
+        if channels % depth != 0 || positions > 100 || !self.affordable(2 * positions * positions * channels)
+        {
+            return;
+        }
+        let layout = HeadLayout { offset: 0, stride: depth, depth };
+        let scale = (depth as f32).sqrt().recip();
+        let heads = channels / depth;
+        let attention = Attention { heads, scale, query: layout, key: layout, value: layout };
+        let shape = self.graph.tensor(self.last).shape.clone();
+        self.push(Op::Attention(attention), vec![self.last; 3], shape, Activation::None);
+    }
+
+    /// Along the channels.
+    fn softmax(&mut self) {
+        let shape = self.graph.tensor(self.last).shape.clone();
+        let op = Op::Softmax { axis: shape.len() - 1, beta: 1.0 };
+        if shape.iter().product::<usize>() <= 4000 {
+            self.push(op, vec![self.last], shape, Activation::None);
+        }
     }
 
     /// Mean, dense, softmax.

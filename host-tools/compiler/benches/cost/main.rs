@@ -24,7 +24,7 @@ use mote_compiler::targets;
 use mote_emulator::board::Board;
 use mote_emulator::profile::{self, Subject};
 use mote_runtime::Plan;
-use mote_runtime::plan::RegionKind;
+use mote_runtime::plan::{RegionKind, target};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -60,8 +60,12 @@ fn measure(board: &'static Board) -> Table {
     for rows in [Rows::Off, Rows::Auto] {
         for seed in 0..INT8 {
             let rounding = if seed % 3 == 0 { Rounding::Single } else { Rounding::Double };
-            if let Some(network) = layers::network(seed, Format::Int8(rounding), target, rows) {
-                run(None, &network.plan);
+            // Now and then the kernels that the target's packer would not choose: they may be compared with its own.
+            let others = other_targets(board.core, seed).into_iter();
+            for target in others.chain([target]) {
+                if let Some(network) = layers::network(seed, Format::Int8(rounding), target, rows) {
+                    run(None, &network.plan);
+                }
             }
         }
         for seed in 0..FLOAT {
@@ -73,7 +77,30 @@ fn measure(board: &'static Board) -> Table {
     for (name, plan) in networks::all(target) {
         run(Some(&name), &plan);
     }
+    keep(board, &samples);
     table(board, &samples)
+}
+
+/// Targets whose plans a core can run beside its own ones.
+fn other_targets(core: &str, seed: u64) -> Vec<u16> {
+    match (core, seed % 4) {
+        (_, 0) => vec![target::PORTABLE],
+        ("m55", 2) => vec![target::CORTEX_M4],
+        _ => Vec::new(),
+    }
+}
+
+/// What was measured goes to the target folder, for whoever looks for better features.
+fn keep(board: &Board, samples: &[Sample]) {
+    let write = || -> Option<()> {
+        let folder = mote_emulator::workspace::target().ok()?.join("bench");
+        std::fs::create_dir_all(&folder).ok()?;
+        let file = folder.join(format!("cost-{}.json", board.core));
+        std::fs::write(&file, serde_json::to_string(samples).ok()?).ok()
+    };
+    if write().is_none() {
+        eprintln!("the measurements themselves were not kept");
+    }
 }
 
 /// Every step of a plan, and the engine.

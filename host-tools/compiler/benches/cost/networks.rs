@@ -14,6 +14,12 @@ const MLPERF: &[(&str, &str)] = &[
     ("resnet8", "ic_resnet8_int8.tflite"),
 ];
 
+/// The others of `models` have no part in any fit: the tests of `mote estimate` compare with these.
+const BUNDLED: &[(&str, &str)] = &[
+    ("cifar10", "models/cifar10/cifar10_small.onnx"),
+    ("efficientformer", "models/efficientformer/cifar10/efficientformer_cifar10.onnx"),
+];
+
 /// Name and plan of each; plans of the same network share the first word.
 pub fn all(target: u16) -> Vec<(String, Vec<u8>)> {
     let mut plans = Vec::new();
@@ -35,9 +41,11 @@ pub fn all(target: u16) -> Vec<(String, Vec<u8>)> {
             add(format!("{name} stream"), convert(&model, &Options { stream, ..options(Rows::Off) }).ok());
         }
     }
-    let cifar = std::fs::read(root().join("models/cifar10/cifar10_small.onnx")).unwrap_or_default();
-    for (name, rows) in [("cifar10 by rows", Rows::Auto), ("cifar10 whole", Rows::Off)] {
-        add(name.into(), int8(&cifar, Options { target, rows, ..Options::default() }));
+    for (name, file) in BUNDLED {
+        let model = std::fs::read(root().join(file)).unwrap_or_default();
+        for (how, rows) in [("by rows", Rows::Auto), ("whole", Rows::Off)] {
+            add(format!("{name} {how}"), int8(&model, Options { target, rows, ..Options::default() }));
+        }
     }
     for network in streams::networks() {
         let model = network.model();

@@ -1,5 +1,6 @@
 //! The cheapest kernel of each step, and what steps cost at once and row by row.
 
+use super::table::Figures;
 use super::{Table, Work};
 use crate::graph::Graph;
 use crate::import::Refusal;
@@ -28,8 +29,9 @@ pub struct Chooser<'a> {
     pub scratch: usize,
 }
 
-/// [`lower`] with the kernel of each step that costs least, of those that all packers offer. The candidates stand at the
-/// steps ([`Step::candidates`]), the chosen one first, where there are several and all were measured.
+/// [`lower`] with the kernel of each step that costs least, of those that all packers offer; what the target's own packer
+/// offers stands where no other one is cheaper by more than both figures can be doubted. The candidates stand at the steps
+/// ([`Step::candidates`]), the chosen one first, where there are several and all were measured.
 pub fn lower_cheapest(
     graph: &mut Graph,
     choices: &Choices<'_>,
@@ -57,19 +59,28 @@ pub fn lower_cheapest(
 fn choose(graph: &Graph, step: &mut Step, offers: Vec<Packed>, table: &Table, chooser: &Chooser<'_>) {
     let cost = |packed: &Packed| {
         let with = Step { packed: packed.clone(), ..step.clone() };
-        table.cost(&Work::of_step(graph, chooser.kernels, &with, false)).map(|cost| cost.units)
+        let work = Work::of_step(graph, chooser.kernels, &with, false);
+        Some((table.cost(&work)?.units, table.figures(work.kernel).map_or(0.0, Figures::doubt)))
     };
-    let costs: Option<Vec<f64>> = offers.iter().map(cost).collect();
+    let costs: Option<Vec<(f64, f64)>> = offers.iter().map(cost).collect();
     // Without a figure for one of them, the target's first choice stands.
     let Some(costs) = costs.filter(|costs| costs.len() > 1) else { return };
-    let mut candidates: Vec<(Packed, f64)> = offers.into_iter().zip(costs).collect();
-    candidates.sort_by(|(a, a_cost), (b, b_cost)| {
+    let (first, first_error) = (offers[0].kernel, costs[0].1);
+    let mut candidates: Vec<(Packed, f64, f64)> = offers
+        .into_iter()
+        .zip(costs)
+        .map(|(packed, (cost, error))| {
+            let doubt = if packed.kernel == first { 0.0 } else { first_error + error };
+            (packed, cost, cost * (1.0 + doubt))
+        })
+        .collect();
+    candidates.sort_by(|(a, _, a_cost), (b, _, b_cost)| {
         let excess = |packed: &Packed| packed.scratch.saturating_sub(chooser.scratch);
         excess(a).cmp(&excess(b)).then(a_cost.total_cmp(b_cost))
     });
     step.candidates =
-        candidates.iter().map(|(packed, cost)| Candidate { kernel: packed.kernel, cost: *cost }).collect();
-    if let Some((packed, _)) = candidates.into_iter().next() {
+        candidates.iter().map(|(packed, cost, _)| Candidate { kernel: packed.kernel, cost: *cost }).collect();
+    if let Some((packed, ..)) = candidates.into_iter().next() {
         step.packed = packed;
     }
 }
@@ -92,8 +103,12 @@ impl StepCosts {
                 None => CALL * if by_rows { rows } else { 1 },
             }
         };
-        let costs = |by_rows| lowered.steps.iter().map(|step| cost(step, by_rows)).collect();
-        Self { whole: costs(false), by_rows: costs(true) }
+        let costs = |by_rows| lowered.steps.iter().map(|step| cost(step, by_rows)).collect::<Vec<_>>();
+        let whole = costs(false);
+        // Rows never save work, whatever a fit says.
+        let rows = lowered.steps.iter().map(|step| u64::from(step.output.view.rows));
+        let by_rows = costs(true).into_iter().zip(whole.iter().zip(rows));
+        Self { by_rows: by_rows.map(|(cost, (whole, rows))| cost.max(whole + rows)).collect(), whole }
     }
 }
 

@@ -69,6 +69,13 @@ pub struct Figures {
     pub cycles: BTreeMap<Feature, f64>,
 }
 
+impl Figures {
+    /// How far they may be off, relative: few samples can be met without error by accident.
+    pub fn doubt(&self) -> f64 {
+        self.error + (self.samples.max(1) as f64).sqrt().recip()
+    }
+}
+
 /// What a step costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cost {

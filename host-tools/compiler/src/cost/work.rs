@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub const ENGINE: &str = "engine";
 
 /// Work of one step in one inference; of a step of a stream, in one frame in which it is due.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Work {
     /// Name of the kernel.
     pub kernel: &'static str,
@@ -30,7 +30,9 @@ pub struct Work {
     pub window_rows: f64,
     /// Multiplications.
     pub macs: f64,
-    /// Which of its functions a kernel computes, where it has several that differ in cost; else 0.
+    /// Output positions whose window meets padding.
+    pub padded: f64,
+    /// Which of its loops a kernel takes, or of its functions, where it has several that differ in cost; else 0.
     pub function: u32,
     /// Of a stream: the step is due every so many frames; else 1.
     pub every: f64,
@@ -93,6 +95,16 @@ pub enum Feature {
     /// Groups of four positions, with groups of eight channels, and their multiplications.
     Tiles,
     TileMacs,
+    /// Positions that meet padding; with the rows of their windows, the elements that are put together for them, groups of
+    /// four channels, and multiplications.
+    Padded,
+    PaddedRows,
+    PaddedGathered,
+    PaddedBlocks,
+    PaddedMacs,
+    /// Positions whose channels are not whole groups of four, and their multiplications of the last group.
+    Parts,
+    PartMacs,
 }
 
 impl Feature {
@@ -127,6 +139,13 @@ impl Feature {
         Self::SingleBlockQuadMacs,
         Self::Tiles,
         Self::TileMacs,
+        Self::Padded,
+        Self::PaddedRows,
+        Self::PaddedGathered,
+        Self::PaddedBlocks,
+        Self::PaddedMacs,
+        Self::Parts,
+        Self::PartMacs,
     ];
 
     /// Its value for some work.
@@ -136,11 +155,14 @@ impl Feature {
         let outputs = positions * work.channels;
         let window = work.macs / outputs.max(1.0);
         let pairs = work.rows * (work.columns / 2.0).ceil();
-        // A row of the window, in whole groups.
-        let row = |of: f64| (window / work.window_rows.max(1.0) / of).ceil();
+        // A row of the window, in groups of four elements, of which half ones count as such, and of sixteen.
+        let row = window / work.window_rows.max(1.0);
+        let quads = (row / 4.0).floor() + (row % 4.0 / 2.0).ceil() / 2.0;
+        let lanes = (row / 16.0).ceil();
         let whole = work.rows * (work.columns / 2.0).floor();
         let singles = pairs - whole;
         let tiles = work.rows * (work.columns / 4.0).ceil() * groups(8.0);
+        let parts = if work.channels % 4.0 == 0.0 { 0.0 } else { positions };
         match self {
             Self::Calls => work.calls,
             Self::Rows => work.rows,
@@ -158,19 +180,26 @@ impl Feature {
             Self::LaneStrips => work.rows * groups(16.0),
             Self::LaneMacs => outputs * (window / 16.0).ceil(),
             Self::WindowRows => work.rows * work.window_rows,
-            Self::GatheredQuads => positions * work.window_rows * row(4.0),
-            Self::BlockQuadMacs => pairs * groups(4.0) * work.window_rows * row(4.0),
-            Self::LaneRowMacs => outputs * work.window_rows * row(16.0),
+            Self::GatheredQuads => positions * work.window_rows * quads,
+            Self::BlockQuadMacs => pairs * groups(4.0) * work.window_rows * quads,
+            Self::LaneRowMacs => outputs * work.window_rows * lanes,
             Self::Octets => positions * groups(8.0),
             Self::OctetMacs => positions * groups(8.0) * window,
             Self::WholePairs => whole,
             Self::WholeBlocks => whole * groups(4.0),
-            Self::WholeBlockQuadMacs => whole * groups(4.0) * work.window_rows * row(4.0),
+            Self::WholeBlockQuadMacs => whole * groups(4.0) * work.window_rows * quads,
             Self::Singles => singles,
             Self::SingleBlocks => singles * groups(4.0),
-            Self::SingleBlockQuadMacs => singles * groups(4.0) * work.window_rows * row(4.0),
+            Self::SingleBlockQuadMacs => singles * groups(4.0) * work.window_rows * quads,
             Self::Tiles => tiles,
             Self::TileMacs => tiles * window,
+            Self::Padded => work.padded,
+            Self::PaddedRows => work.padded * work.window_rows,
+            Self::PaddedGathered => work.padded * window,
+            Self::PaddedBlocks => work.padded * groups(4.0),
+            Self::PaddedMacs => work.padded * work.channels * window,
+            Self::Parts => parts,
+            Self::PartMacs => parts * window,
         }
     }
 }
@@ -187,15 +216,31 @@ impl Work {
         });
         let rows = f64::from(view.rows) * endless_as_one(view.slices);
         let shaped = Self::shaped(view, rows, output.shape.last().copied().unwrap_or(1), output.dtype.size());
+        let macs = step.macs as f64;
+        let first = step.inputs.first().map(|operand| {
+            let tensor = graph.tensor(operand.tensor);
+            let channels = tensor.shape.last().copied().unwrap_or(1);
+            let rows = f64::from(operand.view.rows) * endless_as_one(operand.view.slices);
+            let shaped = Self::shaped(&operand.view, rows, channels, tensor.dtype.size());
+            Source::new(&shaped, &operand.view, operand.view.slices == u32::MAX)
+        });
+        let first = first.unwrap_or_default();
         // At once, rows of independent positions are one long row.
         let joined = Self { rows: 1.0, columns: rows * shaped.columns, ..shaped };
         Self {
             kernel: name(kernels, step.packed.kernel),
             calls: if by_rows { rows } else { 1.0 },
             inputs: inputs.sum(),
-            window_rows: step.inputs.first().map_or(1.0, |operand| window_rows(&operand.view)),
-            macs: step.macs as f64,
-            function: function(step.packed.kernel, &step.packed.args),
+            window_rows: first.window_rows,
+            macs,
+            padded: first.padded(&shaped, macs),
+            function: function(
+                kernels,
+                step.packed.kernel,
+                &step.packed.args,
+                &first,
+                &Self { macs, ..shaped },
+            ),
             every: 1.0,
             ..if step.joinable && !by_rows { joined } else { shaped }
         }
@@ -251,16 +296,28 @@ impl Work {
             }
         }
         let rows = f64::from(view.rows) * slices(&view);
+        let shaped = Self::shaped(&view, rows, channels, size(output.dtype));
+        let macs = plan.step_macs(index) as f64;
+        let first = plan.step_operand(step, 0).and_then(|operand| {
+            let tensor = plan.tensor(operand.tensor.into())?;
+            let channels = *tensor.shape.get(usize::from(tensor.rank).checked_sub(1)?)? as usize;
+            let rows = f64::from(operand.rows) * slices(&operand);
+            let shaped = Self::shaped(&operand, rows, channels, size(tensor.dtype));
+            Some(Source::new(&shaped, &operand, kind == RegionKind::Endless))
+        });
+        let first = first.unwrap_or_default();
+        let id = plan.kernel(step.kernel.into()).unwrap_or(NONE);
         Some(Self {
-            kernel: name(kernels, plan.kernel(step.kernel.into()).unwrap_or(NONE)),
+            kernel: name(kernels, id),
             calls: if kind == RegionKind::Rows { slices(&view) } else { 1.0 },
             inputs,
-            window_rows: plan.step_operand(step, 0).map_or(1.0, |operand| window_rows(&operand)),
-            macs: plan.step_macs(index) as f64,
-            function: function(plan.kernel(step.kernel.into()).unwrap_or(NONE), plan.args(step)),
+            window_rows: first.window_rows,
+            macs,
+            padded: first.padded(&shaped, macs),
+            function: function(kernels, id, plan.args(step), &first, &Self { macs, ..shaped }),
             // In rows, how often a step is due is in its calls already.
             every: if kind == RegionKind::Endless { f64::from(step.every.max(1)) } else { 1.0 },
-            ..Self::shaped(&view, rows, channels, size(output.dtype))
+            ..shaped
         })
     }
 
@@ -282,6 +339,7 @@ impl Work {
             inputs: 0.0,
             window_rows: 1.0,
             macs: 0.0,
+            padded: 0.0,
             function: 0,
             every: 1.0,
         }
@@ -297,11 +355,72 @@ fn window_rows(view: &OperandRecord) -> f64 {
     f64::from(view.outer_count.max(1)) * f64::from(view.inner_count.max(1))
 }
 
-/// [`Work::function`]: float functions of one or two operands are one kernel each, and have their number first.
-fn function(kernel: u16, args: &[u8]) -> u32 {
+/// The first operand of a step.
+#[derive(Clone, Copy, Debug)]
+struct Source {
+    rows: f64,
+    columns: f64,
+    channels: f64,
+    window_rows: f64,
+    /// Rows of the window on the axis of `rows`: of a stream, without those of earlier frames.
+    along: f64,
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self::of(&Work { rows: 1.0, columns: 1.0, channels: 1.0, ..Work::nothing() })
+    }
+}
+
+impl Source {
+    fn of(shaped: &Work) -> Self {
+        let Work { rows, columns, channels, window_rows, .. } = *shaped;
+        Self { rows, columns, channels, window_rows, along: window_rows }
+    }
+
+    fn new(shaped: &Work, view: &OperandRecord, endless: bool) -> Self {
+        let window_rows = window_rows(view);
+        let along = if endless { f64::from(view.inner_count.max(1)) } else { window_rows };
+        Self { window_rows, along, ..Self::of(shaped) }
+    }
+
+    /// Positions of an output whose windows meet padding. Steps tell neither padding nor strides, but the sizes on both
+    /// sides do, in the middle: outputs that reach further than the input read padding.
+    fn padded(&self, output: &Work, macs: f64) -> f64 {
+        let window = macs / (output.rows * output.columns * output.channels).max(1.0);
+        // Depthwise layers multiply each tap once, others all channels of it.
+        let row = window / self.window_rows.max(1.0);
+        let width =
+            if output.channels == self.channels && row < self.channels { row } else { row / self.channels };
+        let beside = |outputs: f64, inputs: f64, window: f64| {
+            let stride = (inputs / outputs.max(1.0)).round().max(1.0);
+            let padding = ((outputs - 1.0) * stride + window - inputs).max(0.0);
+            let sides = [(padding / 2.0).floor(), (padding / 2.0).ceil()];
+            sides.into_iter().map(|side| (side / stride).ceil()).sum::<f64>().min(outputs)
+        };
+        let columns = beside(output.columns, self.columns, width);
+        let rows = beside(output.rows, self.rows, self.along);
+        output.rows * output.columns - (output.rows - rows) * (output.columns - columns)
+    }
+}
+
+/// [`Work::function`]: float functions of one or two operands are one kernel each, and have their number first; kernels
+/// that take other loops where sizes are no multiples of what these hold.
+fn function(kernels: &Library, kernel: u16, args: &[u8], first: &Source, output: &Work) -> u32 {
+    let window = output.macs / (output.rows * output.columns * output.channels).max(1.0);
+    let other = |whole: bool| if whole { 1 } else { 2 };
     match (kernel, args.first_chunk()) {
         (id::UNARY_F32 | id::BINARY_F32, Some(number)) => u32::from_le_bytes(*number),
-        _ => 0,
+        _ => match name(kernels, kernel) {
+            name if name.starts_with("conv_s8_dsp") => other(output.channels % 4.0 == 0.0),
+            name if name.starts_with("conv_s8_mve") => {
+                other(window == first.channels && first.channels % 16.0 == 0.0)
+            }
+            name if name.starts_with("fully_connected_s8_dsp") => {
+                other(window % 4.0 == 0.0 && first.window_rows == 1.0)
+            }
+            _ => 0,
+        },
     }
 }
 
@@ -337,8 +456,22 @@ mod tests {
         assert_eq!((of(Feature::Pairs), of(Feature::Quads), of(Feature::Blocks)), (9.0, 30.0, 18.0));
         assert_eq!((of(Feature::BlockMacs), of(Feature::LaneMacs)), (18.0 * 8.0 * 20.0, 180.0));
         assert_eq!((of(Feature::WholePairs), of(Feature::Singles)), (6.0, 3.0));
-        // Rows of 20 / 2 = 10 elements are three groups of four.
+        // Rows of 20 / 2 = 10 elements are two groups of four and a half one.
         let by_rows = Work { window_rows: 2.0, ..work };
-        assert_eq!(Feature::BlockQuadMacs.of(&by_rows), 18.0 * 2.0 * 3.0);
+        assert_eq!(Feature::BlockQuadMacs.of(&by_rows), 18.0 * 2.0 * 2.5);
+    }
+    #[test]
+    fn padding_is_found_from_sizes() {
+        // 3x3 windows over 8x8 positions: the border, which is 64 - 36; then every second position of 8x8.
+        let input = Source { rows: 8.0, columns: 8.0, channels: 4.0, window_rows: 3.0, along: 3.0 };
+        let output = |size: f64| Work { rows: size, columns: size, channels: 4.0, ..Work::nothing() };
+        assert_eq!(input.padded(&output(8.0), 64.0 * 4.0 * 36.0), 28.0);
+        assert_eq!(input.padded(&output(4.0), 16.0 * 4.0 * 36.0), 7.0);
+        assert_eq!(input.padded(&output(6.0), 36.0 * 4.0 * 36.0), 0.0);
+        // Depthwise, and of a stream, whose window of frames meets none.
+        assert_eq!(input.padded(&output(8.0), 64.0 * 4.0 * 9.0), 28.0);
+        let frame = Source { rows: 1.0, columns: 1.0, along: 1.0, ..input };
+        let one = Work { rows: 1.0, columns: 1.0, channels: 4.0, ..Work::nothing() };
+        assert_eq!(frame.padded(&one, 4.0 * 12.0), 0.0);
     }
 }
