@@ -91,7 +91,7 @@ fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().map(|&x| x.into()).collect()
 }
 
-/// As one row of vectors, and as a row for each vector.
+/// As one row of vectors, as a row for each vector, and as a slice for each, whose bias is that of its query.
 #[test]
 fn floats() {
     let mut random = Random(71);
@@ -107,14 +107,12 @@ fn floats() {
             let scale = 1.0 / (depth as f32).sqrt();
             let want = case.results(scale.into(), &wide(&q), &wide(&k), &wide(&v), &bias);
             let packed = AttentionF32 { shape: case.separate(), scale, bias: &bias }.pack();
-            for rows in [false, true] {
-                let (m, n) = if rows { (queries, keys) } else { (1, 1) };
-                let inputs = [
-                    input(DType::F32, bytes(&q), m, ONE),
-                    input(DType::F32, bytes(&k), n, (n, 0, 1, 0)),
-                    input(DType::F32, bytes(&v), n, (n, 0, 1, 0)),
-                ];
-                let shape = Shape { dtype: DType::F32, slices: 1, rows: m, row: want.len() / m };
+            for (slices, m, n) in [(1, 1, 1), (1, queries, keys), (queries, 1, keys)] {
+                let all =
+                    |values: &[f32]| input(DType::F32, bytes(values), n, (n, 0, 1, 0)).outer(1, (1, 0, 1, 0));
+                let asking = input(DType::F32, bytes(&q), slices * m, ONE).outer(slices, ONE);
+                let inputs = [asking, all(&k), all(&v)];
+                let shape = Shape { dtype: DType::F32, slices, rows: m, row: want.len() / m / slices };
                 let got = run(&packed, &inputs, shape).unwrap();
                 for (got, want) in got.chunks_exact(4).map(bytemuck::pod_read_unaligned::<f32>).zip(&want) {
                     // Rounded scores of 1e4 err by 1e-3.
@@ -124,6 +122,27 @@ fn floats() {
             }
         }
     }
+}
+
+/// Slices of several rows that have one bias together: frames of a stream.
+#[test]
+fn one_bias_for_all_slices() {
+    let mut random = Random(74);
+    let case = Case { heads: 2, queries: 3, keys: 5, depth: 4, value_depth: 3 };
+    let Case { heads, queries, keys, depth, value_depth } = case;
+    let mut reals =
+        |n: usize| -> Vec<f32> { (0..n).map(|_| random.int(-1000, 1000) as f32 / 500.0).collect() };
+    let (q, k) = (reals(queries * heads * depth), reals(keys * heads * depth));
+    let (v, bias) = (reals(keys * heads * value_depth), reals(heads * queries * keys));
+    let packed = AttentionF32 { shape: case.separate(), scale: 0.5, bias: &bias }.pack();
+    let all = |values: &[f32]| input(DType::F32, bytes(values), 1, ONE).outer(1, (1, 0, 1, 0));
+    let attend = |q: &[f32], slices: usize| {
+        let asking = input(DType::F32, bytes(q), slices * queries, ONE).outer(slices, ONE);
+        let shape = Shape { dtype: DType::F32, slices, rows: queries, row: heads * value_depth };
+        let all = |values| Input { inner: (1, 0, 1, 0), ..all(values) };
+        run(&packed, &[asking, all(&k), all(&v)], shape).unwrap()
+    };
+    assert_eq!(attend(&q.repeat(4), 4), attend(&q, 1).repeat(4));
 }
 
 /// Codes within one of the real results of the very codes given; nearly all are the rounded ones.

@@ -226,8 +226,11 @@ fn damage(step: &mut Step, random: &mut Random) {
                 _ => 0,
             };
         }
-        4 => {
+        4 if random.int(0, 1) == 0 => {
             step.packed.args.truncate(size);
+        }
+        4 => {
+            step.packed.scratch = (step.packed.scratch + size).saturating_sub(5);
         }
         5 if !step.packed.blobs.is_empty() => {
             let at = random.int(0, step.packed.blobs.len() as i64 - 1) as usize;

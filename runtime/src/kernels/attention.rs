@@ -5,7 +5,7 @@
 //! and values may be whole tensors, rows of pictures or rings of frames, and attention for the newest frame and for all
 //! frames of a window is one thing.
 
-use crate::engine::{Mismatch, Rows};
+use crate::engine::{Given, Mismatch, Output, Rows};
 use crate::kernels::StepView;
 use crate::kernels::numbers::numbers;
 use crate::kernels::s8::require;
@@ -71,8 +71,9 @@ impl AttentionShape {
         self.heads as u64 * self.keys as u64
     }
 
-    /// Accepts operands of `dtype`; constant 0 is there if there is a bias: for each query of a slice, for each head,
-    /// for each key four bytes.
+    /// Accepts operands of `dtype`; constant 0 is there if there is a bias: four bytes for each query, head and key. It
+    /// has the queries of one slice, if all slices have the same bias (frames of a stream), or those of all slices (rows of
+    /// a picture, where a region makes them slices).
     pub const fn check(&self, step: &StepView<'_>, dtype: DType) -> Result<(), Fault> {
         require!(step.inputs() == 3 && !step.any_in_place(), Arguments);
         require!(self.heads > 0 && self.keys > 0 && self.depth > 0 && self.value_depth > 0, Arguments);
@@ -102,11 +103,51 @@ impl AttentionShape {
         require!(step.is(3, dtype) && step.row_len(3) as u64 == queries * self.output_length(), Shape);
         let Ok(output) = step.output() else { return Err(Fault::Range) };
         require!(queries < 1 << 24 && output.rows < 1 << 16, Shape);
-        let Some(bias) = (queries * output.rows as u64).checked_mul(4 * self.scores()) else {
+        let Some(of_slice) = (queries * output.rows as u64).checked_mul(4 * self.scores()) else {
             return Err(Fault::Shape);
         };
-        require!(step.blobs() == 0 || step.blob_is(0, bias as usize, 4), Arguments);
+        let bytes = step.blob(0).len() as u64;
+        let of_all = of_slice.saturating_mul(output.slices as u64);
+        let fits = bytes == of_slice || bytes == of_all;
+        require!(step.blobs() == 0 || (fits && step.blob_is(0, bytes as usize, 4)), Arguments);
         Ok(())
+    }
+}
+
+/// The bias of all scores of a step.
+#[derive(Clone, Copy)]
+pub struct Bias<'a, T> {
+    all: &'a [T],
+    /// Numbers of a query.
+    scores: usize,
+    /// Queries of an output row.
+    queries: usize,
+    /// Rows of a slice.
+    rows: usize,
+    /// Slices that have a bias of their own.
+    slices: usize,
+}
+
+impl<'a, T: bytemuck::AnyBitPattern> Bias<'a, T> {
+    /// Of a step that makes `output`, `queries` vectors a row.
+    pub fn new(
+        given: &Given<'a>,
+        shape: &AttentionShape,
+        output: &Output<'_>,
+        queries: usize,
+    ) -> Result<Self, Mismatch> {
+        let all: &[T] = if given.blob(0).is_empty() { &[] } else { given.constants(0)? };
+        let (scores, rows) = ((shape.scores() as usize).max(1), output.rows());
+        let slices = all.len().checked_div(scores * queries * rows).unwrap_or(0);
+        Ok(Self { all, scores, queries, rows, slices })
+    }
+
+    /// For query `query` of a row: `[heads, keys]`, or nothing, if the step has no bias.
+    #[inline(always)]
+    pub fn of(&self, slice: usize, row: usize, query: usize) -> &'a [T] {
+        let slice = if self.slices > 1 { slice.checked_rem(self.slices).unwrap_or(0) } else { 0 };
+        let query = (slice * self.rows + row) * self.queries + query;
+        self.all.get(query * self.scores..).and_then(|rest| rest.get(..self.scores)).unwrap_or(&[])
     }
 }
 

@@ -115,6 +115,12 @@ impl<'a> StepView<'a> {
         self.record().scratch_bytes as usize
     }
 
+    /// Whether the scratch has room for `bytes`, and is made of whole numbers of `size` bytes: as such a kernel sees it.
+    pub const fn has_scratch(&self, bytes: u64, size: usize) -> bool {
+        let given = self.scratch_bytes();
+        given as u64 >= bytes && given.is_multiple_of(size)
+    }
+
     /// Whether input `index` is stored where the output is.
     pub const fn in_place(&self, index: usize) -> bool {
         index < 4 && self.record().flags & (step_flags::IN_PLACE << index) != 0

@@ -75,11 +75,19 @@ pub fn attention(packer: &dyn Packer) -> Vec<Case> {
                 let rows = input.rows;
                 input.inner((rows, 0, 1, 0))
             };
-            let inputs = vec![
+            let mut inputs = vec![
                 input(query_rows, queries, query_length),
                 all(input(rows, in_row, key_length)),
                 all(input(rows, in_row, value_length)),
             ];
+            let mut output = Shape::s8(query_rows as usize, (queries * value) as usize);
+            if stage == 3 {
+                // As in a region over rows: each row of queries a slice, all of which meet the same keys and values.
+                let axes = [(query_rows as usize, (1, 1, 1, 0)), (1, (1, 0, 1, 0)), (1, (1, 0, 1, 0))];
+                inputs =
+                    inputs.into_iter().zip(axes).map(|(input, (n, axis))| input.outer(n, axis)).collect();
+                (output.slices, output.rows) = (query_rows as usize, 1);
+            }
             cases.push(Case {
                 name: format!("attention {shape:?}, stage {stage}"),
                 own: false,
@@ -87,7 +95,7 @@ pub fn attention(packer: &dyn Packer) -> Vec<Case> {
                 packed: packer.attention_s8(&layer),
                 portable: layer.pack(),
                 inputs,
-                output: Shape::s8(query_rows as usize, (queries * value) as usize),
+                output,
             });
         }
     }

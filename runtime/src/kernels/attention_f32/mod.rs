@@ -8,7 +8,7 @@ pub use pack::AttentionF32;
 
 use crate::engine::{Call, Mismatch};
 use crate::kernels::StepView;
-use crate::kernels::attention::AttentionShape;
+use crate::kernels::attention::{AttentionShape, Bias};
 use crate::kernels::numbers::numbers_mut;
 use crate::kernels::s8::require;
 use crate::kernels::softmax_f32::softmax;
@@ -33,14 +33,14 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
     let scores = numbers_mut::<f32>(scratch)?.get_mut(..shape.scores() as usize).ok_or(Mismatch)?;
     let length = (shape.output_length() as usize).max(1);
     let per_row = output.row_bytes().checked_div(4 * length).ok_or(Mismatch)?;
-    let bias: &[f32] = if given.blob(0).is_empty() { &[] } else { given.constants(0)? };
+    let bias = Bias::<f32>::new(&given, &shape, &output, per_row)?;
     // `max(1)` once more where it is used: what a closure holds, the compiler no longer knows not to be zero.
     output.for_each(|slice, row, to| {
         let to: &mut [f32] = numbers_mut(to)?;
         let mut outputs = to.chunks_exact_mut(length.max(1));
         query_heads.each(queries.window(slice, row), |i, query: &[f32]| {
             let to = outputs.next().ok_or(Mismatch)?;
-            let bias = bias.chunks_exact(scores.len().max(1)).nth(row * per_row + i).unwrap_or(&[]);
+            let bias = bias.of(slice, row, i);
             key_heads.each(keys.window(slice, row), |j, key: &[f32]| {
                 let of_key = scores.get_mut(j..).ok_or(Mismatch)?.iter_mut().step_by(count.max(1));
                 for ((score, query), key) in of_key.zip(query_heads.of(query)).zip(key_heads.of(key)) {
@@ -67,7 +67,7 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
 pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     require!(step.args().len() == AttentionShape::SIZE + AttentionF32Args::SIZE, Arguments);
     let Some(shape) = AttentionShape::read(step.args(), 0) else { return Err(Fault::Arguments) };
-    require!(step.scratch_bytes() as u64 >= 4 * shape.scores(), Range);
+    require!(step.has_scratch(4 * shape.scores(), 4), Range);
     shape.check(step, DType::F32)
 }
 

@@ -18,7 +18,7 @@ pub use pack::AttentionS8;
 use self::softmax::{over, probabilities};
 use crate::engine::{Call, Mismatch};
 use crate::kernels::StepView;
-use crate::kernels::attention::AttentionShape;
+use crate::kernels::attention::{AttentionShape, Bias};
 use crate::kernels::numbers::numbers_mut;
 use crate::kernels::s8::{Stage, is_code, is_stage, require, s8_mut};
 use crate::plan::{DType, Fault};
@@ -62,11 +62,9 @@ impl HeadsOfQuery {
         Self { args, keys: shape.keys as usize, depth: shape.value_depth as usize }
     }
 
-    /// Makes the scores of a query's heads probabilities, the bias of query number `query` of all added before, and starts
-    /// the sums of values.
+    /// Makes the scores of a query's heads probabilities, the query's bias added before, and starts the sums of values.
     #[inline(always)]
-    pub fn weigh(&self, bias: &[i32], query: usize, scores: &mut [i32], sums: &mut [i32]) {
-        let bias = bias.chunks_exact(scores.len().max(1)).nth(query).unwrap_or(&[]);
+    pub fn weigh(&self, bias: &[i32], scores: &mut [i32], sums: &mut [i32]) {
         scores.iter_mut().zip(bias).for_each(|(score, bias)| *score = score.wrapping_add(*bias));
         // `max(1)` here: what a struct or a closure holds, the compiler does not know not to be zero.
         let of_heads =
@@ -107,7 +105,7 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
         numbers_mut::<i32>(scratch)?.split_at_mut_checked(shape.scores() as usize).ok_or(Mismatch)?;
     let sums = rest.get_mut(..length).ok_or(Mismatch)?;
     let per_row = output.row_bytes() / length;
-    let bias: &[i32] = if given.blob(0).is_empty() { &[] } else { given.constants(0)? };
+    let bias = Bias::new(&given, &shape, &output, per_row)?;
     // `max(1)` once more where it is used: what a closure holds, the compiler no longer knows not to be zero.
     output.for_each(|slice, row, to| {
         let mut outputs = s8_mut(to).chunks_exact_mut(length.max(1));
@@ -120,7 +118,7 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
                 }
                 Ok(())
             })?;
-            heads.weigh(bias, row * per_row + i, scores, sums);
+            heads.weigh(bias.of(slice, row, i), scores, sums);
             value_heads.each(values.window(slice, row), |j, value: &[i8]| {
                 let of_value = scores.get(j..).ok_or(Mismatch)?.iter().step_by(count.max(1));
                 let of_heads = sums.chunks_exact_mut(value_depth.max(1)).zip(value_heads.of(value));
@@ -150,7 +148,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     // Sums of probabilities times differences of codes fit 32 bits.
     require!((shape.keys as u64) << args.bits <= 1 << 23, Arguments);
     require!(args.multiplier >= 0 && args.shift >= -31 && args.shift <= 30, Arguments);
-    require!(step.scratch_bytes() as u64 >= 4 * (shape.scores() + shape.output_length()), Range);
+    require!(step.has_scratch(4 * (shape.scores() + shape.output_length()), 4), Range);
     shape.check(step, DType::I8)
 }
 

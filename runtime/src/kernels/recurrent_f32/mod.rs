@@ -183,6 +183,6 @@ const fn check(step: &StepView<'_>, gates: [usize; 2], states: usize, weight: us
         i += 1;
     }
     require!(step.blob_is(parts, all * size * 4, 4) && step.blob_is(parts + 1, states * size * 4, 4), Shape);
-    require!(step.scratch_bytes() >= (states + all) * size * 4, Range);
+    require!(step.has_scratch(((states + all) * size * 4) as u64, 4), Range);
     Ok(())
 }

@@ -16,7 +16,7 @@ pub use pack::pack;
 
 use mote_runtime::engine::{Call, Mismatch, Rows};
 use mote_runtime::kernels::StepView;
-use mote_runtime::kernels::attention::{AttentionShape, Heads};
+use mote_runtime::kernels::attention::{AttentionShape, Bias, Heads};
 use mote_runtime::kernels::attention_s8::{self, AttentionS8Args, HeadsOfQuery};
 use mote_runtime::kernels::s8::{require, s8, s8_mut};
 use mote_runtime::plan::Fault;
@@ -64,7 +64,7 @@ pub(super) fn attend<L: Loops>(call: Call<'_>) -> Result<(), Mismatch> {
     let (scores, rest) = numbers.split_at_mut_checked(shape.scores() as usize).ok_or(Mismatch)?;
     let sums = rest.get_mut(..length).ok_or(Mismatch)?;
     let per_row = output.row_bytes() / length;
-    let bias: &[i32] = if given.blob(0).is_empty() { &[] } else { given.constants(0)? };
+    let bias = Bias::new(&given, &shape, &output, per_row)?;
     output.for_each(|slice, row, to| {
         let mut outputs = s8_mut(to).chunks_exact_mut(length.max(1));
         query_heads.each(queries.window(slice, row), |i, query: &[i8]| {
@@ -77,7 +77,7 @@ pub(super) fn attend<L: Loops>(call: Call<'_>) -> Result<(), Mismatch> {
                 L::scores(query, args.zero_query, keys, key_heads.length, scores);
                 Ok(())
             })?;
-            of_query.weigh(bias, row * per_row + i, scores, sums);
+            of_query.weigh(bias.of(slice, row, i), scores, sums);
             by_heads(values.window(slice, row), heads, &value_heads, |head, first, values, n| {
                 let weights = scores.get(head * count + first..).and_then(|weights| weights.get(..n));
                 let sums = sums.get_mut(head * depth..).and_then(|sums| sums.get_mut(..depth));

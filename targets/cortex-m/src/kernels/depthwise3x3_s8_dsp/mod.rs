@@ -66,7 +66,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     require!(args.columns().fits(columns, width) && is_tight(&args.columns(), columns, width), Shape);
     require!(step.window(0) == 3, Shape);
     require!(step.blob_is(0, channels * size_of::<Channel>(), 4), Shape);
-    require!(step.scratch_bytes() >= SHORTEST * size_of::<Record>(), Shape);
+    require!(step.has_scratch((SHORTEST * size_of::<Record>()) as u64, 4), Shape);
     Ok(())
 }
 
