@@ -35,29 +35,49 @@ def arguments(doc, epochs, optimizer, lr, weight_decay, seed, compile=False):
     parser.add_argument("--sizes", type=int, nargs="+", default=[20, 24, 32],
                         help="pictures grow in equal shares of the epochs; the last size is the network's")
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=compile,
-                        help="torch.compile at the last size: a quarter faster, needs a C++ compiler")
+                        help="torch.compile: a quarter faster, needs a C++ compiler")
     parser.add_argument("--checkpoints", type=Path, default=Path(tempfile.gettempdir()) / "mote-training")
     parser.add_argument("--resume", action="store_true", help="go on from the last whole epoch")
     return parser
 
 
-def recipe(doc, folder, build, **defaults):
-    """A recipe whose network is `networks.<build>`: trains it and exports it into `folder`, with its log."""
-    args = arguments(doc, **defaults).parse_args()
+def recipe(doc, folder, build, teacher=None, sizes=None, **defaults):
+    """A recipe whose network is `networks.<build>`: trains it and exports it into `folder`, with its log.
+
+    `teacher` names a trained network whose checkpoint must be there.
+    """
+    parser = arguments(doc, **defaults)
+    if sizes:
+        parser.set_defaults(sizes=sizes)
+    args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     splits, log = load(args.data, args.checkpoints), open_log(folder, args)
     network = getattr(networks, build)()
-    fit(network, args, splits, build, log)
+    fit(network, args, splits, build, log, teacher and answering(trained(args, teacher), args))
     export(network, folder / f"{build}_cifar10.onnx", log)
+
+
+def trained(args, build):
+    """`networks.<build>` as its recipe's run left it."""
+    network = getattr(networks, build)()
+    network.load_state_dict(torch.load(args.checkpoints / f"{build}.pt", weights_only=True)["network"])
+    return network
+
+
+def answering(network, args):
+    """A network that only answers: a teacher."""
+    network = networks.depthwise_in_float32(network).eval().to(memory_format=torch.channels_last)
+    return torch.compile(network, dynamic=False) if args.compile else network
 
 
 def fit(network, args, splits, name, log, teacher=None, after_step=None):
     """Trains `network` on the pictures and logs every epoch; the last epoch's network is what remains.
 
     Pictures are small at first and grow (Howard, fast.ai's entry to DAWNBench, 2018): most of what is learnt early
-    does not need detail. A `teacher`'s answers count as much as the labels. `after_step(step)` is called behind every
-    step of the optimizer. The test pictures have no say in the training.
+    does not need detail. A `teacher`'s answers count as much as the labels once pictures have their last size, the only
+    one that it knows. `after_step(step)` is called behind every step of the optimizer. The test pictures have no say in
+    the training.
     """
     torch.manual_seed(args.seed)
     # A generator of its own for order and augmentation, so that a resumed run can restore it.
@@ -88,7 +108,7 @@ def fit(network, args, splits, name, log, teacher=None, after_step=None):
         if size != wanted:
             size, padded = wanted, padded_pictures(images, wanted)
             networks.set_size(network, size)
-            answer = torch.compile(network) if args.compile and size == args.sizes[-1] else network
+            answer = torch.compile(network, dynamic=False) if args.compile else network
         started, total, right = time.time(), 0.0, 0
         network.train()
         order = torch.randperm(len(targets), generator=rng)
@@ -98,7 +118,7 @@ def fit(network, args, splits, name, log, teacher=None, after_step=None):
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 logits = answer(batch)
             loss = F.cross_entropy(logits.float(), target, label_smoothing=args.smoothing)
-            if teacher is not None:
+            if teacher is not None and size == args.sizes[-1]:
                 loss = 0.5 * loss + 0.5 * distance(logits.float(), teacher, batch)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()

@@ -7,17 +7,19 @@ networks that are made for 224x224.
 import torch
 from timm.models._efficientnet_builder import decode_arch_def
 from timm.models.efficientformer import Attention, EfficientFormer, MetaBlock1d, MetaBlock2d
+from timm.models.efficientformer_v2 import ConvMlpWithNorm
 from timm.models.efficientnet import EfficientNet
 from torch import nn
 from torch.nn import functional as F
 
 
 def efficientformer(classes=10):
-    """EfficientFormer V1: stages of 48, 96 and 144 channels at 16x16, 8x8 and 4x4, two attention blocks at the end.
+    """EfficientFormer: stages of 48, 96 and 144 channels at 16x16, 8x8 and 4x4, two attention blocks at the end.
 
-    Pooling mixes positions, 1x1 convolutions with GELU mix channels, strided convolutions stand between stages; the
-    last two blocks have layer norm and attention over 16 positions with a learnt bias for every distance. Layer
-    scale, which lets very deep networks start, is left out.
+    Blocks of the first stages are those of V2: positions are mixed by a depthwise convolution between the two 1x1
+    convolutions with GELU, where V1 pools before them. Strided convolutions stand between stages. The last two blocks
+    are V1's: layer norm and attention over 16 positions with a learnt bias for every distance. Layer scale, which lets
+    very deep networks start, is left out.
     """
     network = EfficientFormer(
         depths=(1, 3, 3), embed_dims=(48, 96, 144), downsamples=(False, True, True), num_vit=2, mlp_ratios=2,
@@ -32,9 +34,30 @@ def efficientformer(classes=10):
             block.ls1 = block.ls2 = nn.Identity()
         if isinstance(block, MetaBlock1d):
             block.token_mixer = attention(144, side=4)
-    # The answer is the mean of two heads, the second for a teacher's answers. Without a teacher one is enough.
+    for stage in network.stages:
+        for index, block in enumerate(stage.blocks):
+            if isinstance(block, MetaBlock2d):
+                stage.blocks[index] = mixing_block(block.mlp.fc1.in_channels)
+    # The answer is the mean of two heads, the second for a teacher's answers. Without a teacher's token one is enough.
     network.head_dist = network.head
     return network
+
+
+class Residual(nn.Module):
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return x + self.inner(x)
+
+
+def mixing_block(channels):
+    """V2's block without attention: 1x1 to twice the channels, depthwise 3x3, 1x1 back, around it the input."""
+    block = ConvMlpWithNorm(channels, 2 * channels, norm_layer=nn.BatchNorm2d, mid_conv=True)
+    # Batch norm behind it takes any bias out again.
+    block.mid.conv.bias = None
+    return Residual(block)
 
 
 def attention(channels, side):
@@ -83,7 +106,7 @@ def depthwise_in_float32(network):
     def patched(layer):
         def forward(x):
             with torch.autocast("cpu", enabled=False):
-                y = F.conv2d(x.float(), layer.weight, None, layer.stride, layer.padding, 1, layer.groups)
+                y = F.conv2d(x.float(), layer.weight, layer.bias, layer.stride, layer.padding, 1, layer.groups)
             return y.to(x.dtype)
         return forward
 

@@ -16,9 +16,9 @@ def pointwise(network):
 class Pruner:
     """Sets the smallest weights of each layer to zero while it is trained: call it behind every step.
 
-    The share of zeros rises from `initial` to `final` as s(t) = s_f + (s_i - s_f)(1 - t / n)^3 over the first `rise`
-    steps and stays from then on. With `block` 4 the weights of four consecutive output channels for one input channel
-    stay or go together, by the sum of their magnitudes.
+    The share of zeros of all layers together rises from `initial` to `final` as s(t) = s_f + (s_i - s_f)(1 - t / n)^3
+    over the first `rise` steps and stays from then on; `shares` allots it to the layers. With `block` 4 the weights of
+    four consecutive output channels for one input channel stay or go together, by the sum of their magnitudes.
     """
 
     EVERY = 25
@@ -36,10 +36,31 @@ class Pruner:
         # A resumed run finds its masks in the zeros.
         if not self.masks:
             self.masks = {name: (weight != 0).float() for name, weight in self.weights.items()}
+        if step <= self.rise and (step % self.EVERY == 0 or step == self.rise):
+            for (name, weight), zeros in zip(self.weights.items(), shares(self.weights.values(), self.sparsity(step))):
+                self.masks[name] = mask(weight, zeros, self.block)
         for name, weight in self.weights.items():
-            if step <= self.rise and (step % self.EVERY == 0 or step == self.rise):
-                self.masks[name] = mask(weight, self.sparsity(step), self.block)
             weight.mul_(self.masks[name])
+
+
+def shares(weights, sparsity):
+    """Zeros' share of each layer, such that `sparsity` of all weights are zero.
+
+    A layer keeps weights in proportion to its inputs + outputs (the Erdos-Renyi allotment of sparse evolutionary
+    training, Mocanu et al., 2018, and of RigL, Evci et al., 2020), all of them at most: small layers, which have none
+    to spare, keep more than large ones.
+    """
+    sizes = [weight.numel() for weight in weights]
+    wanted = [sum(weight.shape[:2]) for weight in weights]
+    kept, whole = [0.0] * len(sizes), set()
+    while True:
+        rest = (1.0 - sparsity) * sum(sizes) - sum(sizes[i] for i in whole)
+        scale = rest / sum(n for i, n in enumerate(wanted) if i not in whole)
+        kept = [size if i in whole else scale * n for i, (size, n) in enumerate(zip(sizes, wanted))]
+        over = {i for i, size in enumerate(sizes) if kept[i] > size}
+        if not over:
+            return [1.0 - k / size for k, size in zip(kept, sizes)]
+        whole |= over
 
 
 def mask(weight, sparsity, block):

@@ -2,8 +2,9 @@
 
     python models/efficientformer/cifar10/train.py --data <dir>
 
-<dir> holds `train/<class>/*.jpg` and `test/<class>/*.jpg` (also .png). The run is seeded, takes half an hour on
-one core, and can be stopped at any time: `--resume` goes on from the last whole epoch.
+<dir> holds `train/<class>/*.jpg` and `test/<class>/*.jpg` (also .png). The run is seeded, takes 40 minutes on
+one core, and can be stopped at any time: `--resume` goes on from the last whole epoch. The dense MobileNet teaches, so
+its recipe comes first.
 """
 
 import sys
@@ -15,4 +16,5 @@ sys.path.insert(0, str(HERE.parents[1] / "training"))
 import common  # noqa: E402
 
 if __name__ == "__main__":
-    common.recipe(__doc__, HERE, "efficientformer", epochs=16, optimizer="adamw", lr=3e-3, weight_decay=0.05, seed=10)
+    common.recipe(__doc__, HERE, "efficientformer", epochs=30, optimizer="adamw", lr=3e-3, weight_decay=0.05, seed=10,
+                  compile=True, teacher="mobilenet", sizes=[24, 32, 32])

@@ -16,22 +16,18 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "training"))
 
 import common  # noqa: E402
-import networks  # noqa: E402
 import sparsity  # noqa: E402
 
 
 def main():
-    parser = common.arguments(__doc__, epochs=3, optimizer="sgd", lr=0.05, weight_decay=1e-4, seed=10, compile=True)
+    parser = common.arguments(__doc__, epochs=9, optimizer="sgd", lr=0.05, weight_decay=1e-4, seed=10, compile=True)
     parser.add_argument("--block", type=int, choices=[1, 4], default=1, help="output channels that share their zeros")
     parser.set_defaults(sizes=[32])
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     splits = common.load(args.data, args.checkpoints)
-    dense = networks.mobilenet()
-    dense.load_state_dict(torch.load(args.checkpoints / "mobilenet.pt", weights_only=True)["network"])
-    teacher = networks.depthwise_in_float32(copy.deepcopy(dense)).eval().to(memory_format=torch.channels_last)
-    if args.compile:
-        teacher = torch.compile(teacher)
+    dense = common.trained(args, "mobilenet")
+    teacher = common.answering(copy.deepcopy(dense), args)
 
     suffix = "" if args.block == 1 else f"_block{args.block}"
     network, initial = dense, 0.0
