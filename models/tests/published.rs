@@ -49,8 +49,8 @@ fn parameters_and_macs_equal_the_tables() {
 fn side(macs: u64, published: usize) -> usize {
     match macs {
         _ if std::env::var_os("MOTE_FULL_SIZE").is_some() => published,
-        ..60_000_000 => published,
-        ..600_000_000 => 96,
+        0..60_000_000 => published,
+        60_000_000..600_000_000 => 96,
         _ => 64,
     }
 }

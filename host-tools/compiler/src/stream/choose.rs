@@ -67,7 +67,7 @@ fn pieces(network: &Network<'_>, costs: &StepCosts) -> Vec<Vec<Piece>> {
     for start in 0..steps.len() {
         let (peak, cost) = (plain_peak(network, start), costs.whole[start]);
         pieces[start + 1].push(Piece { start, region: None, peak, cost });
-        for end in start + 1..=steps.len() {
+        for (end, ending) in pieces.iter_mut().enumerate().skip(start + 1) {
             // Where the rows of the input can be delivered, there is no need of it as a whole.
             let delivered = network.graph.inputs.first().copied().filter(|_| start == 0);
             let rings = delivered.and_then(|id| over_rows(network, start..end, Some(id)));
@@ -75,7 +75,7 @@ fn pieces(network: &Network<'_>, costs: &StepCosts) -> Vec<Vec<Piece>> {
             let Some(region) = rings.or_else(|| over_rows(network, start..end, None)) else { break };
             let cost = costs.by_rows[start..end].iter().sum();
             let peak = rows_peak(network, &region);
-            pieces[end].push(Piece { start, region: Some(region), peak, cost });
+            ending.push(Piece { start, region: Some(region), peak, cost });
         }
     }
     pieces
