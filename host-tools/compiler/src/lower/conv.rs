@@ -12,7 +12,7 @@ use mote_runtime::kernels::fully_connected_f32::FullyConnectedF32;
 use mote_runtime::kernels::fully_connected_s8::FullyConnectedS8;
 use mote_runtime::kernels::matmul_f32::MatMulF32;
 use mote_runtime::kernels::matmul_s8::MatmulS8;
-use mote_runtime::kernels::pack::{Geometry, Packed, Requant};
+use mote_runtime::kernels::pack::{Geometry, Requant};
 use mote_runtime::plan::OperandRecord;
 
 /// A layer with constant weights.
@@ -85,7 +85,7 @@ pub(super) fn convolution(cx: &mut Context<'_>) -> Result<(), Refused> {
             let (min, max) = cx.node.activation.limits();
 
             if depthwise {
-                DepthwiseF32 {
+                let layer = DepthwiseF32 {
                     weights,
                     half,
                     bias,
@@ -98,8 +98,8 @@ pub(super) fn convolution(cx: &mut Context<'_>) -> Result<(), Refused> {
                     pad_left,
                     min,
                     max,
-                }
-                .pack()
+                };
+                cx.choices.packer.depthwise_f32(&layer)
             } else {
                 let layer = ConvF32 {
                     weights,
@@ -187,7 +187,7 @@ pub(super) fn dense(cx: &mut Context<'_>) -> Result<(), Refused> {
                 let layer = FullyConnectedF32 { weights, half, bias, inputs, outputs, min, max };
                 cx.choices.packer.fully_connected_f32(&layer)
             } else {
-                pointwise_f32(weights, half, bias, inputs, outputs, (min, max))
+                cx.choices.packer.conv_f32(&pointwise_f32(weights, half, bias, inputs, outputs, (min, max)))
             }
         }
         DType::I8 => {
@@ -230,14 +230,14 @@ pub(super) fn dense(cx: &mut Context<'_>) -> Result<(), Refused> {
 }
 
 /// Many vectors through one matrix: a convolution of width 1.
-fn pointwise_f32(
-    weights: &[f32],
+fn pointwise_f32<'a>(
+    weights: &'a [f32],
     half: bool,
-    bias: &[f32],
+    bias: &'a [f32],
     in_channels: usize,
     out_channels: usize,
     (min, max): (f32, f32),
-) -> Packed {
+) -> ConvF32<'a> {
     ConvF32 {
         weights,
         half,
@@ -253,7 +253,6 @@ fn pointwise_f32(
         min,
         max,
     }
-    .pack()
 }
 
 pub(super) fn matmul(cx: &mut Context<'_>) -> Result<(), Refused> {
