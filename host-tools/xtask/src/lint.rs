@@ -34,6 +34,7 @@ pub fn add_steps(steps: &mut Steps) {
             ["--release", "--quiet", "--all-targets", "--features=mote-aarch64/pack,mote-aarch64/std"];
         run_command(linux::cross("clippy")?.args(packages).args(features).args(["--", "-Dwarnings"]))
     });
+    steps.run("clippy, WebAssembly", crate::wasm::clippy);
     steps.run("texts", texts);
     dependencies(steps);
 }

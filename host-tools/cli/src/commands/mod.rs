@@ -1,5 +1,6 @@
 //! The subcommands, one file each: `Arguments` for clap, `run` for the work.
 
+pub mod bundle;
 pub mod convert;
 pub mod demo;
 pub mod eval;
