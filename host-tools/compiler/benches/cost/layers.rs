@@ -60,7 +60,7 @@ impl Chain {
     fn build(mut self) -> Graph {
         for _ in 0..10 {
             let [rows, columns, channels] = self.shape();
-            match self.random.below(19) {
+            match self.random.below(20) {
                 0..4 => self.conv(1, 1, channels),
                 4..6 => self.conv(3, 3, channels),
                 6 => {
@@ -79,6 +79,7 @@ impl Chain {
                 15 => self.concat(),
                 16 => self.norm(),
                 17 => self.attend(),
+                18 => self.mean(),
                 _ => self.softmax(),
             }
         }
@@ -245,8 +246,24 @@ impl Chain {
         let scale = (depth as f32).sqrt().recip();
         let heads = channels / depth;
         let attention = Attention { heads, scale, query: layout, key: layout, value: layout };
-        let shape = self.graph.tensor(self.last).shape.clone();
-        self.push(Op::Attention(attention), vec![self.last; 3], shape, Activation::None);
+        let memory = self.last;
+        let mut shape = self.graph.tensor(self.last).shape.clone();
+        if self.random.below(2) == 0 {
+            // Of one position, as streams ask.
+            shape = vec![1, 1, 1, channels];
+            let slice = Op::Slice { starts: vec![0; 4], steps: vec![1; 4] };
+            self.push(slice, vec![memory], shape.clone(), Activation::None);
+        }
+        self.push(Op::Attention(attention), vec![self.last, memory, memory], shape, Activation::None);
+    }
+
+    /// Over rows, or over columns.
+    fn mean(&mut self) {
+        let axis = self.random.pick(&[1, 2]);
+        let mut shape = self.graph.tensor(self.last).shape.clone();
+        shape[axis] = 1;
+        let op = Op::Reduce { function: ReduceFn::Mean, axes: vec![axis], keep_dims: true };
+        self.push(op, vec![self.last], shape, Activation::None);
     }
 
     /// Along the channels.

@@ -15,8 +15,8 @@ mod golden;
 
 use fit::Sample;
 use layers::Format;
-use mote_compiler::cost::table::{Checked, Cost, Figures, Table, key};
-use mote_compiler::cost::{ENGINE, Work};
+use mote_compiler::cost::table::{Checked, Cost, Figures, Table, key, plain};
+use mote_compiler::cost::{ENGINE, Feature, Work};
 use mote_compiler::executor::AlignedBytes;
 use mote_compiler::graph::Rounding;
 use mote_compiler::stream::Rows;
@@ -158,7 +158,7 @@ fn table(board: &Board, samples: &[Sample]) -> Table {
         let (own, others): (Vec<_>, Vec<_>) = samples
             .iter()
             .partition(|sample| sample.network.as_deref().is_some_and(|other| family(other) == family(name)));
-        let kernels = figures(&others);
+        let kernels = figures(&others, false);
         let of = |sample: &Sample| units(&kernels, &sample.work);
         let own = own.into_iter().filter(|sample| sample.network.as_deref() == Some(name));
         let own: Vec<(f64, Option<f64>)> = own.map(|sample| (sample.value, of(sample))).collect();
@@ -183,7 +183,7 @@ fn table(board: &Board, samples: &[Sample]) -> Table {
         error: error(false),
         float_error: error(true),
         networks,
-        kernels: figures(&samples.iter().collect::<Vec<_>>()),
+        kernels: figures(&samples.iter().collect::<Vec<_>>(), true),
     }
 }
 
@@ -200,37 +200,39 @@ fn units(kernels: &BTreeMap<String, Figures>, work: &Work) -> Option<f64> {
     table.cost(work).map(|Cost { units, .. }| units)
 }
 
-fn figures(samples: &[&Sample]) -> BTreeMap<String, Figures> {
-    let mut by_kernel: BTreeMap<String, Vec<&Sample>> = BTreeMap::new();
-    for sample in samples {
-        by_kernel.entry(sample.work.kernel.to_owned()).or_default().push(sample);
-        if sample.work.function != 0 {
-            by_kernel.entry(key(&sample.work)).or_default().push(sample);
+fn figures(samples: &[&Sample], with_cycles: bool) -> BTreeMap<String, Figures> {
+    // Kernels that differ in their rounding only are looked at together, all functions and each.
+    let mut groups: BTreeMap<(&str, u32), Vec<&Sample>> = BTreeMap::new();
+    for &sample in samples {
+        let work = &sample.work;
+        groups.entry((plain(work.kernel), 0)).or_default().push(sample);
+        if work.function != 0 {
+            groups.entry((plain(work.kernel), work.function)).or_default().push(sample);
         }
     }
-    let figures = |samples: &[&Sample]| {
+    let mut all = BTreeMap::new();
+    for ((_, function), samples) in groups {
         let values: Vec<(Work, f64)> = samples.iter().map(|sample| (sample.work, sample.value)).collect();
         let cycles: Option<Vec<(Work, f64)>> = samples.iter().map(|s| Some((s.work, s.cycles?))).collect();
-        let round = |factors: BTreeMap<_, f64>| {
-            factors.into_iter().map(|(feature, factor)| (feature, rounded(factor))).collect()
-        };
-        let cost: BTreeMap<_, _> = round(fit::fit(&values));
-        let error = |(work, value): &(Work, f64)| {
-            let estimated: f64 = cost
-                .iter()
-                .map(|(feature, factor): (&mote_compiler::cost::Feature, &f64)| factor * feature.of(work))
-                .sum();
-            (estimated - value).abs() / value.max(1.0)
-        };
-        let error = values.iter().map(error).sum::<f64>() / values.len() as f64;
-        Figures {
-            samples: samples.len(),
-            error: rounded(error),
-            cycles: cycles.map(|cycles| round(fit::fit(&cycles))).unwrap_or_default(),
-            cost,
+        let mut cycles = cycles.filter(|_| with_cycles).map(|cycles| fit::fit(&cycles)).unwrap_or_default();
+        for (kernel, cost) in fit::fit(&values) {
+            let cost = round(cost);
+            let own: Vec<_> = values.iter().filter(|(work, _)| work.kernel == kernel).collect();
+            let error = |(work, value): &(Work, f64)| {
+                let estimated: f64 = cost.iter().map(|(feature, factor)| factor * feature.of(work)).sum();
+                (estimated - value).abs() / value.max(1.0)
+            };
+            let error = own.iter().map(|sample| error(sample)).sum::<f64>() / own.len() as f64;
+            let name = if function == 0 { kernel.to_owned() } else { key(kernel, function) };
+            let cycles = cycles.remove(kernel).map(round).unwrap_or_default();
+            all.insert(name, Figures { samples: own.len(), error: rounded(error), cycles, cost });
         }
-    };
-    by_kernel.into_iter().map(|(kernel, samples)| (kernel, figures(&samples))).collect()
+    }
+    all
+}
+
+fn round(factors: BTreeMap<Feature, f64>) -> BTreeMap<Feature, f64> {
+    factors.into_iter().map(|(feature, factor)| (feature, rounded(factor))).collect()
 }
 
 /// To four digits.

@@ -108,21 +108,26 @@ impl Table {
         Some(Cost { units: sum(&figures.cost, work), cycles })
     }
 
-    /// Figures of one function of a kernel: `unary_f32/7`.
+    /// Figures of one function of a kernel, or of the same with another rounding: `unary_f32/7`.
     fn function(&self, work: &Work) -> Option<&Figures> {
-        if work.function == 0 { None } else { self.kernels.get(&key(work)) }
+        let of = |kernel| self.kernels.get(&key(kernel, work.function));
+        if work.function == 0 { None } else { of(work.kernel).or_else(|| of(plain(work.kernel))) }
     }
 
     /// Figures of a kernel, or of the same kernel with another rounding.
     pub fn figures(&self, kernel: &str) -> Option<&Figures> {
-        let plain = || ["_double", "_relu"].iter().find_map(|rounding| kernel.strip_suffix(rounding));
-        self.kernels.get(kernel).or_else(|| self.kernels.get(plain()?))
+        self.kernels.get(kernel).or_else(|| self.kernels.get(plain(kernel)))
     }
 }
 
+/// The name of a kernel without that of its rounding.
+pub fn plain(kernel: &str) -> &str {
+    ["_double", "_relu"].iter().find_map(|rounding| kernel.strip_suffix(rounding)).unwrap_or(kernel)
+}
+
 /// Key of a function's own figures, beside those of all functions of its kernel.
-pub fn key(work: &Work) -> String {
-    format!("{}/{}", work.kernel, work.function)
+pub fn key(kernel: &str, function: u32) -> String {
+    format!("{kernel}/{function}")
 }
 
 fn sum(factors: &BTreeMap<Feature, f64>, work: &Work) -> f64 {

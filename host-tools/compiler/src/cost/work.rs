@@ -105,6 +105,8 @@ pub enum Feature {
     /// Positions whose channels are not whole groups of four, and their multiplications of the last group.
     Parts,
     PartMacs,
+    /// Rows of all windows, with their channels: what is done once for each row of each channel.
+    WindowChannels,
 }
 
 impl Feature {
@@ -146,6 +148,7 @@ impl Feature {
         Self::PaddedMacs,
         Self::Parts,
         Self::PartMacs,
+        Self::WindowChannels,
     ];
 
     /// Its value for some work.
@@ -200,6 +203,7 @@ impl Feature {
             Self::PaddedMacs => work.padded * work.channels * window,
             Self::Parts => parts,
             Self::PartMacs => parts * window,
+            Self::WindowChannels => work.rows * work.window_rows * work.channels,
         }
     }
 }
@@ -416,6 +420,8 @@ fn function(kernels: &Library, kernel: u16, args: &[u8], first: &Source, output:
             name if name.starts_with("conv_s8_mve") => {
                 other(window == first.channels && first.channels % 16.0 == 0.0)
             }
+            // Windows one column wide.
+            name if name.starts_with("depthwise_s8") => other(window <= first.window_rows),
             name if name.starts_with("fully_connected_s8_dsp") => {
                 other(window % 4.0 == 0.0 && first.window_rows == 1.0)
             }
