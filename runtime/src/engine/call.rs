@@ -247,30 +247,42 @@ impl<'a> Rows<'a> {
         ) else {
             return self.starts_one_by_one(starts);
         };
-        // A ring is as good as whole while it has not wrapped.
-        let slot = if (slice as u32) < v.slots { slice } else { slice.checked_rem_euclid(v.slots as i32)? };
+        // A ring is as good as whole while it has not wrapped. Slices before the first one are counted back from its end.
+        let slots = v.slots;
+        let slot = match slice as u32 {
+            slot if slot < slots => slot,
+            slot if slice >= 0 => slot.checked_rem(slots)?,
+            _ => slots.wrapping_sub((!slice as u32).checked_rem(slots)?).wrapping_sub(1),
+        };
         let (slice_stride, row_stride) = (v.slice_stride as isize, v.row_stride as isize);
         let of_row = (row as isize).wrapping_mul(row_stride);
         let mut place = (slot as isize).wrapping_mul(slice_stride).wrapping_add(of_row);
+        let furthest = bytes.len().checked_sub(v.row_bytes as usize)?;
         // What is counted, up to where, by how much, and where its places begin anew.
-        let (mut index, limit, step, stride, ring, inside) = if v.inner_count > 1 {
-            let inside = slice >= 0 && (slice as u32) < v.slices;
-            (row, v.rows, v.inner_dilation, row_stride, isize::MAX, inside)
+        let (mut index, limit, step, stride, ring) = if v.inner_count > 1 {
+            let rows = if (slice as u32) < v.slices { v.rows } else { 0 };
+            (row as u32, rows, v.inner_dilation, row_stride, isize::MAX)
         } else {
-            let inside = row >= 0 && (row as u32) < v.rows;
-            let ring = (v.slots as isize).wrapping_mul(slice_stride);
-            (slice, v.slices, v.outer_dilation, slice_stride, ring, inside)
+            let slices = if (row as u32) < v.rows { v.slices } else { 0 };
+            (
+                slice as u32,
+                slices,
+                v.outer_dilation,
+                slice_stride,
+                (v.slots as isize).wrapping_mul(slice_stride),
+            )
         };
         let (advance, end) = ((step as isize).wrapping_mul(stride), ring.saturating_add(of_row));
+        // What is negative wraps to where nothing is, not even of a stream without end.
+        let limit = limit.min(i32::MAX as u32);
         let mut complete = true;
         for start in starts {
             *start = core::ptr::null();
-            if inside && index >= 0 && (index as u32) < limit {
-                let row = bytes.get(place as usize..)?;
-                if row.len() < v.row_bytes as usize {
+            if index < limit {
+                if place as usize > furthest {
                     return None;
                 }
-                *start = row.as_ptr();
+                *start = bytes.as_ptr().wrapping_offset(place);
             } else {
                 complete = false;
             }
@@ -338,6 +350,21 @@ impl Output<'_> {
         let slot = if slice < slots { slice } else { slice.checked_rem(slots).ok_or(Mismatch)? };
         let start = slot * v.slice_stride as usize + row * v.row_stride as usize;
         self.bytes.get_mut(start..start + v.row_bytes as usize).ok_or(Mismatch)
+    }
+
+    /// The rows of slices `slice` and `slice + 1`, which have one each; `None` if the call does not make both.
+    #[inline]
+    pub fn two(&mut self, slice: usize) -> Option<[&mut [u8]; 2]> {
+        let v = self.view();
+        if v.rows != 1 || slice < self.first || slice.wrapping_add(1) >= self.first.wrapping_add(self.slices)
+        {
+            return None;
+        }
+        let (slots, stride, bytes) = (v.slots as usize, v.slice_stride as usize, v.row_bytes as usize);
+        let slot = if slice < slots { slice } else { slice.checked_rem(slots)? };
+        let next = if slot + 1 < slots { slot + 1 } else { 0 };
+        let row = |slot: usize| slot * stride..slot * stride + bytes;
+        self.bytes.get_disjoint_mut([row(slot), row(next)]).ok()
     }
 
     /// Calls `f(slice, row, bytes)` for every row to compute.

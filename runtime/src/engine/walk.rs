@@ -41,7 +41,9 @@ impl<'a> Engine<'a> {
         tick: u32,
         observer: &mut impl Observer,
     ) -> Result<(), Error> {
-        for (index, step) in self.steps(region) {
+        // By index: an iterator over records takes three times as long as this for a step that is not due.
+        for index in region.step_range() {
+            let Some(step) = self.plan.step_bytes(index) else { break };
             let record = StepRecord::of(step);
             let Some(since) = tick.checked_sub(record.phase) else { continue };
             let (calls, rest) = match u32::from(record.every) {
@@ -52,7 +54,7 @@ impl<'a> Engine<'a> {
                 continue;
             }
             let burst = u32::from(record.burst);
-            let first = calls.saturating_mul(burst);
+            let first = if burst == 1 { calls } else { calls.saturating_mul(burst) };
             let count = self.output_slices(step).saturating_sub(first).min(burst);
             if count > 0 {
                 self.call(index, step, first as usize, count as usize, observer)?;

@@ -66,6 +66,13 @@ impl Columns {
         start..end.max(start)
     }
 
+    /// Whether one of `outputs` output columns over `width` input columns reads padding.
+    pub fn reads_padding(&self, outputs: usize, width: usize) -> bool {
+        let reach = (self.kernel_width as isize - 1) * self.dilation as isize;
+        let last = (outputs as isize - 1) * self.stride as isize - self.pad_left + reach;
+        self.pad_left > 0 || last >= width as isize
+    }
+
     /// The taps of output column `column` over `width` input columns.
     #[inline]
     pub fn span(&self, column: usize, width: usize) -> Span {
@@ -112,6 +119,11 @@ mod tests {
                 let span = columns.span(column, width);
                 let whole = span.from == 0 && span.to == kernel_width;
                 assert_eq!(columns.interior(8, width).contains(&column), whole, "{columns:?} {column}");
+                let reads = (0..=column).any(|column| {
+                    let span = columns.span(column, width);
+                    (span.from, span.to) != (0, kernel_width)
+                });
+                assert_eq!(columns.reads_padding(column + 1, width), reads, "{columns:?} {column}");
                 for tap in 0..kernel_width {
                     let at = (column * stride + tap * dilation) as isize - pad_left;
                     let inside = at >= 0 && at < width as isize;
