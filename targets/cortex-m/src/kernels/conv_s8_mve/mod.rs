@@ -2,14 +2,15 @@
 //!
 //! Constants: 0 weights in blocks of four output channels (`mve::dot`), the inputs of a channel in the order of the
 //! definition; 1 per block the start of the sums and the scales. Scratch: the inputs of two positions, unless the kernel
-//! has one tap and its inputs are whole vectors: then positions are read where they are.
+//! has one tap and its inputs are whole vectors: then positions are read where they are. Rows of one column are taken
+//! two at a time where the call makes more than one.
 
 #[cfg(feature = "pack")]
 mod pack;
 #[cfg(feature = "pack")]
 pub use pack::pack;
 
-use mote_runtime::engine::{Call, Mismatch};
+use mote_runtime::engine::{Call, Mismatch, Output, Source};
 use mote_runtime::kernels::StepView;
 use mote_runtime::kernels::columns::{Columns, Span};
 use mote_runtime::kernels::s8::{require, s8, s8_mut};
@@ -17,7 +18,7 @@ use mote_runtime::kernels::target_s8::ConvArgs;
 use mote_runtime::plan::Fault;
 
 use super::mve::dot::{Layer, Loops, STEP, Weights, steps};
-use super::mve::gather::{ROWS, Run, Window};
+use super::mve::gather::{ROWS, Run, Window, copy};
 use super::mve::stage::{Block, Stage};
 
 /// Bytes of scratch for a layer of this many inputs.
@@ -78,8 +79,12 @@ where
     };
     let width = source.row_bytes().checked_div(in_channels).ok_or(Mismatch)?;
     let x = s8_mut(scratch);
+    let first = args.pad_left.unsigned_abs() as usize * in_channels;
+    let one_tap = args.kernel_rows == 1 && run == in_channels && args.pad_left <= 0;
+    if one_tap && output.row_bytes() == conv.layer.out_channels && first < source.row_bytes() {
+        return conv.one_column(&source, &mut output, x, first);
+    }
     if x.is_empty() {
-        let first = args.pad_left.unsigned_abs() as usize * in_channels;
         return output.for_each(|slice, row, to| {
             let Some(row) = source.window(slice, row).get(0) else {
                 return conv.layer.padding::<ROUNDING>(conv.input_zero_point, s8_mut(to));
@@ -107,6 +112,58 @@ struct Conv<'a> {
 }
 
 impl Conv<'_> {
+    /// One tap, rows of one column: the inputs of a position lie in one row, from byte `first` on. The positions of two
+    /// rows share their weights.
+    #[inline(never)]
+    fn one_column<const ROUNDING: u8>(
+        &self,
+        source: &Source<'_>,
+        output: &mut Output<'_>,
+        x: &mut [i8],
+        first: usize,
+    ) -> Result<(), Mismatch>
+    where
+        for<'a> Layer<'a>: Loops<ROUNDING>,
+    {
+        let (mut slice, end) = (output.slices().start, output.slices().end);
+        let inputs = |slice, row| {
+            let row =
+                source.window(slice, row).get(0).and_then(|row| s8(row).get(first..first + self.in_channels));
+            row.ok_or(Mismatch)
+        };
+        let position = self.layer.steps * STEP;
+        while slice < end {
+            if let Some([first, second]) = output.two(slice)
+                && let (Ok(a), Ok(b)) = (inputs(slice, 0), inputs(slice + 1, 0))
+            {
+                let to = [s8_mut(first), s8_mut(second)];
+                if x.is_empty() {
+                    self.layer.two([a, b], to)?;
+                } else {
+                    let (x, other) = x.split_at_mut_checked(position).ok_or(Mismatch)?;
+                    copy(a, x);
+                    copy(b, other);
+                    self.layer.two([x, other], to)?;
+                }
+                slice += 2;
+                continue;
+            }
+            for row in 0..output.rows() {
+                let to = s8_mut(output.row(slice, row)?);
+                match inputs(slice, row) {
+                    Ok(inputs) if x.is_empty() => self.layer.positions(inputs, 0, to)?,
+                    Ok(inputs) => {
+                        copy(inputs, x);
+                        self.layer.positions(x, 0, to)?;
+                    }
+                    Err(_) => self.layer.padding::<ROUNDING>(self.input_zero_point, to)?,
+                }
+            }
+            slice += 1;
+        }
+        Ok(())
+    }
+
     /// Computes one output row, two positions at a time, whose inputs are put together in `x`.
     fn row<const ROUNDING: u8>(
         &self,
