@@ -3,7 +3,6 @@
 use core::marker::PhantomData;
 
 use mote_runtime::engine::Rows;
-use mote_runtime::kernels::columns::Columns;
 
 /// Most rows of a kernel.
 pub const ROWS: usize = 16;
@@ -47,12 +46,6 @@ impl<'a> Window<'a> {
     /// Whether no row is padding.
     pub fn is_complete(&self) -> bool {
         self.complete
-    }
-
-    /// Whether one of `outputs` output columns over rows of `width` columns reads padding.
-    #[inline(always)]
-    pub fn meets_padding(&self, columns: &Columns, outputs: usize, width: usize) -> bool {
-        !self.complete || columns.interior(outputs, width) != (0..outputs)
     }
 
     /// Number of rows.

@@ -2,14 +2,17 @@
 //!
 //! Constants: 0 weights in blocks of four output channels (`mve::dot`), the inputs of a channel in the order of the
 //! definition; 1 per block the start of the sums and the scales. Scratch: the inputs of two positions, unless the kernel
-//! has one tap and its inputs are whole vectors: then positions are read where they are.
+//! has one tap and its inputs are whole vectors: then positions are read where they are. Rows of one column are taken
+//! two at a time where the call makes more than one.
 
 #[cfg(feature = "pack")]
 mod pack;
 #[cfg(feature = "pack")]
 pub use pack::pack;
 
-use mote_runtime::engine::{Call, Mismatch};
+use core::ops::Range;
+
+use mote_runtime::engine::{Call, Mismatch, Output, Source};
 use mote_runtime::kernels::StepView;
 use mote_runtime::kernels::columns::{Columns, Span};
 use mote_runtime::kernels::s8::{require, s8, s8_mut};
@@ -17,7 +20,7 @@ use mote_runtime::kernels::target_s8::ConvArgs;
 use mote_runtime::plan::Fault;
 
 use super::mve::dot::{Layer, Loops, STEP, Weights, steps};
-use super::mve::gather::{ROWS, Run, Window};
+use super::mve::gather::{ROWS, Run, Window, copy};
 use super::mve::stage::{Block, Stage};
 
 /// Bytes of scratch for a layer of this many inputs.
@@ -62,24 +65,30 @@ where
     let source = given.source(0)?;
     let in_channels = args.in_channels as usize;
     let run = args.kernel_width as usize * in_channels;
+    let layer = Layer {
+        weights: given.constants(0)?,
+        blocks: given.constants(1)?,
+        steps: steps(run * usize::from(args.kernel_rows)),
+        out_channels: args.out_channels as usize,
+        stage: Stage::new(args.zero_point, args.min, args.max),
+    };
+    let x = s8_mut(scratch);
+    let first = args.pad_left.unsigned_abs() as usize * in_channels;
+    let one_tap = args.kernel_rows == 1 && args.kernel_width == 1 && args.pad_left <= 0;
+    if one_tap && output.row_bytes() == layer.out_channels && first < source.row_bytes() {
+        let inputs = first..first + in_channels;
+        return one_column(&layer, inputs, args.input_zero_point as i8, &source, &mut output, x);
+    }
     let conv = Conv {
         in_channels,
         columns: args.columns(),
         kernel_rows: args.kernel_rows.into(),
         run,
         input_zero_point: args.input_zero_point as i8,
-        layer: Layer {
-            weights: given.constants(0)?,
-            blocks: given.constants(1)?,
-            steps: steps(run * usize::from(args.kernel_rows)),
-            out_channels: args.out_channels as usize,
-            stage: Stage::new(args.zero_point, args.min, args.max),
-        },
+        layer: &layer,
     };
     let width = source.row_bytes().checked_div(in_channels).ok_or(Mismatch)?;
-    let x = s8_mut(scratch);
     if x.is_empty() {
-        let first = args.pad_left.unsigned_abs() as usize * in_channels;
         return output.for_each(|slice, row, to| {
             let Some(row) = source.window(slice, row).get(0) else {
                 return conv.layer.padding::<ROUNDING>(conv.input_zero_point, s8_mut(to));
@@ -95,6 +104,57 @@ where
     })
 }
 
+/// One tap, rows of one column: the inputs of a position are these bytes of one row. The positions of two rows share their
+/// weights.
+#[inline(never)]
+fn one_column<const ROUNDING: u8>(
+    layer: &Layer<'_>,
+    inputs: Range<usize>,
+    padding: i8,
+    source: &Source<'_>,
+    output: &mut Output<'_>,
+    x: &mut [i8],
+) -> Result<(), Mismatch>
+where
+    for<'a> Layer<'a>: Loops<ROUNDING>,
+{
+    let (mut slice, end) = (output.slices().start, output.slices().end);
+    let given = |slice, row| {
+        let row = source.window(slice, row).get(0)?;
+        s8(row).get(inputs.clone())
+    };
+    while slice < end {
+        if let Some([first, second]) = output.two(slice)
+            && let (Some(a), Some(b)) = (given(slice, 0), given(slice + 1, 0))
+        {
+            let to = [s8_mut(first), s8_mut(second)];
+            if x.is_empty() {
+                layer.two([a, b], to)?;
+            } else {
+                let (x, other) = x.split_at_mut_checked(layer.steps * STEP).ok_or(Mismatch)?;
+                copy(a, x);
+                copy(b, other);
+                layer.two([x, other], to)?;
+            }
+            slice += 2;
+            continue;
+        }
+        for row in 0..output.rows() {
+            let to = s8_mut(output.row(slice, row)?);
+            match given(slice, row) {
+                Some(inputs) if x.is_empty() => layer.positions(inputs, 0, to)?,
+                Some(inputs) => {
+                    copy(inputs, x);
+                    layer.positions(x, 0, to)?;
+                }
+                None => layer.padding::<ROUNDING>(padding, to)?,
+            }
+        }
+        slice += 1;
+    }
+    Ok(())
+}
+
 /// Everything of a convolution but its rows.
 struct Conv<'a> {
     in_channels: usize,
@@ -103,7 +163,7 @@ struct Conv<'a> {
     /// Bytes of a run: what a kernel row reads of an input row.
     run: usize,
     input_zero_point: i8,
-    layer: Layer<'a>,
+    layer: &'a Layer<'a>,
 }
 
 impl Conv<'_> {

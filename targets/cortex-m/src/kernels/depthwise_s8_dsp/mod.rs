@@ -57,13 +57,14 @@ where
     };
     let mut window = Window::empty();
     // The padding is written when it is needed first.
-    let mut padded = false;
+    let mut unwritten = true;
+    let beside = columns.reads_padding(output.row_bytes().checked_div(channels).unwrap_or(0), width);
     output.for_each(|slice, row, to| {
         window.look_up(&source.window(slice, row), source.row_bytes()).ok_or(Mismatch)?;
         let to = s8_mut(to);
-        if !padded && window.meets_padding(&columns, to.len().checked_div(channels).unwrap_or(0), width) {
+        if unwritten && (beside || !window.is_complete()) {
             padding.fill(args.input_zero_point as u8);
-            padded = true;
+            unwritten = false;
         }
         let mut taps = Taps::new(channels);
         for (column, pixel) in to.chunks_exact_mut(channels.max(1)).enumerate() {

@@ -81,14 +81,14 @@ where
     };
     let mut window = Window::empty();
     // The padding is written when it is needed first.
-    let mut padded = false;
+    let mut unwritten = true;
+    let beside = columns.reads_padding(output.row_bytes().checked_div(channels.count).unwrap_or(0), width);
     output.for_each(|slice, row, to| {
         window.look_up(&source.window(slice, row), source.row_bytes()).ok_or(Mismatch)?;
         let to = s8_mut(to);
-        if !padded && window.meets_padding(&columns, to.len().checked_div(channels.count).unwrap_or(0), width)
-        {
+        if unwritten && (beside || !window.is_complete()) {
             padding.fill(args.input_zero_point as u8);
-            padded = true;
+            unwritten = false;
         }
         for (column, to) in to.chunks_exact_mut(channels.count.max(1)).enumerate() {
             let position = Position { columns, window: &window, column, width, padding };
@@ -115,6 +115,15 @@ impl Position<'_> {
     fn each(&self, mut f: impl FnMut(*const u8)) {
         let Columns { kernel_width, stride, dilation, pad_left } = self.columns;
         let first = (self.column * stride) as isize - pad_left;
+        if kernel_width == 1 {
+            // The same place in each row.
+            let inside = (first as usize) < self.width;
+            let at = (first as usize).wrapping_mul(self.padding.len());
+            for start in self.window.starts() {
+                f(if inside && !start.is_null() { start.wrapping_add(at) } else { self.padding.as_ptr() });
+            }
+            return;
+        }
         for start in self.window.starts() {
             let mut at = first;
             for _ in 0..kernel_width {

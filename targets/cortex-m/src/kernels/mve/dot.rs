@@ -48,13 +48,8 @@ impl Layer<'_> {
             return Ok(());
         }
         let needed = (count - 1).checked_mul(stride).and_then(|n| n.checked_add(self.steps * STEP));
-        let (whole, part) = (self.out_channels / 4, self.out_channels % 4);
-        let blocks = whole + usize::from(part > 0);
-        let complete = needed.is_some_and(|needed| needed <= x.len())
-            && self.steps > 0
-            && self.steps.checked_mul(blocks).is_some_and(|n| n <= self.weights.len())
-            && blocks <= self.blocks.len();
-        if !complete {
+        let (whole, part) = self.blocks_of_outputs().ok_or(Mismatch)?;
+        if needed.is_none_or(|needed| needed > x.len()) {
             return Err(Mismatch);
         }
         if whole > 0 {
@@ -71,6 +66,39 @@ impl Layer<'_> {
             self.rest(whole, x, stride, to)?;
         }
         Ok(())
+    }
+
+    /// As [`Self::positions`], of two positions that need not be neighbours: output channels of `x[p]` go to `to[p]`.
+    #[inline]
+    pub fn two<const ROUNDING: u8>(&self, x: [&[i8]; 2], to: [&mut [i8]; 2]) -> Result<(), Mismatch>
+    where
+        Self: Loops<ROUNDING>,
+    {
+        let (whole, part) = self.blocks_of_outputs().ok_or(Mismatch)?;
+        if x.iter().any(|x| x.len() < self.steps * STEP) || to.iter().any(|to| to.len() != self.out_channels)
+        {
+            return Err(Mismatch);
+        }
+        let [first, second] = to;
+        if whole > 0 {
+            Loops::<ROUNDING>::two(self, whole, x, [&mut *first, &mut *second]);
+        }
+        if part > 0 {
+            self.rest(whole, x[0], 0, first)?;
+            self.rest(whole, x[1], 0, second)?;
+        }
+        Ok(())
+    }
+
+    /// Whole blocks, and channels behind them; `None` if not all constants are there.
+    #[inline(always)]
+    fn blocks_of_outputs(&self) -> Option<(usize, usize)> {
+        let (whole, part) = (self.out_channels / 4, self.out_channels % 4);
+        let blocks = whole + usize::from(part > 0);
+        let complete = self.steps > 0
+            && self.steps.checked_mul(blocks)? <= self.weights.len()
+            && blocks <= self.blocks.len();
+        complete.then_some((whole, part))
     }
 
     /// Positions whose inputs are all `padding`.
@@ -123,6 +151,9 @@ pub trait Loops<const ROUNDING: u8> {
     /// `pairs` pairs of neighbouring positions, times the first `blocks` blocks.
     fn pairs(&self, blocks: usize, x: &[i8], stride: usize, to: &mut [i8], pairs: usize);
 
+    /// Two positions that may lie anywhere, times the first `blocks` blocks.
+    fn two(&self, blocks: usize, x: [&[i8]; 2], to: [&mut [i8]; 2]);
+
     /// One position, times `blocks` blocks from block `first` on, whose codes go to the start of `to`.
     fn single(&self, first: usize, blocks: usize, x: &[i8], to: &mut [i8]);
 }
@@ -132,6 +163,12 @@ impl<const ROUNDING: u8> Loops<ROUNDING> for Layer<'_> {
     fn pairs(&self, blocks: usize, x: &[i8], stride: usize, to: &mut [i8], pairs: usize) {
         for (p, to) in to.chunks_exact_mut(self.out_channels.max(1)).take(2 * pairs).enumerate() {
             Loops::<ROUNDING>::single(self, 0, blocks, x.get(p * stride..).unwrap_or_default(), to);
+        }
+    }
+
+    fn two(&self, blocks: usize, x: [&[i8]; 2], to: [&mut [i8]; 2]) {
+        for (x, to) in x.into_iter().zip(to) {
+            Loops::<ROUNDING>::single(self, 0, blocks, x, to);
         }
     }
 

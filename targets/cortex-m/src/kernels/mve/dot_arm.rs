@@ -1,6 +1,6 @@
 //! The loops of [`dot`](super::dot) for Helium.
 //!
-//! The eight accumulators of [`Loops::pairs`] are the registers that `VMLADAVA` can add to: the even ones. The first
+//! The eight accumulators of [`Loop::pairs`] are the registers that `VMLADAVA` can add to: the even ones. The first
 //! step starts them (`VMLADAV`). The other steps run in a loop of four, which is entered in its middle, so that any
 //! number of steps costs two instructions for each four. Everything that the loop does not need lies on the stack.
 
@@ -9,7 +9,7 @@ use core::arch::asm;
 use super::dot::{Layer, Loops, STEP};
 use super::stage::{DOUBLE, DOUBLE_CLAMPED, SINGLE};
 
-/// What `pairs` keeps on the stack.
+/// What [`Loop::pairs`] keeps on the stack.
 #[repr(C)]
 struct Pairs {
     x: [*const i8; 2],
@@ -26,9 +26,21 @@ struct Pairs {
     to_advance: usize,
 }
 
-/// What `single` keeps on the stack.
+/// What [`Loop::eights`] keeps on the stack.
 #[repr(C)]
-struct Single {
+struct Eights {
+    x: *const i8,
+    again: usize,
+    entry: usize,
+    /// Bytes of a block's weights.
+    block: usize,
+    to: *mut i8,
+    blocks_end: *const [[i32; 4]; 3],
+}
+
+/// What [`Loop::fours`] keeps on the stack.
+#[repr(C)]
+struct Fours {
     x: *const i8,
     /// Times that the loop's end is reached.
     passes: usize,
@@ -39,29 +51,57 @@ struct Single {
 
 /// Instructions of a step, each four bytes long.
 const PAIRS_STEP: usize = 14;
-const SINGLE_STEP: usize = 9;
+const EIGHTS_STEP: usize = 17;
+const FOURS_STEP: usize = 9;
+
+impl Pairs {
+    /// For one pair of positions, unless told otherwise.
+    #[inline(always)]
+    fn new(layer: &Layer<'_>, blocks: usize, x: [*const i8; 2], to: [*mut i8; 2]) -> Self {
+        let more = layer.steps - 1;
+        Self {
+            x,
+            again: more / 4,
+            entry: more % 4 * 4 * PAIRS_STEP,
+            to,
+            blocks_end: layer.blocks.as_ptr().wrapping_add(blocks),
+            blocks: layer.blocks.as_ptr(),
+            weights: layer.weights.as_ptr(),
+            pairs: 1,
+            x_advance: 0,
+            to_advance: 0,
+        }
+    }
+}
+
+/// The loops.
+trait Loop<const ROUNDING: u8> {
+    /// Pairs of positions.
+    ///
+    /// # Safety
+    /// There must be a pair, a block and a step, and all that the frame names.
+    unsafe fn pairs(&self, frame: &Pairs);
+
+    /// One position, `count` times two blocks from block `first` on: each input is fetched once for eight channels.
+    ///
+    /// # Safety
+    /// There must be a step, two blocks, and all that these read and write.
+    unsafe fn eights(&self, first: usize, count: usize, x: &[i8], to: &mut [i8]);
+
+    /// One position, `blocks` blocks from block `first` on.
+    ///
+    /// # Safety
+    /// There must be a step, a block, and all that these read and write.
+    unsafe fn fours(&self, first: usize, blocks: usize, x: &[i8], to: &mut [i8]);
+}
 
 macro_rules! loops {
     ($rounding:ident, $high:literal, $away0:literal, $away1:literal) => {
-        impl Loops<$rounding> for Layer<'_> {
+        impl Loop<$rounding> for Layer<'_> {
             #[inline(never)]
-            fn pairs(&self, blocks: usize, x: &[i8], stride: usize, to: &mut [i8], pairs: usize) {
-                let more = self.steps - 1;
-                let (x, to) = (x.as_ptr(), to.as_mut_ptr());
-                let frame = Pairs {
-                    x: [x, x.wrapping_add(stride)],
-                    again: more / 4,
-                    entry: more % 4 * 4 * PAIRS_STEP,
-                    to: [to, to.wrapping_add(self.out_channels)],
-                    blocks_end: self.blocks.as_ptr().wrapping_add(blocks),
-                    blocks: self.blocks.as_ptr(),
-                    weights: self.weights.as_ptr(),
-                    pairs,
-                    x_advance: 2 * stride,
-                    to_advance: 2 * self.out_channels - 4 * blocks,
-                };
-                // SAFETY: the condition of the trait: every address read lies in `x`, the weights or the blocks, every
-                // one written in `to`. R6 and R7 are given back, and so is the stack pointer.
+            unsafe fn pairs(&self, frame: &Pairs) {
+                // SAFETY: the caller's promise: every address read lies in the positions, the weights or the blocks, every
+                // one written in what their codes take. R6 and R7 are given back, and so is the stack pointer.
                 unsafe {
                     asm!(
                         ".macro mote_step mla",
@@ -151,7 +191,7 @@ macro_rules! loops {
                         "add sp, #48",
                         "pop {{r6, r7}}",
                         ".purgem mote_step",
-                        inlateout("r0") &raw const frame => _,
+                        inlateout("r0") frame => _,
                         inlateout("r1") self.stage.zero_point => _,
                         inlateout("r2") self.stage.min => _,
                         inlateout("r3") self.stage.max => _,
@@ -165,13 +205,13 @@ macro_rules! loops {
             }
 
             #[inline(never)]
-            fn single(&self, first: usize, blocks: usize, x: &[i8], to: &mut [i8]) {
+            unsafe fn fours(&self, first: usize, blocks: usize, x: &[i8], to: &mut [i8]) {
                 let more = self.steps - 1;
                 let start = self.blocks.as_ptr().wrapping_add(first);
-                let frame = Single {
+                let frame = Fours {
                     x: x.as_ptr(),
                     passes: more / 4 + 1,
-                    entry: more % 4 * 4 * SINGLE_STEP,
+                    entry: more % 4 * 4 * FOURS_STEP,
                     to: to.as_mut_ptr(),
                     blocks_end: start.wrapping_add(blocks),
                 };
@@ -244,6 +284,147 @@ macro_rules! loops {
                         out("d7") _, out("d8") _, out("d9") _, out("d10") _, out("d11") _, out("d12") _, out("d13") _,
                         out("d14") _, out("d15") _,
                     );
+                }
+            }
+
+            #[inline(never)]
+            unsafe fn eights(&self, first: usize, count: usize, x: &[i8], to: &mut [i8]) {
+                let more = self.steps - 1;
+                let start = self.blocks.as_ptr().wrapping_add(first);
+                let frame = Eights {
+                    x: x.as_ptr(),
+                    again: more / 4,
+                    entry: more % 4 * 4 * EIGHTS_STEP,
+                    block: self.steps * size_of::<[[i8; STEP]; 4]>(),
+                    to: to.as_mut_ptr(),
+                    blocks_end: start.wrapping_add(2 * count),
+                };
+                // SAFETY: as above.
+                unsafe {
+                    asm!(
+                        ".macro mote_step mla",
+                        "vldrb.u8 q2, [r3], #16",
+                        "vldrb.u8 q0, [r1], #16",
+                        r"\mla r0, q0, q2",
+                        "vldrb.u8 q1, [r1], #16",
+                        r"\mla r2, q1, q2",
+                        "vldrb.u8 q3, [r1], #16",
+                        r"\mla r4, q3, q2",
+                        "vldrb.u8 q0, [r1], #16",
+                        r"\mla r6, q0, q2",
+                        "vldrb.u8 q1, [r5], #16",
+                        r"\mla r8, q1, q2",
+                        "vldrb.u8 q3, [r5], #16",
+                        r"\mla r10, q3, q2",
+                        "vldrb.u8 q0, [r5], #16",
+                        r"\mla r12, q0, q2",
+                        "vldrb.u8 q1, [r5], #16",
+                        r"\mla lr, q1, q2",
+                        ".endm",
+                        "push {{r6, r7}}",
+                        "vdup.32 q5, r2",
+                        "vdup.32 q6, r3",
+                        "vdup.32 q7, r4",
+                        // 0 x, 4 again, 8 entry, 12 bytes of a block, 16 to, 20 blocks' end.
+                        "ldm r0, {{r2, r3, r4, r5, r6, r7}}",
+                        "push {{r2, r3, r4, r5, r6, r7}}",
+                        "adr.w r0, 4f",
+                        "sub r0, r0, r4",
+                        "add r0, r0, #1",
+                        "str r0, [sp, #8]",
+                        "2:",
+                        "ldrd r3, r7, [sp]",
+                        "ldrd r11, r5, [sp, #8]",
+                        "add r5, r1",
+                        "mote_step vmladav.s8",
+                        "bx r11",
+                        ".p2align 2",
+                        "3:",
+                        ".rept 4",
+                        "mote_step vmladava.s8",
+                        ".endr",
+                        "4:",
+                        "subs r7, #1",
+                        "bpl.w 3b",
+                        "mov r1, r5",
+                        "vldrw.u32 q2, [r9], #16",
+                        "vmov d0, r0, r2",
+                        "vmov d1, r4, r6",
+                        "vmov d2, r8, r10",
+                        "vmov d3, r12, lr",
+                        "vadd.i32 q0, q0, q2",
+                        "vldrw.u32 q3, [r9], #16",
+                        "vldrw.u32 q4, [r9], #16",
+                        concat!($high, " q0, q0, q3"),
+                        $away0,
+                        "vldrw.u32 q2, [r9], #16",
+                        "vrshl.s32 q0, q0, q4",
+                        "vadd.i32 q1, q1, q2",
+                        "vldrw.u32 q3, [r9], #16",
+                        "vldrw.u32 q4, [r9], #16",
+                        concat!($high, " q1, q1, q3"),
+                        $away1,
+                        "vadd.i32 q0, q0, q5",
+                        "vrshl.s32 q1, q1, q4",
+                        "vmax.s32 q0, q0, q6",
+                        "vadd.i32 q1, q1, q5",
+                        "vmin.s32 q0, q0, q7",
+                        "vmax.s32 q1, q1, q6",
+                        "ldrd r0, r2, [sp, #16]",
+                        "vmin.s32 q1, q1, q7",
+                        "vstrb.32 q0, [r0], #4",
+                        "vstrb.32 q1, [r0], #4",
+                        "str r0, [sp, #16]",
+                        "cmp r9, r2",
+                        "bne.w 2b",
+                        "add sp, #24",
+                        "pop {{r6, r7}}",
+                        ".purgem mote_step",
+                        inlateout("r0") &raw const frame => _,
+                        inlateout("r1") self.weights.as_ptr().wrapping_add(first * self.steps) => _,
+                        inlateout("r2") self.stage.zero_point => _,
+                        inlateout("r3") self.stage.min => _,
+                        inlateout("r4") self.stage.max => _,
+                        inlateout("r9") start => _,
+                        out("r5") _, out("r8") _, out("r10") _, out("r11") _, out("r12") _, out("lr") _,
+                        out("d0") _, out("d1") _, out("d2") _, out("d3") _, out("d4") _, out("d5") _, out("d6") _,
+                        out("d7") _, out("d8") _, out("d9") _, out("d10") _, out("d11") _, out("d12") _, out("d13") _,
+                        out("d14") _, out("d15") _,
+                    );
+                }
+            }
+        }
+
+        impl Loops<$rounding> for Layer<'_> {
+            fn pairs(&self, blocks: usize, x: &[i8], stride: usize, to: &mut [i8], pairs: usize) {
+                let (x, to) = (x.as_ptr(), to.as_mut_ptr());
+                let (x, to) = ([x, x.wrapping_add(stride)], [to, to.wrapping_add(self.out_channels)]);
+                let frame = Pairs {
+                    pairs,
+                    x_advance: 2 * stride,
+                    to_advance: 2 * self.out_channels - 4 * blocks,
+                    ..Pairs::new(self, blocks, x, to)
+                };
+                // SAFETY: the condition of the trait.
+                unsafe { Loop::<$rounding>::pairs(self, &frame) }
+            }
+
+            fn two(&self, blocks: usize, x: [&[i8]; 2], to: [&mut [i8]; 2]) {
+                let frame = Pairs::new(self, blocks, x.map(<[i8]>::as_ptr), to.map(<[i8]>::as_mut_ptr));
+                // SAFETY: the condition of the trait.
+                unsafe { Loop::<$rounding>::pairs(self, &frame) }
+            }
+
+            fn single(&self, first: usize, blocks: usize, x: &[i8], to: &mut [i8]) {
+                let eights = blocks / 2;
+                if eights > 0 {
+                    // SAFETY: the condition of the trait.
+                    unsafe { Loop::<$rounding>::eights(self, first, eights, x, to) }
+                }
+                if blocks % 2 == 1 {
+                    let to = to.get_mut(8 * eights..).unwrap_or_default();
+                    // SAFETY: the condition of the trait.
+                    unsafe { Loop::<$rounding>::fours(self, first + 2 * eights, 1, x, to) }
                 }
             }
         }

@@ -54,6 +54,30 @@ impl Window<'_> {
     }
 }
 
+/// Copies a short run; what does not fit is left out.
+#[inline(always)]
+pub fn copy(from: &[i8], to: &mut [i8]) {
+    #[cfg(not(mote_mve))]
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+    #[cfg(mote_mve)]
+    // SAFETY: both have as many bytes as are moved; a loop's last turn moves only those that are left.
+    unsafe {
+        core::arch::asm!(
+            "wlstp.8 lr, {count}, 3f",
+            "2:",
+            "vldrb.u8 q0, [{from}], #16",
+            "vstrb.8 q0, [{to}], #16",
+            "letp lr, 2b",
+            "3:",
+            count = in(reg) from.len().min(to.len()),
+            from = inout(reg) from.as_ptr() => _,
+            to = inout(reg) to.as_mut_ptr() => _,
+            out("lr") _, out("d0") _, out("d1") _,
+            options(nostack),
+        );
+    }
+}
+
 #[cfg(not(mote_mve))]
 impl Window<'_> {
     fn copy_two(&self, from: usize, distance: usize, run: usize, to: &mut [i8], to_distance: usize) {
