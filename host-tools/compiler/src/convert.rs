@@ -179,7 +179,7 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
     let Planned { lowered, regions, schedule, arena_whole } = match &options.stream {
         Some(stream) => plan_stream(&mut graph, lowered, stream)?,
         None if by_steps => plan_steps(&mut graph, lowered)?,
-        None => plan_memory(&graph, lowered, options.rows),
+        None => plan_memory(&graph, lowered, options.rows, packer.rows_at_a_time()),
     };
     let conversion = ConversionRecord {
         arena_whole: arena_whole as u32,
@@ -240,8 +240,8 @@ fn plan_steps(graph: &mut Graph, mut lowered: Lowered) -> Result<Planned, Conver
 }
 
 /// The plan with the least arena: whole tensors, or regions over rows; the graph's order of steps, or a better one. Of
-/// equal ones the first.
-fn plan_memory(graph: &Graph, lowered: Lowered, rows: Rows) -> Planned {
+/// equal ones the first. Then as many rows at a time as the target likes (`at_a_time`), for a sixth of it at the most.
+fn plan_memory(graph: &Graph, lowered: Lowered, rows: Rows, at_a_time: usize) -> Planned {
     let order = order::order(&Network::new(graph, &lowered));
     let other = order.map(|order| order::reordered(&lowered, &order));
     let orders: Vec<Lowered> = [Some(lowered), other].into_iter().flatten().collect();
@@ -257,6 +257,12 @@ fn plan_memory(graph: &Graph, lowered: Lowered, rows: Rows) -> Planned {
     }
     let by_rows = least(&|lowered| stream::choose(&Network::new(graph, lowered)));
     let arena_whole = whole.arena_whole;
+    let several = least(&|lowered| {
+        let network = Network::new(graph, lowered);
+        stream::several(&network, &stream::choose(&network), at_a_time)
+    });
+    let worth = several.schedule.arena <= by_rows.schedule.arena / 6 * 7;
+    let by_rows = if at_a_time > 1 && worth { several } else { by_rows };
     if by_rows.schedule.arena < arena_whole { Planned { arena_whole, ..by_rows } } else { whole }
 }
 

@@ -25,9 +25,10 @@ pub struct StepFigures {
     pub scratch_bytes: usize,
     pub output: String,
     pub in_place: bool,
-    /// Due at ticks `phase + i * every` of its region.
+    /// Due at ticks `phase + i * every` of its region; each time it makes `burst` slices.
     pub every: usize,
     pub phase: usize,
+    pub burst: usize,
 }
 
 /// Everything that can be told about a plan.
@@ -167,7 +168,7 @@ impl Figures {
                 json!({
                     "name": s.name, "op": s.kernel.split('_').next(), "kernel": s.kernel, "macs": s.macs,
                     "weight_bytes": s.weight_bytes, "scratch_bytes": s.scratch_bytes, "output": s.output,
-                    "in_place": s.in_place, "every": s.every, "phase": s.phase,
+                    "in_place": s.in_place, "every": s.every, "phase": s.phase, "burst": s.burst,
                 })
             })
             .collect();
@@ -304,6 +305,7 @@ fn step(plan: &Plan<'_>, index: usize) -> Option<StepFigures> {
         in_place: record.flags & mote_runtime::plan::step_flags::IN_PLACE_MASK != 0,
         every: record.every.into(),
         phase: record.phase as usize,
+        burst: record.burst.into(),
     })
 }
 
