@@ -11,6 +11,7 @@ mod floats;
 mod norms;
 mod pools;
 mod products;
+mod vectors;
 mod windows;
 
 // The builder of plans of one step is that of the runtime's own tests.
@@ -95,6 +96,9 @@ pub fn elements(packer: &dyn Packer) -> Vec<Case> {
     cases.extend(products::tables(packer));
     cases.extend(attention::attention(packer));
     cases.extend(norms::layer_norms(packer));
+    cases.extend(vectors::softmaxes(packer));
+    cases.extend(vectors::means(packer));
+    cases.extend(vectors::matrices(packer));
     cases
 }
 

@@ -27,6 +27,14 @@ pub const CONVOLUTIONS: &[Window] = &[
     Window::new((15, 4), (3, 4), (15, 2)).pad(7, 0, 7, 1),
     Window::new((2, 15), (24, 20), (1, 1)),
     Window::new((3, 13), (8, 24), (1, 2)).pad(1, 0, 0, 0),
+    Window::new((7, 1), (40, 12), (1, 1)).slices(),
+    Window::new((6, 1), (128, 10), (1, 1)).slices(),
+    Window::new((4, 2), (16, 8), (1, 1)).pad(0, -1, 0, 0).slices(),
+    Window::new((5, 1), (16, 8), (1, 1)).pad(1, 0, 2, 0).slices(),
+    Window::new((5, 1), (24, 3), (1, 1)).pad(1, 0, 2, 0).slices(),
+    Window::new((9, 1), (8, 8), (1, 1)).stride(2).slices(),
+    Window::new((5, 1), (8, 4), (1, 1)).pad(0, 1, 0, 1).slices(),
+    Window::new((6, 7), (16, 16), (3, 3)).pad(1, 1, 1, 1).slices(),
 ];
 
 const DEPTHWISE: &[Window] = &[
@@ -64,6 +72,10 @@ const DEPTHWISE: &[Window] = &[
     Window::new((6, 7), (20, 20), (5, 5)).pad(2, 2, 2, 2),
     Window::new((7, 7), (24, 24), (3, 3)).dilation(2).pad(2, 2, 2, 2),
     Window::new((6, 6), (4, 8), (3, 3)).pad(1, 1, 1, 1),
+    Window::new((9, 1), (24, 24), (5, 1)).pad(2, 0, 2, 0).slices(),
+    Window::new((12, 1), (40, 40), (3, 1)).slices(),
+    Window::new((7, 6), (8, 8), (3, 3)).stride(2).pad(1, 1, 1, 1).slices(),
+    Window::new((8, 5), (4, 4), (3, 3)).dilation(2).pad(2, 2, 2, 2).slices(),
 ];
 
 pub fn convolutions(packer: &dyn Packer) -> Vec<Case> {
@@ -157,6 +169,8 @@ pub struct Window {
     pub dilation: usize,
     /// At the top, the left, the bottom and the right.
     pub pad: (isize, isize, isize, isize),
+    /// Whether each row is a slice by itself, as where a network runs row by row.
+    pub slices: bool,
 }
 
 impl Window {
@@ -164,7 +178,11 @@ impl Window {
         let (height, width) = size;
         let (inputs, outputs) = channels;
         let pad = (0, 0, 0, 0);
-        Self { height, width, inputs, outputs, kernel, stride: 1, dilation: 1, pad }
+        Self { height, width, inputs, outputs, kernel, stride: 1, dilation: 1, pad, slices: false }
+    }
+
+    pub const fn slices(self) -> Self {
+        Self { slices: true, ..self }
     }
 
     pub const fn stride(self, stride: usize) -> Self {
@@ -198,10 +216,13 @@ impl Window {
 
     pub fn input(&self, random: &mut Random) -> Input {
         let x = random.codes(self.height * self.width * self.inputs);
-        Input::s8(self.height, &x).inner((self.kernel.0, self.stride, self.dilation, self.pad.0))
+        let (input, window) =
+            (Input::s8(self.height, &x), (self.kernel.0, self.stride, self.dilation, self.pad.0));
+        if self.slices { input.outer(self.height, window) } else { input.inner(window) }
     }
 
     pub fn output(&self, channels: usize) -> Shape {
-        Shape::s8(self.rows(), self.columns() * channels)
+        let shape = Shape::s8(self.rows(), self.columns() * channels);
+        if self.slices { Shape { slices: shape.rows, rows: 1, ..shape } } else { shape }
     }
 }
