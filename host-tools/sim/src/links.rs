@@ -12,7 +12,8 @@ pub struct Latencies {
 }
 
 impl Latencies {
-    /// A file of as many lines as cities, each with as many numbers, divided by commas.
+    /// A file of as many lines as cities, each with as many numbers, divided by commas. Negative ones are missing: the
+    /// way back stands for them, or else the mean of all.
     ///
     /// # Errors
     /// [`SimError::Read`], [`SimError::Latencies`] with the line.
@@ -24,11 +25,20 @@ impl Latencies {
         for (line, text) in lines.iter().enumerate() {
             let numbers: Result<Vec<f32>, _> = text.split(',').map(|n| n.trim().parse()).collect();
             let numbers = numbers.ok().filter(|n: &Vec<f32>| n.len() == cities);
-            let numbers = numbers.filter(|n| n.iter().all(|v| v.is_finite() && *v >= 0.0));
+            let numbers = numbers.filter(|n| n.iter().all(|v| v.is_finite()));
             round_trips.extend(numbers.ok_or(SimError::Latencies { line: line + 1, cities })?);
         }
         if cities == 0 {
             return Err(SimError::Latencies { line: 0, cities });
+        }
+        let known = |v: &&f32| **v >= 0.0;
+        let mean = round_trips.iter().filter(known).sum::<f32>()
+            / round_trips.iter().filter(known).count().max(1) as f32;
+        for at in 0..round_trips.len() {
+            let back = round_trips[at % cities * cities + at / cities];
+            if round_trips[at] < 0.0 {
+                round_trips[at] = if back >= 0.0 { back } else { mean };
+            }
         }
         Ok(Latencies { cities, round_trips })
     }
@@ -63,7 +73,7 @@ impl Latencies {
 pub struct Links {
     latencies: Latencies,
     /// Bytes a millisecond of each node, up and down.
-    bandwidth: f64,
+    bandwidth: Vec<f64>,
     loss_permille: u32,
     /// Nodes of unlike groups don't hear each other.
     pub group: Vec<u8>,
@@ -75,7 +85,13 @@ pub struct Links {
 impl Links {
     pub fn new(nodes: usize, latencies: Latencies, bandwidth: f64, loss_permille: u32, seed: u64) -> Links {
         let (group, up, down) = (vec![0; nodes], vec![0.0; nodes], vec![0.0; nodes]);
+        let bandwidth = vec![bandwidth; nodes];
         Links { latencies, bandwidth, loss_permille, group, up, down, random: Random::new(seed) }
+    }
+
+    /// Gives a node a line so many times as good.
+    pub fn widen(&mut self, node: usize, factor: f64) {
+        self.bandwidth[node] *= factor;
     }
 
     /// When what `from` sends at `now` (milliseconds) is there; never, if it gets lost. A fifth of the latency varies.
@@ -84,15 +100,15 @@ impl Links {
             return Some(now);
         }
         let lost = self.random.below(1000) < self.loss_permille;
-        let takes = bytes as f64 / self.bandwidth;
-        let sent = self.up[from].max(now as f64) + takes;
+        let takes = |node: usize| bytes as f64 / self.bandwidth[node];
+        let sent = self.up[from].max(now as f64) + takes(from);
         self.up[from] = sent;
         let latency = f64::from(self.latencies.one_way(from, to) * (0.9 + 0.2 * self.random.unit()));
         if lost || self.group[from] != self.group[to] {
             return None;
         }
         // The line down is taken as long as the bytes need, but these flow while they are being sent.
-        let there = (sent + latency).max(self.down[to] + takes);
+        let there = (sent + latency).max(self.down[to].max(now as f64) + takes(to));
         self.down[to] = there;
         Some((there.ceil() as u64).max(now + 1))
     }
@@ -111,6 +127,20 @@ mod tests {
         links.group[1] = 1;
         assert_eq!((links.arrival(0, 1, 1, 0), links.arrival(1, 2, 1, 0)), (None, None));
         assert!(links.arrival(0, 2, 1, 0).is_some());
+    }
+
+    #[test]
+    fn what_is_missing_in_a_file_is_the_way_back_and_what_is_wrong_has_a_line() {
+        let path = std::env::temp_dir().join(format!("mote-latencies-{}", std::process::id()));
+        std::fs::write(&path, "0,10,-0.5\n20,0,-0.5\n40,-0.5,0\n").unwrap();
+        let read = Latencies::read(&path).unwrap();
+        let ways = [(0, 1), (1, 0), (0, 2), (2, 0), (1, 2)].map(|(a, b)| read.one_way(a, b));
+        assert_eq!(ways[..4], [5.0, 10.0, 20.0, 20.0]);
+        // Of 0, 10, 20, 0, 40, 0 half the mean.
+        assert!((ways[4] - 70.0 / 6.0 / 2.0).abs() < 1e-4);
+        std::fs::write(&path, "0,10\n20\n").unwrap();
+        assert!(matches!(Latencies::read(&path), Err(SimError::Latencies { line: 2, cities: 2 })));
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]
