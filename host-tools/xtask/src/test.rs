@@ -95,9 +95,9 @@ fn families(steps: &mut Steps, board: &Board) {
 }
 
 /// Most instructions of start-up with a plan that comes at run time. Counts are exact: what is above them is a change.
-/// The goal is 20,000 for all; those above it were measured (30,502 and 21,870) and must not grow.
+/// The goal is 20,000 for all; that of visual wake words was measured (28,131) and must not grow.
 const START_UP: &[(&str, u64)] =
-    &[("ad", 20_000), ("kws", 20_000), ("sww", 20_000), ("vww", 30_550), ("resnet8", 21_900)];
+    &[("ad", 20_000), ("kws", 20_000), ("sww", 20_000), ("vww", 28_500), ("resnet8", 20_000)];
 
 fn start_up(steps: &mut Steps, board: &'static Board) {
     for (name, most) in START_UP {

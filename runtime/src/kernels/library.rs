@@ -17,6 +17,7 @@ pub struct Entry {
 /// A set of kernels and the check of their arguments: of the portable ones, or of a target and the portable ones.
 #[derive(Clone, Copy)]
 pub struct Library {
+    /// By ascending identifiers.
     pub entries: &'static [Entry],
     /// Accepts or refuses a step whose kernel is `id`.
     pub check: fn(id: u16, step: &StepView<'_>) -> Result<(), Fault>,
@@ -29,13 +30,13 @@ impl Library {
     }
 }
 
-/// A library's entries: a target's own kernels, then the portable ones. `N` is the sum of both numbers.
-pub const fn joined<const N: usize>(own: &[Entry], others: &[Entry]) -> [Entry; N] {
+/// A library's entries: the portable kernels, then a target's own. `N` is the sum of both numbers.
+pub const fn joined<const N: usize>(portable: &[Entry], own: &[Entry]) -> [Entry; N] {
     let mut entries = [Entry { id: 0, name: "", run: absent }; N];
-    let (mut own, mut others) = (own, others);
+    let (mut portable, mut own) = (portable, own);
     let mut i = 0;
     while i < N {
-        let rest = if own.is_empty() { &mut others } else { &mut own };
+        let rest = if portable.is_empty() { &mut own } else { &mut portable };
         if let Some((entry, tail)) = rest.split_first() {
             entries[i] = *entry;
             *rest = tail;
@@ -43,6 +44,20 @@ pub const fn joined<const N: usize>(own: &[Entry], others: &[Entry]) -> [Entry; 
         i += 1;
     }
     entries
+}
+
+/// Whether identifiers ascend, which is what [`Library::find`] relies on.
+pub const fn ascending(entries: &[Entry]) -> bool {
+    let mut rest = entries;
+    while let [first, tail @ ..] = rest {
+        if let [second, ..] = tail
+            && first.id >= second.id
+        {
+            return false;
+        }
+        rest = tail;
+    }
+    true
 }
 
 /// Declares a target's kernels, each with identifier, name, `run` and `check`, and the library of its plans: these kernels
@@ -62,7 +77,9 @@ macro_rules! target_library {
         /// These kernels and the portable ones.
         pub const ENTRIES: &[$crate::kernels::Entry] = &$crate::kernels::library::joined::<
             { OWN.len() + $crate::kernels::portable::ENTRIES.len() },
-        >(OWN, $crate::kernels::portable::ENTRIES);
+        >($crate::kernels::portable::ENTRIES, OWN);
+
+        const _: () = assert!($crate::kernels::library::ascending(ENTRIES));
 
         /// Accepts or refuses a step whose kernel is `id`.
         pub const fn check(id: u16, step: &$crate::kernels::StepView<'_>) -> Result<(), $crate::plan::Fault> {
@@ -79,11 +96,11 @@ macro_rules! target_library {
 
 const fn find(entries: &[Entry], id: u16) -> Option<Entry> {
     let mut rest = entries;
-    while let Some((entry, tail)) = rest.split_first() {
+    while let Some((below, [entry, above @ ..])) = rest.split_at_checked(rest.len() / 2) {
         if entry.id == id {
             return Some(*entry);
         }
-        rest = tail;
+        rest = if id < entry.id { below } else { above };
     }
     None
 }
@@ -102,22 +119,50 @@ fn absent(_: crate::engine::Call<'_>) -> Result<(), crate::engine::Mismatch> {
 }
 
 impl<const N: usize> KernelTable<N> {
-    /// Looks up every kernel of `plan`; the error is the identifier that is missing, or a table that is too small.
+    /// A table without kernels, for [`fill`](Self::fill).
+    pub const fn empty() -> Self {
+        Self { kernels: [absent; N], len: 0 }
+    }
+
+    /// Looks up every kernel of `plan` among `entries`, which ascend; the error is the identifier that is missing, or
+    /// that of the first kernel too many.
     pub const fn link(plan: &Plan<'_>, entries: &[Entry]) -> Result<Self, u16> {
-        let mut kernels: [KernelFn; N] = [absent; N];
-        let mut i = 0;
-        while let Some(id) = plan.kernel(i) {
+        let mut table = Self::empty();
+        match table.fill(plan, entries) {
+            Ok(()) => Ok(table),
+            Err(id) => Err(id),
+        }
+    }
+
+    /// [`link`](Self::link) where the table lies: no place of it is written or moved that `plan` does not need.
+    pub const fn fill(&mut self, plan: &Plan<'_>, entries: &[Entry]) -> Result<(), u16> {
+        self.len = 0;
+        while let Some(id) = plan.kernel(self.len) {
             match find(entries, id) {
-                Some(entry) if i < N => kernels[i] = entry.run,
+                Some(entry) if self.len < N => self.kernels[self.len] = entry.run,
                 _ => return Err(id),
             }
-            i += 1;
+            self.len += 1;
         }
-        Ok(Self { kernels, len: i })
+        Ok(())
     }
 
     /// The kernels of the plan.
     pub fn as_slice(&self) -> &[KernelFn] {
         self.kernels.get(..self.len).unwrap_or(&[])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::kernels::PORTABLE;
+
+    #[test]
+    fn finds_every_kernel_and_no_other() {
+        for entry in PORTABLE.entries {
+            assert_eq!(PORTABLE.find(entry.id).map(|found| found.name), Some(entry.name));
+        }
+        let absent = (0..=u16::MAX).filter(|&id| PORTABLE.find(id).is_none()).count();
+        assert_eq!(absent, (1 << 16) - PORTABLE.entries.len());
     }
 }

@@ -11,8 +11,10 @@ macro_rules! portable {
             $(#[doc = $name] pub const $id: u16 = $code;)*
         }
 
-        /// Every portable kernel.
+        /// Every portable kernel, by ascending identifiers.
         pub const ENTRIES: &[Entry] = &[$(Entry { id: $code, name: $name, run: $run },)*];
+
+        const _: () = assert!(library::ascending(ENTRIES));
 
         /// Accepts or refuses a step whose kernel is `id`.
         pub const fn check(id: u16, step: &StepView<'_>) -> Result<(), Fault> {
