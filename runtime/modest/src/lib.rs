@@ -6,6 +6,7 @@
 //!   handled.
 //! * [`view`], [`changes`], [`order`]: who is a member, how that becomes known, and who takes part in a round.
 //! * [`seal`]: signed envelopes, membership tickets, and statements that a node makes of itself.
+//! * [`link`]: the line between a device and its gateway.
 //! * [`compress`], [`aggregate`]: how updates become fewer bytes, and how they become one.
 //!
 //! No heap, no panic. A view has a fixed capacity on a device and grows on a host ([`view::Store`], feature `alloc`).
@@ -20,6 +21,7 @@ pub mod aggregate;
 pub mod changes;
 pub mod compress;
 mod error;
+pub mod link;
 mod member;
 mod message;
 mod node;

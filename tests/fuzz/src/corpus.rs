@@ -15,6 +15,8 @@ pub enum Kind {
     Plan,
     Tflite,
     Onnx,
+    /// What one end of a device's line says.
+    Line,
 }
 
 /// A sound file.
@@ -57,6 +59,7 @@ pub fn load(filter: &str) -> Result<Vec<Entry>> {
             entries.push(Entry { name, kind: Kind::Tflite, bytes });
         }
     }
+    entries.push(Entry { name: "device.line".into(), kind: Kind::Line, bytes: crate::line::recording() });
     entries.retain(|entry| entry.name.contains(filter));
     if entries.is_empty() {
         bail!("no file of the corpus is called {filter}");

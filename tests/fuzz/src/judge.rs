@@ -9,6 +9,7 @@ use mote_runtime::plan::RegionKind;
 use mote_runtime::{Engine, Error, Plan};
 
 use crate::corpus::{Entry, Kind};
+use crate::line;
 
 /// What became of a file. Everything else is a finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,7 @@ pub fn judge(entry: &Entry, bytes: &[u8]) -> Verdict {
     match entry.kind {
         Kind::Plan => plan(bytes),
         Kind::Tflite | Kind::Onnx => model(bytes),
+        Kind::Line => line::judge(bytes),
     }
 }
 

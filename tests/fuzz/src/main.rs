@@ -1,16 +1,18 @@
-//! Mutates plans, TFLite and ONNX files and looks at what becomes of them.
+//! Mutates plans, TFLite and ONNX files and what devices say, and looks at what becomes of them.
 //!
 //! ```text
 //! cargo run --release -p mote-fuzz -- --cases 100000             as the test does
 //! cargo run --release -p mote-fuzz -- --entry plain.mote --case 17     one case again
 //! ```
 //!
-//! `corpus`: the sound files; `mutate`: what is done to them; `judge`: what must hold of the result; `supervise`:
+//! `corpus`: the sound files; `mutate`: what is done to them; `judge`: what must hold of the result (`line`: of a
+//! device's line); `supervise`:
 //! worker processes, so that a crash, a hang or a huge allocation is one finding and not the end.
 #![forbid(unsafe_code)]
 
 mod corpus;
 mod judge;
+mod line;
 mod mutate;
 mod supervise;
 

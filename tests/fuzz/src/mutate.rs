@@ -54,6 +54,7 @@ fn places(entry: &Entry) -> Vec<(usize, usize)> {
         // The tables of a flatbuffer stand at its ends.
         Kind::Tflite => places.extend([(0, len.min(4096)), (len.saturating_sub(16384), len.min(16384))]),
         Kind::Onnx => places.push((0, len.min(4096))),
+        Kind::Line => {}
     }
     places
 }

@@ -75,10 +75,10 @@ pub fn run(options: &Options) -> Result<Summary> {
     Ok(summary.into_inner().unwrap_or_else(|e| e.into_inner()))
 }
 
-/// Half of the cases to plans, a quarter to each model format; the same for each file of a kind.
+/// Plans get twice as many cases as each other kind; files of a kind the same.
 fn share_out(entries: &[Entry], cases: u64) -> Vec<Job> {
     let weight = |kind| if kind == Kind::Plan { 2 } else { 1 };
-    let kinds = [Kind::Plan, Kind::Tflite, Kind::Onnx];
+    let kinds = [Kind::Plan, Kind::Tflite, Kind::Onnx, Kind::Line];
     let present = kinds.into_iter().filter(|&kind| entries.iter().any(|entry| entry.kind == kind));
     let weights: u64 = present.map(weight).sum();
     let mut jobs = Vec::new();
