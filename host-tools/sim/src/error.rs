@@ -6,6 +6,8 @@ use std::path::PathBuf;
 pub enum SimError {
     #[error("cannot read {path}: {source}")]
     Read { path: PathBuf, source: std::io::Error },
+    #[error("cannot write {path}: {source}")]
+    Write { path: PathBuf, source: std::io::Error },
     #[error("latencies, line {line}: {cities} times in milliseconds, divided by commas, are needed there")]
     Latencies { line: usize, cities: usize },
     #[error("{path}, line {line}: {what}")]

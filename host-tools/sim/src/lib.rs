@@ -5,19 +5,26 @@
 //! * [`modest::run`]: the simulation; protocol only, or with a [`Task`] that is really trained.
 //! * [`links`]: latencies, bandwidth, loss and partitions.
 //!
+//! * [`baselines`]: FedAvg, D-SGD and gossip on the same tasks and lines; [`tasks`]: what is trained.
+//! * [`html`]: a page of charts.
 //! * [`trials`]: networks in trouble.
 //!
 //! Called by `mote-sim`, the command of this crate, and by tests.
 #![forbid(unsafe_code)]
 
+pub mod baselines;
 mod error;
+pub mod html;
 pub mod links;
 pub mod modest;
 mod pool;
+mod rules;
 mod scenario;
 mod task;
+pub mod tasks;
 pub mod trials;
 
 pub use error::SimError;
+pub use rules::{Lie, Merge, Rules};
 pub use scenario::{Change, Scenario};
 pub use task::{Protocol, Score, Task};

@@ -1,5 +1,6 @@
 //! What a simulation is about.
 
+use crate::Rules;
 use crate::links::Latencies;
 use mote_modest::Params;
 
@@ -49,6 +50,7 @@ pub struct Scenario {
     /// Rounds between two looks at agreement (0: none) and at the model.
     pub look_every: u32,
     pub evaluate_every: u32,
+    pub rules: Rules,
     pub threads: usize,
 }
 
@@ -72,6 +74,7 @@ impl Scenario {
             patience: 600_000,
             look_every: 10,
             evaluate_every: 10,
+            rules: Rules::PLAIN,
             threads: 1,
         }
     }

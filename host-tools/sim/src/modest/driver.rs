@@ -1,7 +1,8 @@
 //! What a driver does for a node: keeps parameters, trains and averages when told to.
 
-use super::{Done, Due, Member, Parameters, Simulation};
-use mote_modest::{Action, Kind, Mark, Message, NodeId, aggregate::Mean};
+use super::{Done, Due, Member, Model, Parameters, Simulation};
+use mote_modest::compress::Codec;
+use mote_modest::{Action, Kind, Mark, Message, NodeId};
 use std::sync::Arc;
 
 /// An action that outlives the node's borrow.
@@ -35,14 +36,18 @@ pub(crate) struct Driver {
     pub training: Option<u64>,
     trained: Parameters,
     /// Updates of the round in which it aggregates, in the order in which they came.
-    kept: (u32, Vec<Arc<Vec<f32>>>),
+    kept: (u32, Vec<Model>),
     mean: Parameters,
+    base: Option<Arc<Vec<f32>>>,
+    /// What the updates that were sent lacked.
+    error: Vec<f32>,
 }
 
 impl Driver {
-    pub fn trained(&mut self, _round: u32, parameters: Vec<f32>) {
+    pub fn trained(&mut self, parameters: Vec<f32>, error: Vec<f32>) {
         self.training = None;
-        self.trained = Some(Arc::new(parameters));
+        self.error = error;
+        self.trained = Some(Model { values: Arc::new(parameters), base: self.base.clone() });
     }
 }
 
@@ -59,7 +64,7 @@ impl Simulation<'_> {
                 let message = node.model(round, kind, since, &mut changes);
                 let driver = &self.drivers[n];
                 let model = if kind == Kind::Trained { &driver.trained } else { &driver.mean };
-                let bytes = self.model_bytes();
+                let bytes = self.model_bytes(kind);
                 self.send(n, &to, &message, model.clone(), bytes);
             }
             Own::Keep(round) => {
@@ -77,21 +82,28 @@ impl Simulation<'_> {
         }
     }
 
-    fn model_bytes(&self) -> usize {
-        match self.task.parameters() {
-            0 => self.scenario.model_bytes,
-            count => 4 * count,
+    fn model_bytes(&self, kind: Kind) -> usize {
+        let rules = &self.scenario.rules;
+        match (self.task.parameters(), kind) {
+            (0, _) => self.scenario.model_bytes,
+            (count, Kind::Trained) => rules.up.bytes(count),
+            (count, Kind::Aggregated) => rules.down.bytes(count),
         }
     }
 
     fn train(&mut self, n: usize, round: u32, parameters: &Parameters) {
-        let base = parameters.clone().unwrap_or_else(|| Arc::clone(&self.initial));
-        if let Some(job) = self.drivers[n].training.take() {
+        let base = parameters.as_ref().map_or(&self.initial, |model| &model.values);
+        let (base, driver) = (Arc::clone(base), &mut self.drivers[n]);
+        driver.base = Some(Arc::clone(&base));
+        if let Some(job) = driver.training.take() {
             self.pool.cancel(job);
         }
-        let task = self.task;
-        let job = self.pool.submit(move || Done::Parameters(task.train(n, round, &base)));
-        self.drivers[n].training = Some(job);
+        let (task, rules, mut error) = (self.task, self.scenario.rules, driver.error.clone());
+        let job = self.pool.submit(move || {
+            let new = task.train(n, round, &base);
+            Done::Trained(rules.sent(n, round, &base, new, &mut error), error)
+        });
+        driver.training = Some(job);
         let takes = self.scenario.training(n, self.task.steps(n));
         self.plan(self.now + takes, Due::Trained { node: n, round, life: self.lives[n], job });
         self.began(n, round);
@@ -99,26 +111,25 @@ impl Simulation<'_> {
 
     fn aggregate(&mut self, n: usize, round: u32) {
         let (of, kept) = std::mem::take(&mut self.drivers[n].kept);
-        let updates = if of == round { kept } else { Vec::new() };
-        let job = self.pool.submit(move || Done::Parameters(mean(&updates)));
+        let kept = if of == round { kept } else { Vec::new() };
+        let rules = self.scenario.rules;
+        let count = self.task.parameters();
+        if rules.up != Codec::F32 && count > 0 {
+            // A difference means nothing without its base, which one of the participants has to send along, once.
+            self.report.traffic.models += rules.down.bytes(count) as u64;
+        }
+        let job = self.pool.submit(move || {
+            let updates: Vec<_> = kept.iter().map(|model| Arc::clone(&model.values)).collect();
+            let base = kept.iter().find_map(|model| model.base.clone()).unwrap_or_default();
+            Done::Parameters(rules.handed_out(rules.merge(&updates, &base), round))
+        });
         self.plan(self.now + 20, Due::Averaged { node: n, round, life: self.lives[n], job });
     }
 
     pub(super) fn averaged(&mut self, n: usize, round: u32, mean: Vec<f32>) {
         let mean = Arc::new(mean);
-        self.drivers[n].mean = Some(Arc::clone(&mean));
+        self.drivers[n].mean = Some(Model { values: Arc::clone(&mean), base: None });
         self.report.loads[n].averaged += 1;
         self.score(round, mean);
     }
-}
-
-fn mean(updates: &[Arc<Vec<f32>>]) -> Vec<f32> {
-    let mut out = vec![0.0; updates.first().map_or(0, |u| u.len())];
-    let mut mean = Mean::new(&mut out);
-    for update in updates {
-        // What is not finite is left out.
-        let _ = mean.add(update, 1.0);
-    }
-    mean.finish();
-    out
 }

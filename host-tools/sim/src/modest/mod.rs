@@ -46,12 +46,21 @@ pub fn run(scenario: &Scenario, task: &dyn Task) -> Result<Report, SimError> {
     std::thread::scope(|scope| Simulation::new(scenario, task, Pool::new(scope, scenario.threads)).run())
 }
 
+/// A model, and what it was trained from, if it was.
+#[derive(Clone)]
+pub(crate) struct Model {
+    values: Arc<Vec<f32>>,
+    base: Option<Arc<Vec<f32>>>,
+}
+
 /// What has come with a message beside its bytes.
-pub(crate) type Parameters = Option<Arc<Vec<f32>>>;
+pub(crate) type Parameters = Option<Model>;
 
 /// What a job of the pool results in.
 pub(crate) enum Done {
     Parameters(Vec<f32>),
+    /// What an aggregator will see of an update, and the node's memory of what that lacks.
+    Trained(Vec<f32>, Vec<f32>),
     Score(crate::Score),
 }
 
@@ -93,7 +102,7 @@ pub(crate) struct Simulation<'s> {
 }
 
 /// A node's id: its number stands in the last bytes.
-fn id(seed: u64, n: usize) -> NodeId {
+pub(crate) fn id(seed: u64, n: usize) -> NodeId {
     let mut id = [0; 32];
     for (piece, to) in id.chunks_exact_mut(8).enumerate() {
         to.copy_from_slice(&word(seed ^ 0x1d, (4 * n + piece) as u64).to_le_bytes());
@@ -102,7 +111,7 @@ fn id(seed: u64, n: usize) -> NodeId {
     NodeId(id)
 }
 
-fn number(id: &NodeId) -> usize {
+pub(crate) fn number(id: &NodeId) -> usize {
     let [.., a, b, c, d] = id.0;
     u32::from_le_bytes([a, b, c, d]) as usize
 }
@@ -205,8 +214,8 @@ impl<'s> Simulation<'s> {
                     self.pool.cancel(job);
                     return;
                 }
-                if let Some(Done::Parameters(parameters)) = self.pool.take(job) {
-                    self.drivers[node].trained(round, parameters);
+                if let Some(Done::Trained(parameters, error)) = self.pool.take(job) {
+                    self.drivers[node].trained(parameters, error);
                     self.look_of_participant(node, round);
                     self.handle(node, Event::Trained { round }, &None);
                 }

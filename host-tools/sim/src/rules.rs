@@ -1,0 +1,165 @@
+//! What happens to updates on their way: coded, falsified, clipped, made one.
+
+use mote_modest::aggregate::{self, Mean};
+use mote_modest::compress::Codec;
+use std::sync::Arc;
+
+/// How updates become one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Merge {
+    Mean,
+    /// Without so many of the least and the greatest of each parameter.
+    Trimmed(usize),
+    /// The mean with the variance of its parts.
+    VarianceCorrected,
+    /// TIES, keeping so many of 1000.
+    Ties(u16),
+}
+
+/// What liars make of their update.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Lie {
+    Scaled(f32),
+    Flipped,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rules {
+    /// Of updates, which travel as differences from the round's base where this is not [`Codec::F32`].
+    pub up: Codec,
+    /// Of means.
+    pub down: Codec,
+    pub merge: Merge,
+    /// Differences longer than the round's median are shortened to it.
+    pub clip: bool,
+    /// The first so many nodes lie.
+    pub liars: usize,
+    pub lie: Lie,
+}
+
+impl Rules {
+    pub const PLAIN: Rules = Rules {
+        up: Codec::F32,
+        down: Codec::F32,
+        merge: Merge::Mean,
+        clip: false,
+        liars: 0,
+        lie: Lie::Flipped,
+    };
+
+    /// What the aggregator sees of an update, which began at `base`; `error` is the node's memory of what earlier ones
+    /// lacked.
+    pub fn sent(
+        &self,
+        node: usize,
+        round: u32,
+        base: &[f32],
+        mut new: Vec<f32>,
+        error: &mut Vec<f32>,
+    ) -> Vec<f32> {
+        let lies = node < self.liars;
+        if !lies && self.up == Codec::F32 {
+            return new;
+        }
+        new.iter_mut().zip(base).for_each(|(new, base)| *new -= base);
+        if lies {
+            let factor = if let Lie::Scaled(factor) = self.lie { factor } else { -1.0 };
+            new.iter_mut().for_each(|v| *v *= factor);
+        }
+        error.resize(new.len(), 0.0);
+        let (mut scratch, mut bytes) = (vec![0.0; new.len()], vec![0; self.up.bytes(new.len())]);
+        let seed = u64::from(round) << 32 | node as u64;
+        // What is not finite stays as it is, and is left out by the aggregator.
+        let _ = self.up.encode_with_feedback(&mut new, error, seed, &mut scratch, &mut bytes);
+        new.iter_mut().zip(base).for_each(|(new, base)| *new += base);
+        new
+    }
+
+    /// What participants see of a mean.
+    pub fn handed_out(&self, mut mean: Vec<f32>, round: u32) -> Vec<f32> {
+        if self.down != Codec::F32 {
+            let (mut scratch, mut bytes) = (vec![0.0; mean.len()], vec![0; self.down.bytes(mean.len())]);
+            let _ = self.down.encode(&mut mean, u64::from(round), &mut scratch, &mut bytes);
+        }
+        mean
+    }
+
+    /// Makes one of the updates of a round that began at `base`.
+    pub fn merge(&self, updates: &[Arc<Vec<f32>>], base: &[f32]) -> Vec<f32> {
+        let finite = |u: &&Arc<Vec<f32>>| u.len() == base.len() && aggregate::finite(u).is_ok();
+        let mut updates: Vec<Vec<f32>> = updates.iter().filter(finite).map(|u| u.to_vec()).collect();
+        let mut out = vec![0.0; base.len()];
+        if self.merge == Merge::Mean && !self.clip {
+            let mut mean = Mean::new(&mut out);
+            updates.iter().for_each(|update| _ = mean.add(update, 1.0));
+            mean.finish();
+            return out;
+        }
+        let (mut parts, mut variances) = (updates.len().max(1) as f32, 0.0);
+        if self.merge == Merge::VarianceCorrected {
+            variances = updates.iter().map(|u| aggregate::moments(u).1).sum::<f32>() / parts;
+        }
+        updates.iter_mut().for_each(|u| u.iter_mut().zip(base).for_each(|(u, base)| *u -= base));
+        if self.clip {
+            let norms: Vec<f64> = updates.iter().map(|u| aggregate::square_norm(u).sqrt()).collect();
+            let mut sorted = norms.clone();
+            sorted.sort_by(f64::total_cmp);
+            let limit = sorted.get(sorted.len() / 2).copied().unwrap_or(0.0);
+            updates.iter_mut().zip(norms).for_each(|(u, norm)| _ = aggregate::clip(u, norm, limit));
+        }
+        match self.merge {
+            Merge::Trimmed(trim) => {
+                let trim = trim.min(updates.len().saturating_sub(1) / 2);
+                let slices: Vec<&[f32]> = updates.iter().map(Vec::as_slice).collect();
+                let mut sorted = vec![0.0; slices.len()];
+                let _ = aggregate::trimmed_mean(&slices, trim, &mut sorted, &mut out);
+            }
+            Merge::Ties(permille) => {
+                let (keep, mut scratch) = (base.len() * usize::from(permille) / 1000, vec![0.0; base.len()]);
+                updates.iter_mut().for_each(|u| _ = aggregate::trim(u, keep, &mut scratch));
+                let slices: Vec<&[f32]> = updates.iter().map(Vec::as_slice).collect();
+                let _ = aggregate::elect_and_merge(&slices, &mut out);
+            }
+            Merge::Mean | Merge::VarianceCorrected => {
+                let mut mean = Mean::new(&mut out);
+                updates.iter().for_each(|update| _ = mean.add(update, 1.0));
+                parts = mean.finish();
+            }
+        }
+        out.iter_mut().zip(base).for_each(|(new, base)| *new += base);
+        if self.merge == Merge::VarianceCorrected && parts > 0.0 {
+            aggregate::correct_variance(&mut out, variances);
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn liars_move_the_mean_and_not_the_trimmed_mean_of_clipped_updates() {
+        let base = vec![1.0; 100];
+        let honest = |n: usize| (0..100).map(|i| 1.1 + 0.01 * ((i * 7 + n) % 5) as f32).collect::<Vec<f32>>();
+        let with = |rules: Rules| {
+            let updates = (0..10).map(|n| Arc::new(rules.sent(n, 1, &base, honest(n), &mut Vec::new())));
+            rules.merge(&updates.collect::<Vec<_>>(), &base).iter().sum::<f32>() / 100.0
+        };
+        let lying = Rules { liars: 1, lie: Lie::Scaled(-20.0), ..Rules::PLAIN };
+        assert!((with(Rules::PLAIN) - 1.12).abs() < 1e-3);
+        assert!(with(lying) < 0.9);
+        assert!((with(Rules { clip: true, merge: Merge::Trimmed(2), ..lying }) - 1.12).abs() < 0.01);
+    }
+
+    #[test]
+    fn variance_is_kept_by_the_corrected_mean() {
+        let mut random = mote_runtime::random::Random::new(1);
+        let updates: Vec<_> =
+            (0..10).map(|_| Arc::new((0..1000).map(|_| random.unit()).collect::<Vec<f32>>())).collect();
+        let variance =
+            |merge| aggregate::moments(&Rules { merge, ..Rules::PLAIN }.merge(&updates, &[0.0; 1000])).1;
+        assert!(variance(Merge::Mean) < 0.01);
+        assert!((variance(Merge::VarianceCorrected) - 1.0 / 12.0).abs() < 0.01);
+    }
+}
