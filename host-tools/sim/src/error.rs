@@ -10,6 +10,8 @@ pub enum SimError {
     Write { path: PathBuf, source: std::io::Error },
     #[error("latencies, line {line}: {cities} times in milliseconds, divided by commas, are needed there")]
     Latencies { line: usize, cities: usize },
+    #[error("nothing to train: `--pictures FOLDER` or `--ratings FILE` is needed")]
+    NoTask,
     #[error("{path}, line {line}: {what}")]
     Data { path: PathBuf, line: usize, what: &'static str },
     #[error("no round has begun for {waited} ms behind round {round}, at {at} ms")]

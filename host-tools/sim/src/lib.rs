@@ -8,11 +8,13 @@
 //! * [`baselines`]: FedAvg, D-SGD and gossip on the same tasks and lines; [`tasks`]: what is trained.
 //! * [`html`]: a page of charts.
 //! * [`trials`]: networks in trouble.
+//! * [`command`]: options and figures of the command line.
 //!
-//! Called by `mote-sim`, the command of this crate, and by tests.
+//! Called by `mote-sim`, the command of this crate, by `mote simulate`, and by tests.
 #![forbid(unsafe_code)]
 
 pub mod baselines;
+pub mod command;
 mod error;
 pub mod html;
 pub mod links;

@@ -47,6 +47,11 @@ impl Rules {
         lie: Lie::Flipped,
     };
 
+    /// Means are made of differences from the round's base.
+    pub fn needs_base(&self) -> bool {
+        self.up != Codec::F32 || self.clip || matches!(self.merge, Merge::Ties(_))
+    }
+
     /// What the aggregator sees of an update, which began at `base`; `error` is the node's memory of what earlier ones
     /// lacked.
     pub fn sent(

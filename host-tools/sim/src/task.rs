@@ -22,6 +22,11 @@ pub trait Task: Sync {
     fn steps(&self, node: usize) -> u32;
 
     fn evaluate(&self, parameters: &[f32]) -> Score;
+
+    /// A greater [`Score::value`] is a better one.
+    fn rises(&self) -> bool {
+        true
+    }
 }
 
 /// Nothing is trained: models have a size and no content.

@@ -1,7 +1,6 @@
 //! What a driver does for a node: keeps parameters, trains and averages when told to.
 
 use super::{Done, Due, Member, Model, Parameters, Simulation};
-use mote_modest::compress::Codec;
 use mote_modest::{Action, Kind, Mark, Message, NodeId};
 use std::sync::Arc;
 
@@ -114,7 +113,7 @@ impl Simulation<'_> {
         let kept = if of == round { kept } else { Vec::new() };
         let rules = self.scenario.rules;
         let count = self.task.parameters();
-        if rules.up != Codec::F32 && count > 0 {
+        if rules.needs_base() && count > 0 {
             // A difference means nothing without its base, which one of the participants has to send along, once.
             self.report.traffic.models += rules.down.bytes(count) as u64;
         }
@@ -130,6 +129,7 @@ impl Simulation<'_> {
         let mean = Arc::new(mean);
         self.drivers[n].mean = Some(Model { values: Arc::clone(&mean), base: None });
         self.report.loads[n].averaged += 1;
-        self.score(round, mean);
+        // It is made of what was trained in the round before.
+        self.score(round.saturating_sub(1), mean);
     }
 }

@@ -189,6 +189,7 @@ impl<'s> Simulation<'s> {
             }
         }
         self.report.end = self.now;
+        self.report.finish();
         Ok(self.report)
     }
 

@@ -27,7 +27,7 @@ pub struct Look {
     pub truth: f64,
 }
 
-/// How good a round's mean is, and what it took.
+/// How good the mean of a round's trainings is, and what it took.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Scored {
     pub round: u32,
@@ -96,6 +96,12 @@ impl Report {
         self.traffic.models += models as u64;
         self.loads[from].sent += (control + views + models) as u64;
         self.loads[to].received += (control + views + models) as u64;
+    }
+
+    /// Drops looks that the end has cut short.
+    pub(super) fn finish(&mut self) {
+        let begun = std::mem::take(&mut self.samples);
+        self.looks.retain(|look| !begun.contains_key(&look.round));
     }
 
     /// The mean of a look's number over all looks behind round `after` that were finished.
@@ -205,10 +211,10 @@ impl Simulation<'_> {
         samples.iter().map(|sample| overlap(sample, truth)).sum::<f64>() / samples.len().max(1) as f64
     }
 
-    /// Has `mean` judged, if it is time.
+    /// Has the mean of what was trained in `round` judged, if it is time.
     pub(super) fn score(&mut self, round: u32, mean: Arc<Vec<f32>>) {
         let seen = self.scores.last().is_some_and(|(last, _)| last.round >= round);
-        if mean.is_empty() || !round.is_multiple_of(self.scenario.evaluate_every) || seen {
+        if mean.is_empty() || round == 0 || !round.is_multiple_of(self.scenario.evaluate_every) || seen {
             return;
         }
         let task = self.task;

@@ -8,6 +8,7 @@ use std::path::Path;
 
 const FACTORS: usize = 20;
 const BATCH: usize = 20;
+/// The paper's.
 const RATE: f32 = 0.2;
 
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +25,7 @@ pub struct MovieLens {
     train: Vec<Vec<Rating>>,
     test: Vec<Rating>,
     seed: u64,
+    rate: f32,
 }
 
 impl MovieLens {
@@ -64,7 +66,12 @@ impl MovieLens {
             random.shuffle(ratings);
             test.extend(ratings.split_off(ratings.len() - ratings.len() / 5));
         }
-        MovieLens { users: users.len(), films: films.len(), train, test, seed }
+        MovieLens { users: users.len(), films: films.len(), train, test, seed, rate: RATE }
+    }
+
+    /// With another learning rate, if one is given.
+    pub fn at(self, rate: Option<f32>) -> MovieLens {
+        MovieLens { rate: rate.unwrap_or(self.rate), ..self }
     }
 
     pub fn users(&self) -> usize {
@@ -105,7 +112,7 @@ impl Task for MovieLens {
         let mut order: Vec<usize> = (0..ratings.len()).collect();
         Random::new(self.seed ^ (u64::from(round) << 32 | node as u64)).shuffle(&mut order);
         for batch in order.chunks(BATCH) {
-            let share = 2.0 * RATE / batch.len() as f32;
+            let share = 2.0 * self.rate / batch.len() as f32;
             let user: [f32; FACTORS] = std::array::from_fn(|i| new[node * FACTORS + i]);
             let mut gradient = [0.0; FACTORS];
             for rating in batch.iter().map(|i| &ratings[*i]) {
@@ -132,6 +139,10 @@ impl Task for MovieLens {
         let square = |rating| f64::from(self.error(parameters, rating)).powi(2);
         let mean = self.test.iter().map(square).sum::<f64>() / self.test.len().max(1) as f64;
         Score { value: mean, loss: mean }
+    }
+
+    fn rises(&self) -> bool {
+        false
     }
 }
 

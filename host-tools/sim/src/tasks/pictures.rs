@@ -11,7 +11,8 @@ use std::path::Path;
 const SIDE: usize = 16;
 const PIXELS: usize = SIDE * SIDE * 3;
 const BATCH: usize = 20;
-const SGD: Sgd = Sgd { rate: 0.02, momentum: 0.9, decay: 0.0 };
+const RATE: f32 = 0.02;
+const MOMENTUM: f32 = 0.9;
 const CLASSES: [&str; 10] =
     ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
@@ -62,6 +63,7 @@ pub struct Pictures {
     test: Set,
     hands: Vec<Vec<u32>>,
     seed: u64,
+    rate: f32,
 }
 
 impl Pictures {
@@ -79,7 +81,12 @@ impl Pictures {
         let train = archive(&folder.join("cifar10-train-jpeg.tar.xz"), counts.0)?;
         let test = archive(&folder.join("cifar10-test-jpeg.tar.xz"), counts.1)?;
         let hands = deal.deal(&train.classes, nodes, seed);
-        Ok(Pictures { train, test, hands, seed })
+        Ok(Pictures { train, test, hands, seed, rate: RATE })
+    }
+
+    /// With another learning rate, if one is given.
+    pub fn at(self, rate: Option<f32>) -> Pictures {
+        Pictures { rate: rate.unwrap_or(self.rate), ..self }
     }
 
     /// The same pictures, dealt and drawn anew.
@@ -139,6 +146,7 @@ impl Task for Pictures {
     fn train(&self, node: usize, round: u32, parameters: &[f32]) -> Vec<f32> {
         let mut order = self.hands.get(node).cloned().unwrap_or_default();
         Random::new(self.seed ^ (u64::from(round) << 32 | node as u64)).shuffle(&mut order);
+        let sgd = Sgd { rate: self.rate, momentum: MOMENTUM, decay: 0.0 };
         with_trainer(true, |trainer| {
             trainer.parameters_mut().copy_from_slice(parameters);
             for batch in order.chunks(BATCH) {
@@ -147,7 +155,7 @@ impl Task for Pictures {
                     // What is not finite does not count; a batch of nothing else changes nothing.
                     let _ = trainer.learn(self.train.picture(*sample as usize), Target::Class(class));
                 }
-                let _ = trainer.update(&SGD);
+                let _ = trainer.update(&sgd);
             }
             trainer.parameters().to_vec()
         })
@@ -208,7 +216,7 @@ mod tests {
     fn a_few_rounds_learn_a_toy() {
         let (train, test) = (toy(400, 1), toy(100, 2));
         let hands = Deal::Even.deal(&train.classes, 4, 1);
-        let task = Pictures { train, test, hands, seed: 1 };
+        let task = Pictures { train, test, hands, seed: 1, rate: RATE };
         assert_eq!(task.parameters(), 4010);
         let mut parameters = task.initial();
         let before = task.evaluate(&parameters);

@@ -1,0 +1,325 @@
+//! Figures of tasks that are really trained.
+
+use super::{TaskOptions, Trained, page, parse, protocol};
+use crate::baselines::{self, Baseline};
+use crate::modest::{Report, Scored};
+use crate::{Lie, Merge, Rules, Scenario, SimError, Task};
+use mote_modest::compress::Codec;
+use serde_json::{Map, Value, json};
+use std::ops::Range;
+use std::path::PathBuf;
+
+/// What all runs of a figure have in common.
+pub(super) struct Plan<'a> {
+    pub rounds: u32,
+    pub seeds: Range<u64>,
+    pub task: &'a TaskOptions,
+    /// Adds lines and threads.
+    pub with: &'a dyn Fn(Scenario) -> Scenario,
+    /// Tells every score, too.
+    pub curves: bool,
+}
+
+/// A run, by the name that tables and charts give it.
+pub(super) struct Named {
+    pub name: String,
+    pub scores: Vec<Scored>,
+}
+
+/// Evaluations whose mean is a run's result: single ones vary from round to round.
+const LAST: usize = 5;
+
+impl Named {
+    fn new(name: impl Into<String>, scores: Vec<Scored>) -> Named {
+        Named { name: name.into(), scores }
+    }
+
+    fn result(&self) -> f64 {
+        let last = self.scores.iter().rev().take(LAST).map(|s| s.score.value);
+        last.clone().sum::<f64>() / last.count().max(1) as f64
+    }
+}
+
+/// Runs until the last round's mean is there, with which the next one begins.
+fn run(scenario: &Scenario, task: &dyn Task) -> Result<Report, SimError> {
+    crate::modest::run(&Scenario { rounds: scenario.rounds + 1, ..scenario.clone() }, task)
+}
+
+impl Plan<'_> {
+    /// Does something with each seed's task and scenario.
+    fn each(
+        &self,
+        mut work: impl FnMut(&dyn Task, Scenario) -> Result<Value, SimError>,
+    ) -> Result<Vec<Value>, SimError> {
+        let (mut rows, mut last): (_, Option<Trained>) = (Vec::new(), None);
+        for seed in self.seeds.clone() {
+            let task = match last.take() {
+                Some(task) => self.task.again(task, seed)?,
+                None => self.task.read(seed)?,
+            };
+            let scenario = (self.with)(self.task.scenario(&task, self.rounds, seed));
+            rows.push(work(task.as_task(), scenario)?);
+            last = Some(task);
+        }
+        Ok(rows)
+    }
+
+    fn told(&self, run: &Named) -> Value {
+        let last = run.scores.last();
+        let mut told = json!({
+            "result": run.result(), "rounds": last.map(|s| s.round), "bytes": last.map(|s| s.bytes),
+            "trainings": last.map(|s| s.trainings), "seconds": last.map(|s| s.at as f64 / 1000.0),
+        });
+        if self.curves {
+            let points = run.scores.iter().map(|s| json!([s.round, s.at, s.bytes, s.score.value]));
+            told["round_ms_bytes_value"] = points.collect();
+        }
+        told
+    }
+}
+
+/// MoDeST beside FedAvg for as many rounds, and beside D-SGD and gossip: how many times the bytes do these need to be
+/// as good as they get?
+pub(super) fn compare(
+    plan: &Plan<'_>,
+    rules: Rules,
+    peer_rounds: u32,
+    mut html: Option<PathBuf>,
+) -> Result<Value, SimError> {
+    let rows = plan.each(|task, scenario| {
+        let scenario = Scenario { rules, ..scenario };
+        let report = run(&scenario, task)?;
+        let mut all = vec![Named::new("MoDeST", report.scores.clone())];
+        all.push(Named::new("FedAvg", baselines::run(&scenario, task, Baseline::FedAvg).scores));
+        if peer_rounds > 0 {
+            let peers = Scenario {
+                rounds: peer_rounds,
+                evaluate_every: (peer_rounds / 10).max(1),
+                ..scenario.clone()
+            };
+            for (name, baseline) in [("D-SGD", Baseline::DSgd), ("gossip", Baseline::Gossip)] {
+                all.push(Named::new(name, baselines::run(&peers, task, baseline).scores));
+            }
+        }
+        if let Some(path) = html.take() {
+            page::write(&path, &scenario, task, &report, &all)?;
+        }
+        let [modest, fedavg, ..] = all.as_slice() else { return Ok(Value::Null) };
+        let difference = modest.result() - fedavg.result();
+        let mut row = json!({
+            "seed": scenario.seed,
+            "difference_to_fedavg": difference, "relative_difference_to_fedavg": difference / fedavg.result(),
+            "agreement": report.mean_look(10, |l| l.participants),
+            "traffic": report.traffic,
+            "model_bytes_per_round": report.traffic.models / u64::from(scenario.rounds),
+        });
+        let told: Map<String, Value> = all.iter().map(|r| (r.name.clone(), plan.told(r))).collect();
+        row["runs"] = told.into();
+        for peer in all.iter().skip(2) {
+            row["bytes_for_the_same"][peer.name.as_str()] = cheaper(task, modest, peer);
+        }
+        Ok(row)
+    })?;
+    let of = |key: &str| mean(&rows, |row| row[key].as_f64());
+    let result = |name: &str| mean(&rows, |row| row["runs"][name]["result"].as_f64());
+    let least = |name: &str| {
+        let factors = rows.iter().filter_map(|row| row["bytes_for_the_same"][name]["factor"].as_f64());
+        factors.min_by(f64::total_cmp)
+    };
+    Ok(json!({
+        "summary": {
+            "results": { "MoDeST": result("MoDeST"), "FedAvg": result("FedAvg"), "D-SGD": result("D-SGD"), "gossip": result("gossip") },
+            "difference_to_fedavg": of("difference_to_fedavg"),
+            "relative_difference_to_fedavg": of("relative_difference_to_fedavg"),
+            "least_factor_of_bytes": { "D-SGD": least("D-SGD"), "gossip": least("gossip") },
+        },
+        "seeds": rows,
+    }))
+}
+
+/// The best that a peer reached, and where MoDeST was as good first.
+fn cheaper(task: &dyn Task, modest: &Named, peer: &Named) -> Value {
+    let better = |a: f64, b: f64| if task.rises() { a >= b } else { a <= b };
+    let best = peer.scores.iter().reduce(|a, b| if better(a.score.value, b.score.value) { a } else { b });
+    let Some(best) = best else { return Value::Null };
+    let first = modest.scores.iter().find(|s| better(s.score.value, best.score.value));
+    json!({
+        "value": best.score.value, "bytes": best.bytes, "trainings": best.trainings,
+        "modest_bytes": first.map(|s| s.bytes), "modest_trainings": first.map(|s| s.trainings),
+        "factor": first.map(|s| best.bytes as f64 / s.bytes as f64),
+    })
+}
+
+/// The crash schedule: the same training with crashes and without.
+pub(super) fn crashes(
+    scenario: &Scenario,
+    task: &dyn Task,
+    html: Option<PathBuf>,
+    curves: bool,
+) -> Result<Value, SimError> {
+    // As long as the schedule's authors' devices take, three seconds.
+    let step = 3000 / u64::from(task.steps(0).max(1));
+    let scenario = Scenario { step, evaluate_every: (scenario.rounds / 60).max(1), ..scenario.clone() };
+    let calm = Scenario { changes: Vec::new(), ..scenario.clone() };
+    let (crashed, whole) = (run(&scenario, task)?, run(&calm, task)?);
+    let mut figures = protocol::speeds(&scenario, &crashed);
+    let all = [Named::new("with crashes", crashed.scores.clone()), Named::new("without", whole.scores)];
+    let [with, without] = &all;
+    figures["result"] = json!({
+        "with_crashes": with.result(), "without": without.result(), "difference": with.result() - without.result(),
+    });
+    if curves {
+        let of =
+            |run: &Named| run.scores.iter().map(|s| json!([s.round, s.at, s.score.value])).collect::<Value>();
+        figures["round_ms_value"] = json!({ "with_crashes": of(with), "without": of(without) });
+    }
+    if let Some(path) = html {
+        page::write(&path, &scenario, task, &crashed, &all)?;
+    }
+    Ok(figures)
+}
+
+/// Codecs beside plain numbers: bytes of models a round, and what is reached in as many local epochs.
+pub(super) fn compress(
+    plan: &Plan<'_>,
+    codecs: &[(Codec, Codec, u32)],
+    mut html: Option<PathBuf>,
+) -> Result<Value, SimError> {
+    let plain = [(Codec::F32, Codec::F32, 1)];
+    let all: Vec<_> = plain.iter().chain(codecs.iter().filter(|c| **c != plain[0])).collect();
+    let rows = plan.each(|task, scenario| {
+        let (mut rows, mut curves, mut reports) = (Vec::new(), Vec::new(), Vec::new());
+        for (up, down, epochs) in all.iter().copied() {
+            let rules = Rules { up: *up, down: *down, ..scenario.rules };
+            let rounds = (scenario.rounds / epochs).max(1);
+            let evaluate_every = (rounds / 40).max(1);
+            let scenario = Scenario { rules, rounds, evaluate_every, ..scenario.clone() };
+            let report = run(&scenario, &Longer { task, epochs: *epochs })?;
+            let name = format!("{}/{}/{epochs}", parse::name(*up), parse::name(*down));
+            let run = Named::new(name.clone(), report.scores.clone());
+            let mut row = plan.told(&run);
+            row["codec"] = name.into();
+            row["update_bytes"] = up.bytes(task.parameters()).into();
+            row["mean_bytes"] = down.bytes(task.parameters()).into();
+            row["model_bytes"] = report.traffic.models.into();
+            rows.push(row);
+            curves.push(run);
+            reports.push(report);
+        }
+        let first = rows.first().cloned().unwrap_or_default();
+        for row in &mut rows {
+            row["times_fewer_model_bytes"] = json!(ratio(&first["model_bytes"], &row["model_bytes"]));
+            row["difference"] =
+                json!(row["result"].as_f64().zip(first["result"].as_f64()).map(|(a, b)| a - b));
+        }
+        if let (Some(path), Some(report)) = (html.take(), reports.first()) {
+            page::write(&path, &scenario, task, report, &curves)?;
+        }
+        Ok(json!({ "seed": scenario.seed, "codecs": rows }))
+    })?;
+    let summary = summary(&rows, "codecs", "codec", &["result", "difference", "times_fewer_model_bytes"]);
+    Ok(json!({ "summary": summary, "seeds": rows }))
+}
+
+fn ratio(a: &Value, b: &Value) -> Option<f64> {
+    Some(a.as_f64()? / b.as_f64()?)
+}
+
+/// Members that lie, beside the same network without: plain means, and clipped and trimmed ones.
+pub(super) fn lies(
+    plan: &Plan<'_>,
+    liars: usize,
+    lies: &[Lie],
+    trim: usize,
+    mut html: Option<PathBuf>,
+) -> Result<Value, SimError> {
+    let lies = if lies.is_empty() { &[Lie::Flipped, Lie::Scaled(-10.0), Lie::Scaled(10.0)] } else { lies };
+    let cases: Vec<(usize, Lie)> =
+        [(0, Lie::Flipped)].into_iter().chain(lies.iter().map(|l| (liars, *l))).collect();
+    let rows = plan.each(|task, scenario| {
+        let (mut rows, mut curves, mut reports) = (Vec::new(), Vec::new(), Vec::new());
+        for (liars, lie) in &cases {
+            for (guard, clip, merge) in
+                [("mean", false, Merge::Mean), ("clipped, trimmed", true, Merge::Trimmed(trim))]
+            {
+                let rules = Rules { liars: *liars, lie: *lie, clip, merge, ..scenario.rules };
+                let report = run(&Scenario { rules, ..scenario.clone() }, task)?;
+                let said = match lie {
+                    _ if *liars == 0 => "nobody lies".to_owned(),
+                    Lie::Flipped => format!("{liars} send the opposite"),
+                    Lie::Scaled(factor) => format!("{liars} send {factor} times theirs"),
+                };
+                let run = Named::new(format!("{said}: {guard}"), report.scores.clone());
+                let mut row = plan.told(&run);
+                row["case"] = run.name.clone().into();
+                rows.push(row);
+                curves.push(run);
+                reports.push(report);
+            }
+        }
+        let first = rows.first().cloned().unwrap_or_default();
+        for row in &mut rows {
+            row["difference"] =
+                json!(row["result"].as_f64().zip(first["result"].as_f64()).map(|(a, b)| a - b));
+        }
+        if let (Some(path), Some(report)) = (html.take(), reports.first()) {
+            page::write(&path, &scenario, task, report, &curves)?;
+        }
+        Ok(json!({ "seed": scenario.seed, "cases": rows }))
+    })?;
+    Ok(json!({ "summary": summary(&rows, "cases", "case", &["result", "difference"]), "seeds": rows }))
+}
+
+/// Means over seeds of rows that have the same name.
+fn summary(seeds: &[Value], list: &str, name: &str, keys: &[&str]) -> Value {
+    let Some(first) = seeds.first().and_then(|seed| seed[list].as_array()) else { return Value::Null };
+    let row = |(at, row): (usize, &Value)| {
+        let mut out = json!({ name: row[name] });
+        for key in keys {
+            out[*key] = json!(mean(seeds, |seed| seed[list][at][*key].as_f64()));
+        }
+        out
+    };
+    first.iter().enumerate().map(row).collect()
+}
+
+fn mean(rows: &[Value], of: impl Fn(&Value) -> Option<f64>) -> Option<f64> {
+    let all: Option<Vec<f64>> = rows.iter().map(of).collect();
+    all.filter(|all| !all.is_empty()).map(|all| all.iter().sum::<f64>() / all.len() as f64)
+}
+
+/// A task with more local epochs a round.
+struct Longer<'a> {
+    task: &'a dyn Task,
+    epochs: u32,
+}
+
+impl Task for Longer<'_> {
+    fn parameters(&self) -> usize {
+        self.task.parameters()
+    }
+
+    fn initial(&self) -> Vec<f32> {
+        self.task.initial()
+    }
+
+    /// Each epoch has an order of its own, as a round's.
+    fn train(&self, node: usize, round: u32, parameters: &[f32]) -> Vec<f32> {
+        let first = round * self.epochs;
+        (1..self.epochs).fold(self.task.train(node, first, parameters), |parameters, epoch| {
+            self.task.train(node, first + epoch, &parameters)
+        })
+    }
+
+    fn steps(&self, node: usize) -> u32 {
+        self.epochs * self.task.steps(node)
+    }
+
+    fn evaluate(&self, parameters: &[f32]) -> crate::Score {
+        self.task.evaluate(parameters)
+    }
+
+    fn rises(&self) -> bool {
+        self.task.rises()
+    }
+}
