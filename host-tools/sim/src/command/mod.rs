@@ -4,7 +4,10 @@
 mod page;
 mod parse;
 mod protocol;
+mod text;
 mod training;
+
+pub use text::text;
 
 use crate::links::Latencies;
 use crate::tasks::{Deal, MovieLens, Pictures};
@@ -68,10 +71,10 @@ enum Command {
     },
     /// MoDeST beside FedAvg, D-SGD and gossip, really trained.
     Train {
-        #[arg(long, default_value_t = 200)]
+        #[arg(long, default_value_t = 150)]
         rounds: u32,
         /// Rounds of D-SGD and gossip, in which all nodes train; 0: none.
-        #[arg(long, default_value_t = 30)]
+        #[arg(long, default_value_t = 20)]
         peer_rounds: u32,
         /// So many runs, with seeds that follow each other.
         #[arg(long, default_value_t = 1)]
@@ -86,7 +89,7 @@ enum Command {
     },
     /// The same training with updates and means in fewer bytes.
     Compress {
-        #[arg(long, default_value_t = 200)]
+        #[arg(long, default_value_t = 150)]
         rounds: u32,
         #[arg(long, default_value_t = 1)]
         seeds: u64,
@@ -101,7 +104,7 @@ enum Command {
     },
     /// The same training with members that lie, averaged plainly, and with clipping and trimmed means.
     Lies {
-        #[arg(long, default_value_t = 200)]
+        #[arg(long, default_value_t = 150)]
         rounds: u32,
         #[arg(long, default_value_t = 1)]
         seeds: u64,
@@ -131,7 +134,7 @@ struct TaskOptions {
     #[arg(long)]
     ratings: Option<PathBuf>,
     /// Pictures to train with, of all nodes together.
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, default_value_t = 8000)]
     train_pictures: usize,
     #[arg(long, default_value_t = 2000)]
     test_pictures: usize,
