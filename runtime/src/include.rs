@@ -52,6 +52,8 @@ macro_rules! include_plan {
                 Err(_) => panic!("this plan file is damaged or of another version: convert the model again"),
             };
 
+            // A check of sparse weights looks at each of their steps.
+            #[allow(long_running_const_eval)]
             /// The kernels of the plan.
             pub static KERNELS: $crate::kernels::KernelTable<{ CHECKED.kernels() }> = {
                 let table = match $crate::kernels::KernelTable::link(&CHECKED, library::ENTRIES) {

@@ -41,6 +41,35 @@ fn step(packed: Packed, inputs: &[(DType, usize, usize, Axis)], output: (DType, 
 }
 
 fn steps() -> Vec<Step> {
+    use DType::{F32, I8};
+    let mut steps = dense_steps();
+    let (mut codes, mut reals) = ([0i8; 60], [0f32; 60]);
+    for at in (0..60).step_by(7) {
+        (codes[at], reals[at]) = (at as i8 - 30, 0.5);
+    }
+    let requant = &Requant { factors: vec![0.1; 6], zero_point: 1, min: -128, max: 127, rounding: 1 };
+    for (block, strip) in sparse::Block::ALL.into_iter().zip([4, 8, 16, 32, 4]) {
+        let (out_channels, stride, bias) = (6, 2, &[][..]);
+        let layer = spmm_s8::SpmmS8 {
+            weights: &codes,
+            bias: &[3; 6],
+            out_channels,
+            stride,
+            input_zero_point: 2,
+            requant,
+        };
+        steps.push(step(layer.pack(block, strip), &[(I8, 2, 90, ONE)], (I8, 2, 30)));
+        for half in [false, true] {
+            let weights = &reals;
+            let layer = spmm_f32::SpmmF32 { weights, half, bias, out_channels, stride, min: -1.0, max: 1.0 };
+            steps.push(step(layer.pack(block, strip), &[(F32, 2, 90, ONE)], (F32, 2, 30)));
+        }
+    }
+    steps
+}
+
+/// Those of all kernels but the sparse ones.
+fn dense_steps() -> Vec<Step> {
     use DType::{F32, I8, I32};
     let weights = [0.5f32; 200];
     let (min, max) = (-1.0, 1.0);
@@ -308,7 +337,8 @@ fn accepted_steps_run() {
             }
         }
     }
-    let all = ENTRIES.iter().filter(|entry| entry.id >= id::CONV2D_F32).count();
+    let here = |id: u16| id >= id::CONV2D_F32 || id == id::SPMM_S8;
+    let all = ENTRIES.iter().filter(|entry| here(entry.id)).count();
     assert_eq!(seen.len(), all, "a kernel without a sound step");
     println!("{accepted} accepted, {refused} refused");
     assert!(accepted > 1000 && refused > 1000, "{accepted} accepted, {refused} refused");

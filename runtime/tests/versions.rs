@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use mote_runtime::engine::Progress;
+use mote_runtime::kernels::sparse::Block;
 use mote_runtime::plan::*;
 use stacks::*;
 
@@ -135,6 +136,60 @@ fn write_the_plans_of_this_version() {
     changed[plain.len() - 1] ^= 1;
     refused("damaged", &changed);
     refused("cut-short", &plain[..plain.len() - 1]);
+}
+
+/// Writes the plan with sparse layers, which came after the others of version 2.
+#[test]
+#[ignore = "writes files: once"]
+fn write_the_sparse_plan() {
+    let folder = folder().join("v2");
+    let path = folder.join("sparse");
+    assert!(!path.with_extension("mote").exists(), "committed plans never change");
+    let mut random = Random(0x7370_6d6d);
+    let input = [9, 11, 6];
+    let layers = sparse_network(&mut random, input);
+    let image: Vec<u8> =
+        random.codes(2 * input.iter().product::<usize>()).iter().map(|&code| code as u8).collect();
+    let file = dressed(plan(input, &layers, Drive::Rows(true))).finish();
+    let output = answers(&file, &image).unwrap();
+    let whole = dressed(plan(input, &layers, Drive::Whole)).finish();
+    assert_eq!(answers(&whole, &image).unwrap(), output);
+    for (extension, bytes) in [("mote", &file), ("input", &image), ("output", &output)] {
+        fs::write(path.with_extension(extension), bytes).unwrap();
+    }
+}
+
+/// Sparse layers of every block between windows, pushed row by row as well as at once.
+#[test]
+fn sparse_layers_give_the_same_over_rows() {
+    let mut random = Random(77);
+    let input = [9, 11, 6];
+    let layers = sparse_network(&mut random, input);
+    let image: Vec<u8> =
+        random.codes(3 * input.iter().product::<usize>()).iter().map(|&code| code as u8).collect();
+    let drives = [Drive::Whole, Drive::Rows(true)].map(|drive| {
+        let file = dressed(plan(input, &layers, drive)).finish();
+        answers(&file, &image).unwrap()
+    });
+    assert!(!drives[0].is_empty() && drives[0] == drives[1]);
+}
+
+fn sparse_network(random: &mut Random, input: [usize; 3]) -> Vec<Layer> {
+    let one = |stride| Window { size: 1, stride, dilation: 1, pad: (0, 0) };
+    let mut shape = input;
+    let mut layers = Vec::new();
+    for (block, out_channels) in Block::ALL.into_iter().zip([9, 8, 13, 7, 10]) {
+        let stride = if layers.len() == 3 { 2 } else { 1 };
+        let own =
+            layer(random, Kind::Sparse { out_channels, block }, shape, one(stride), one(stride)).unwrap();
+        shape = own.shape;
+        layers.push(own);
+        if layers.len() == 1 {
+            let three = Window { size: 3, stride: 1, dilation: 1, pad: (1, 1) };
+            layers.push(layer(random, Kind::Depthwise, shape, three, three).unwrap());
+        }
+    }
+    layers
 }
 
 /// Layers of all kinds, with strides, dilations and padding; without end padding where the stream has no end.

@@ -6,17 +6,19 @@ use crate::cost::{
 };
 use crate::emit::{EmitError, Extras, emit};
 use crate::executor::Executor;
-use crate::graph::Graph;
+use crate::graph::{Graph, TensorId};
 use crate::import::{self, ImportError, Imported, Refusal};
+use crate::lower::sparse::{Room, Rooms};
 use crate::lower::{Choices, Lowered, Step};
 use crate::passes;
+use crate::prune::{self, Prune, Pruned};
 use crate::quantize::{self, Calibration, QuantizeError};
-use crate::schedule::{Schedule, order, schedule};
+use crate::schedule::{Life, Schedule, order, schedule};
 use crate::stream::time::{Stream, Violation};
 use crate::stream::{self, Network, Region, Rows};
 use crate::targets;
 use mote_runtime::Error;
-use mote_runtime::plan::{ConversionRecord, PreprocessRecord};
+use mote_runtime::plan::{ALIGN, ConversionRecord, PreprocessRecord};
 use std::time::Duration;
 
 /// Number format of the converted network.
@@ -45,6 +47,18 @@ pub enum Goal {
     Within(usize),
 }
 
+/// Layers with many zeros: sparse or dense.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sparsity {
+    /// Sparse where that costs less and the arena stays within that of the dense network.
+    #[default]
+    Auto,
+    /// Sparse where that costs less.
+    Fast,
+    /// Dense.
+    Off,
+}
+
 /// What to do with a model.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -59,6 +73,9 @@ pub struct Options {
     pub keep_layout: bool,
     /// Skip the rewriting of the graph.
     pub no_passes: bool,
+    /// Zeros for the smallest weights, before anything else is done with them.
+    pub prune: Option<Prune>,
+    pub sparse: Sparsity,
     pub calibration: Option<Calibration>,
     /// Regions over rows.
     pub rows: Rows,
@@ -88,6 +105,8 @@ pub struct Converted {
     pub arena_whole: usize,
     /// What the passes did.
     pub passes: passes::Report,
+    /// Layers that were pruned.
+    pub pruned: Vec<Pruned>,
     /// Figures of the quantization, if there was one.
     pub quantization: Option<quantize::Report>,
 }
@@ -173,6 +192,7 @@ pub fn convert(bytes: &[u8], options: &Options) -> Result<Converted, ConvertErro
 /// Converts a graph.
 pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, ConvertError> {
     let passes = if options.no_passes { passes::Report::default() } else { passes::optimize(&mut graph) };
+    let pruned = options.prune.map_or_else(Vec::new, |options| prune::prune(&mut graph, &options));
     let quantized = graph.tensors.iter().any(|t| t.quant.is_some() && !t.is_constant());
     let mut quantization = None;
     match options.precision {
@@ -196,9 +216,15 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
     if let Some(stream) = &options.stream {
         graph = stream::time::by_frames(&graph, stream).map_err(ConvertError::Stream)?;
     }
-    let choices = Choices { half_weights: half, running_sums: options.stream.is_none() && !by_steps, packer };
-    let plan = |scratch: usize| {
+    let plan = |scratch: usize, rooms: &Rooms| {
         let mut graph = graph.clone();
+        let choices = Choices {
+            half_weights: half,
+            running_sums: options.stream.is_none() && !by_steps,
+            packer,
+            target: options.target,
+            rooms,
+        };
         let chooser = Chooser { kernels: profile.library, table, others: profile.others, scratch };
         let lowered = lower_cheapest(&mut graph, &choices, &chooser).map_err(ConvertError::NoKernel)?;
         let planned = match &options.stream {
@@ -211,10 +237,12 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
         };
         Ok((graph, planned))
     };
-    let (graph, Planned { lowered, regions, schedule, arena_whole, .. }) = match options.goal {
-        Goal::Within(limit) => plan_within(limit, plan)?,
-        Goal::Memory | Goal::Speed => plan(usize::MAX)?,
+    let by_goal = |rooms: &Rooms| match options.goal {
+        Goal::Within(limit) => plan_within(limit, |scratch| plan(scratch, rooms)),
+        Goal::Memory | Goal::Speed => plan(usize::MAX, rooms),
     };
+    let (graph, planned) = plan_sparse(&by_goal, options.sparse, options.goal)?;
+    let Planned { lowered, regions, schedule, arena_whole, .. } = planned;
     let conversion = ConversionRecord {
         arena_whole: arena_whole as u32,
         frame_micros: options.frame.as_micros().try_into().unwrap_or(u32::MAX),
@@ -229,7 +257,7 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
     // The runtime's own opinion of the plan.
     Executor::new(&plan).map_err(|error| refused(error, &lowered.steps))?;
     let steps = lowered.steps;
-    Ok(Converted { plan, graph, steps, regions, schedule, arena_whole, passes, quantization })
+    Ok(Converted { plan, graph, steps, regions, schedule, arena_whole, passes, pruned, quantization })
 }
 
 /// Steps in the views of their regions, with addresses.
@@ -255,11 +283,72 @@ impl Planned {
         self.schedule.arena + self.schedule.state_bytes
     }
 
+    /// Outputs of the sparse steps whose scratch makes the arena larger than `limit`: it lies beyond, or all that is
+    /// alive beside it leaves no room for it. If there is none, the sparse steps that run while anything lies beyond.
+    fn sparse_beyond(&self, limit: usize) -> Vec<TensorId> {
+        let lives = &self.schedule.lives;
+        let steps = self.lowered.steps.iter().enumerate().filter(|(_, step)| step.is_sparse());
+        let at = |step: usize| lives.iter().filter(move |life| (life.first..=life.last).contains(&step));
+        let beyond = |life: &Life| life.offset + life.bytes > limit;
+        let to_blame = steps.clone().filter(|(index, _)| {
+            let alive: usize = at(*index).map(|life| life.bytes.next_multiple_of(ALIGN)).sum();
+            alive > limit || at(*index).any(|life| life.scratch && beyond(life))
+        });
+        let outputs: Vec<TensorId> = to_blame.map(|(_, step)| step.output.tensor).collect();
+        if !outputs.is_empty() {
+            return outputs;
+        }
+        steps.filter(|(index, _)| at(*index).any(beyond)).map(|(_, step)| step.output.tensor).collect()
+    }
+
     /// Rewrites the views first.
     fn applied(graph: &Graph, mut lowered: Lowered, regions: Vec<Region>) -> Self {
         stream::apply(graph, &mut lowered, &regions);
         Self::new(graph, lowered, regions)
     }
+}
+
+/// A graph, rewritten for its plan, and the plan.
+type Planning = Result<(Graph, Planned), ConvertError>;
+
+/// Plans that are tried before a network whose sparse layers take too much memory becomes dense.
+const TRIES: usize = 8;
+
+/// The plan with sparse layers where they cost less. On [`Sparsity::Auto`] within the arena of the dense network: layers
+/// that are in the way get shorter strips, then dense kernels. Where the goal names a limit, that one counts instead, and
+/// all layers give way at once; where it is speed, none does.
+fn plan_sparse(plan: &dyn Fn(&Rooms) -> Planning, sparsity: Sparsity, goal: Goal) -> Planning {
+    let off = Rooms::all(Room::None);
+    if sparsity == Sparsity::Off {
+        return plan(&off);
+    }
+    if let Goal::Within(_) = goal {
+        for room in [Room::Ample, Room::Scarce] {
+            match plan(&Rooms::all(room)) {
+                Err(ConvertError::Memory { .. }) => {}
+                planned => return planned,
+            }
+        }
+        return plan(&off);
+    }
+    let mut rooms = Rooms::all(Room::Ample);
+    let mut best = plan(&rooms)?;
+    let any = best.1.lowered.steps.iter().any(Step::is_sparse);
+    if sparsity == Sparsity::Fast || goal == Goal::Speed || !any {
+        return Ok(best);
+    }
+    let dense = plan(&off)?;
+    let limit = dense.1.schedule.arena;
+    for _ in 0..TRIES {
+        if best.1.schedule.arena <= limit {
+            return Ok(best);
+        }
+        for output in best.1.sparse_beyond(limit) {
+            rooms.tighten(output);
+        }
+        best = plan(&rooms)?;
+    }
+    Ok(if best.1.schedule.arena <= limit { best } else { dense })
 }
 
 /// One region without end.
@@ -282,10 +371,7 @@ fn plan_steps(graph: &mut Graph, mut lowered: Lowered) -> Result<Planned, Conver
 
 /// The cheapest plan that works in at most `limit` bytes, of those that `plan` makes where kernels have much scratch, some,
 /// or the least: what a fast kernel takes for itself may be what rows would have needed. Of equal ones the first.
-fn plan_within(
-    limit: usize,
-    plan: impl Fn(usize) -> Result<(Graph, Planned), ConvertError>,
-) -> Result<(Graph, Planned), ConvertError> {
+fn plan_within(limit: usize, plan: impl Fn(usize) -> Planning) -> Planning {
     let plans = [usize::MAX, limit / 4, 0].into_iter().map(plan).collect::<Result<Vec<_>, _>>()?;
     let needed = plans.iter().map(|(_, planned)| planned.memory()).min().unwrap_or_default();
     let fitting = plans.into_iter().filter(|(_, planned)| planned.memory() <= limit);

@@ -6,7 +6,7 @@ use crate::schedule::Schedule;
 use crate::stream::{Rate, Region, runs};
 use mote_runtime::plan::{
     CandidateRecord, ConversionRecord, DType as PlanType, FillRecord, MAX_RANK, NONE, OperandRecord,
-    PlanWriter, PreprocessRecord, RegionKind, Space, StepEntry, TensorRecord, step_flags,
+    PlanWriter, PreprocessRecord, RegionKind, Space, StepEntry, TensorRecord, WeighedRecord, step_flags,
 };
 use std::collections::HashMap;
 
@@ -75,6 +75,16 @@ pub fn emit(
             });
             tensors.writer.candidates.extend(candidates);
             made_by.insert(step.output.tensor, written);
+            if let Some(choice) = step.choice {
+                tensors.writer.weighed.push(WeighedRecord {
+                    step: written,
+                    block_outputs: choice.block.outputs as u8,
+                    block_inputs: choice.block.inputs as u8,
+                    zeros: choice.zeros as f32,
+                    dense: choice.dense as f32,
+                    sparse: choice.sparse as f32,
+                });
+            }
         }
         let port = region.port.and_then(|id| graph.inputs.iter().position(|&input| input == id));
         let port = port.map_or(NONE, |port| port as u16);

@@ -7,6 +7,7 @@
 //! * [`graph`]: the compiler's own picture of a network: typed, channels last, named operators.
 //! * [`import`]: foreign files to [`graph::Graph`]; every operator that cannot be translated is listed at once.
 //! * [`passes`]: rewriting of graphs: folding, fusing, recognising, changing layout.
+//! * [`prune`]: zeros for the smallest weights, on request.
 //! * [`quantize`]: post-training quantization from calibration samples.
 //! * [`lower`]: graph operators to kernels of a target, by the kernels' own `pack` functions.
 //! * [`stream`]: regions that run slice by slice, over rows and over time.
@@ -24,6 +25,7 @@ pub mod graph;
 pub mod import;
 pub mod lower;
 pub mod passes;
+pub mod prune;
 pub mod quantize;
 pub mod record;
 pub mod schedule;

@@ -64,8 +64,8 @@ struct Output {
 
 /// What became of a network.
 enum Outcome {
-    /// With this largest difference.
-    Runs(f32),
+    /// With this largest difference, so many of its layers from sparse weights.
+    Runs(f32, usize),
     Refused(Vec<Refusal>),
     SameAs(String),
 }
@@ -87,7 +87,7 @@ fn networks_from_elsewhere() {
         let outcome = network.outcome(&bytes);
         let row = network.row(&outcome);
         print!("{row}");
-        run += usize::from(matches!(outcome, Outcome::Runs(_)));
+        run += usize::from(matches!(outcome, Outcome::Runs(..)));
         table += &row;
     }
     if skipped > 0 {
@@ -142,7 +142,8 @@ impl Network {
             Err(error) => panic!("{}: {error}", self.file),
         };
         assert_eq!(self.not_run, None, "{} runs here only", self.file);
-        Outcome::Runs(self.compare(&converted, stateful))
+        let sparse = converted.steps.iter().filter(|step| step.is_sparse()).count();
+        Outcome::Runs(self.compare(&converted, stateful), sparse)
     }
 
     fn import(&self, bytes: &[u8]) -> Result<Imported, ImportError> {
@@ -220,9 +221,12 @@ impl Network {
             format!("{} {}", x.dtype, if sides.is_empty() { "scalar".into() } else { sides.join(" x ") })
         });
         let result = match outcome {
-            Outcome::Runs(0.0) => format!("runs: equal to {}", self.oracle),
-            Outcome::Runs(error) => {
-                format!("runs: within 1e{} of {}", error.log10().ceil() as i32, self.oracle)
+            Outcome::Runs(error, sparse) => {
+                let layers = if *sparse > 0 { format!("; sparse layers: {sparse}") } else { String::new() };
+                match error {
+                    0.0 => format!("runs: equal to {}{layers}", self.oracle),
+                    _ => format!("runs: within 1e{} of {}{layers}", error.log10().ceil() as i32, self.oracle),
+                }
             }
             Outcome::SameAs(other) => format!("the same file as {other} above"),
             Outcome::Refused(nodes) => refused(nodes),

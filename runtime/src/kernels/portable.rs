@@ -51,6 +51,7 @@ portable! {
     AVERAGE_OF_SUMS_S8 = 20, "average_of_sums_s8", running_sum::average, running_sum::check_average;
     MEAN_OF_SUMS_S8 = 21, "mean_of_sums_s8", running_sum::mean, running_sum::check_mean;
     ATTENTION_S8 = 22, "attention_s8", attention_s8::run, attention_s8::check;
+    SPMM_S8 = 23, "spmm_s8", spmm_s8::run, spmm_s8::check;
 
     // Floats: 100 to 149.
     CONV2D_F32 = 100, "conv2d_f32", conv2d_f32::run, conv2d_f32::check;
@@ -74,6 +75,8 @@ portable! {
     GRU_F32_W16 = 118, "gru_f32_w16", recurrent_f32::run_gru_w16, recurrent_f32::check_gru_w16;
     LSTM_F32 = 119, "lstm_f32", recurrent_f32::run_lstm, recurrent_f32::check_lstm;
     LSTM_F32_W16 = 120, "lstm_f32_w16", recurrent_f32::run_lstm_w16, recurrent_f32::check_lstm_w16;
+    SPMM_F32 = 121, "spmm_f32", spmm_f32::run, spmm_f32::check;
+    SPMM_F32_W16 = 122, "spmm_f32_w16", spmm_f32::run_w16, spmm_f32::check_w16;
 
     // Any type, movement and conversion: 150 to 199.
     COPY = 150, "copy", copy::run, copy::check;

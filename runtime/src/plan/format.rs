@@ -44,6 +44,7 @@ pub mod section {
     pub const SOURCE: u16 = 37;
     pub const CONVERSION: u16 = 38;
     pub const CANDIDATES: u16 = 40;
+    pub const WEIGHED: u16 = 39;
 }
 
 pub mod section_flags {
@@ -308,6 +309,19 @@ records! {
         pub name_bytes: u32,
         pub macs_low: u32,
         pub macs_high: u32,
+    }
+
+    /// For people: a layer with many zeros, which could run dense or sparse, and what the compiler thought that costs,
+    /// in a unit of the target's.
+    pub struct WeighedRecord {
+        pub step: u16,
+        /// The best block of the sparse kernel.
+        pub block_outputs: u8,
+        pub block_inputs: u8,
+        /// Share of weights that are zero.
+        pub zeros: f32,
+        pub dense: f32,
+        pub sparse: f32,
     }
 
     /// For people: name of a tensor.

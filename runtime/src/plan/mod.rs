@@ -275,6 +275,11 @@ impl<'a> Plan<'a> {
             .find(|record| usize::from(record.port) == port)
     }
 
+    /// Layer `index` of those that could run dense or sparse, if the plan tells.
+    pub fn weighed(&self, index: usize) -> Option<WeighedRecord> {
+        WeighedRecord::read(self.optional_record(section::WEIGHED, WeighedRecord::SIZE, index)?, 0)
+    }
+
     /// What the conversion knew, if the plan tells.
     pub fn conversion(&self) -> Option<ConversionRecord> {
         ConversionRecord::read(self.optional_record(section::CONVERSION, ConversionRecord::SIZE, 0)?, 0)

@@ -21,6 +21,7 @@ pub struct PlanWriter {
     pub preprocess: Vec<PreprocessRecord>,
     pub conversion: Option<ConversionRecord>,
     pub candidates: Vec<CandidateRecord>,
+    pub weighed: Vec<WeighedRecord>,
     /// Leave out names, labels and what only people read; preprocessing stays.
     pub strip: bool,
     tensors: Vec<TensorRecord>,
@@ -218,6 +219,7 @@ impl PlanWriter {
             sections.push((section::LABELS, 0, (self.labels.join("\n").into_bytes(), 0)));
             sections.push((section::CONVERSION, 0, table!(self.conversion, ConversionRecord)));
             sections.push((section::CANDIDATES, 0, table!(self.candidates, CandidateRecord)));
+            sections.push((section::WEIGHED, 0, table!(self.weighed, WeighedRecord)));
         }
         sections.push((section::PREPROCESS, 0, table!(self.preprocess, PreprocessRecord)));
         sections.retain(|(_, _, (bytes, _))| !bytes.is_empty());

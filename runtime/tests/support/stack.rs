@@ -7,6 +7,8 @@ use mote_runtime::kernels::copy::CopyRows;
 use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
 use mote_runtime::kernels::pack::{Packed, Requant};
 use mote_runtime::kernels::pool_s8::PoolS8;
+use mote_runtime::kernels::sparse::Block;
+use mote_runtime::kernels::spmm_s8::SpmmS8;
 use mote_runtime::kernels::{KernelTable, PORTABLE};
 use mote_runtime::plan::*;
 use mote_runtime::{Engine, Error, Plan};
@@ -54,6 +56,11 @@ pub enum Kind {
     Conv {
         out_channels: usize,
     },
+    /// A 1x1 convolution, three quarters of whose weights are zero.
+    Sparse {
+        out_channels: usize,
+        block: Block,
+    },
     Depthwise,
     AveragePool,
     MaxPool,
@@ -80,7 +87,10 @@ pub fn layer(
     columns: Window,
 ) -> Option<Layer> {
     let [height, width, channels] = input;
-    let out_channels = if let Kind::Conv { out_channels } = kind { out_channels } else { channels };
+    let out_channels = match kind {
+        Kind::Conv { out_channels } | Kind::Sparse { out_channels, .. } => out_channels,
+        _ => channels,
+    };
     let shape = [rows.output(height)?, columns.output(width)?, out_channels];
     let requant = Requant { factors: vec![0.004], zero_point: ZERO_POINT, min: -128, max: 127, rounding: 1 };
     let (kernel_rows, kernel_width) = (rows.size, columns.size);
@@ -113,6 +123,19 @@ pub fn layer(
             requant,
         }
         .pack(),
+        Kind::Sparse { block, .. } => {
+            let codes = random.codes(out_channels * channels);
+            let weights: Vec<i8> = codes.iter().map(|&w| if w & 12 == 0 { w | 1 } else { 0 }).collect();
+            SpmmS8 {
+                weights: &weights,
+                bias: &[],
+                out_channels,
+                stride,
+                input_zero_point: ZERO_POINT,
+                requant: &requant,
+            }
+            .pack(block, 8)
+        }
         Kind::Depthwise => DepthwiseS8 {
             weights: &random.codes(channels * kernel_rows * kernel_width),
             bias: &[],
@@ -222,11 +245,12 @@ pub fn plan(input: [usize; 3], layers: &[Layer], drive: Drive) -> PlanWriter {
         writer.tensor(record, &format!("t{t}"));
         offset += bytes.next_multiple_of(16);
     }
+    let room = layers.iter().map(|layer| layer.packed.scratch.next_multiple_of(16)).max().unwrap_or(0);
+    let scratch = if endless { 0 } else { offset as u32 };
     if endless {
         writer.state_bytes = offset as u32
-    } else {
-        writer.arena_bytes = offset as u32
     }
+    writer.arena_bytes = scratch + room as u32;
     let view = |t: usize| {
         let view = OperandRecord::rows(t as u16, shapes[t % shapes.len()][0] as u32, row_bytes(t) as u32);
         if drive == Drive::Whole {
@@ -267,7 +291,7 @@ pub fn plan(input: [usize; 3], layers: &[Layer], drive: Drive) -> PlanWriter {
             inputs: &inputs,
             output: view(i + 1),
             flags: 0,
-            scratch: 0,
+            scratch,
             every: every as u16,
             phase: phase as u32,
             burst: 1,

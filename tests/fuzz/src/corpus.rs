@@ -31,7 +31,10 @@ pub struct Entry {
 pub fn load(filter: &str) -> Result<Vec<Entry>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut entries = Vec::new();
-    for file in files(&root.join("tests/golden/plans/v1"))? {
+    let mut plans = files(&root.join("tests/golden/plans/v1"))?;
+    // What the first version did not have yet.
+    plans.push(root.join("tests/golden/plans/v2/sparse.mote"));
+    for file in plans {
         if file.with_extension("output").is_file() && file.extension().is_some_and(|e| e == "mote") {
             entries.push(Entry { name: name(&file), kind: Kind::Plan, bytes: fs::read(&file)? });
         }

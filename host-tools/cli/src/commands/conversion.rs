@@ -5,10 +5,12 @@ use crate::failure::{Failure, Outcome};
 use crate::files::{lines, read};
 use crate::npy;
 use crate::picture::{self, Recipe};
+use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use mote_compiler::convert::{Converted, Goal, Options, Precision, compile, import};
+use mote_compiler::convert::{Converted, Goal, Options, Precision, Sparsity, compile, import};
 use mote_compiler::graph::Graph;
+use mote_compiler::prune::Prune;
 use mote_compiler::quantize::{Calibration, Method};
 use mote_compiler::stream::Rows;
 use mote_compiler::stream::time::Stream;
@@ -56,6 +58,20 @@ pub struct Conversion {
     /// The fastest plan that was found whose arena and state have together at most so many bytes: 64K, 1M, 48000
     #[arg(long, value_name = "BYTES", value_parser = bytes, conflicts_with = "opt")]
     ram_limit: Option<usize>,
+
+    /// Make this share of the weights of each 1x1 convolution zero, the smallest ones; without training behind it a
+    /// network bears little of this
+    #[arg(long, value_name = "SHARE", value_parser = share, help_heading = "Sparse networks")]
+    prune: Option<f64>,
+    /// Neighbouring output channels whose weights become zero together
+    #[arg(long, default_value = "1", value_parser = PossibleValuesParser::new(["1", "2", "4"]), requires = "prune", help_heading = "Sparse networks")]
+    block: String,
+    /// How layers with many zeros run
+    #[arg(long, value_enum, default_value = "auto", help_heading = "Sparse networks")]
+    sparse: SparseLayers,
+    /// Prune the first convolution and the classifier, too
+    #[arg(long, requires = "prune", help_heading = "Sparse networks")]
+    prune_ends: bool,
 
     /// Calibration samples: a folder of pictures (one level of folders inside it is searched, too), a .npy file with a
     /// leading sample axis, or `random` to only try things out
@@ -122,6 +138,17 @@ enum WeightRounding {
     ByError,
     /// Each to the nearest code
     Nearest,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum SparseLayers {
+    /// Sparse where that costs less and the arena stays within that of the dense network, or within --ram-limit; with
+    /// --opt speed as `fast`
+    Auto,
+    /// Sparse where that costs less
+    Fast,
+    /// Dense
+    Off,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -214,6 +241,16 @@ fn options(arguments: &Conversion, target: u16) -> Options {
             Some(Dtype::F32) => Precision::F32,
             Some(Dtype::F16) => Precision::F16,
         },
+        prune: arguments.prune.map(|share| Prune {
+            share,
+            block: arguments.block.parse().unwrap_or(1),
+            ends: arguments.prune_ends,
+        }),
+        sparse: match arguments.sparse {
+            SparseLayers::Auto => Sparsity::Auto,
+            SparseLayers::Fast => Sparsity::Fast,
+            SparseLayers::Off => Sparsity::Off,
+        },
         stream: arguments.stream.then_some(Stream { axis, hop, whole }),
         states: arguments.states.clone(),
         sizes: arguments.sizes.clone(),
@@ -255,6 +292,11 @@ fn bytes(text: &str) -> Result<usize, String> {
     let (number, unit) = unit.map_or((plain, 1), |(name, unit)| (plain.trim_end_matches(name), unit));
     let bytes = number.parse::<usize>().ok().and_then(|number| number.checked_mul(unit));
     bytes.filter(|&bytes| bytes > 0).ok_or_else(|| "give a number of bytes, as in `--ram-limit 64K`".into())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..1.0).contains(share));
+    share.ok_or_else(|| "give a share from 0 up to, without, 1, as in `--prune 0.8`".into())
 }
 
 fn milliseconds(text: &str) -> Result<Duration, String> {

@@ -3,10 +3,11 @@
 use super::conversion::Conversion;
 use crate::failure::{Failure, Outcome};
 use crate::files::{check_apart, check_writable, write};
-use crate::report::{Figures, print, print_json};
+use crate::report::{Figures, grouped, print, print_json, short};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use mote_compiler::convert::Converted;
+use mote_compiler::prune::Pruned;
 use mote_compiler::quantize::Report;
 use mote_compiler::targets;
 use serde_json::{Value, json};
@@ -57,15 +58,30 @@ fn tell(converted: &Converted, mut figures: Figures, arguments: &Arguments) {
     if arguments.json {
         let mut value = figures.to_json();
         value["arena_lower_bound"] = json!(converted.schedule.lower_bound);
+        value["pruned"] = json!(converted.pruned.iter().map(pruned).collect::<Vec<_>>());
         value["quantization"] = converted.quantization.as_ref().map_or(Value::Null, quantization);
         return print_json(&value);
     }
     let mut text = format!("{} -> {}\n", arguments.conversion.source().display(), arguments.output.display());
     text += &figures.headline();
+    for layer in &converted.pruned {
+        let share = |zeros: usize| 100.0 * zeros as f64 / layer.weights.max(1) as f64;
+        let (before, zeros, name) = (share(layer.before), share(layer.zeros), short(&layer.node, 60));
+        text += &format!(
+            "  pruned  {zeros:.1} % of {} weights ({before:.1} % before), {:.1} % of their squares left: {name}\n",
+            grouped(layer.weights as u64),
+            100.0 * layer.kept
+        );
+    }
     if let Some(quantization) = &converted.quantization {
         text += &quantization.to_string();
     }
     print(&text);
+}
+
+fn pruned(layer: &Pruned) -> Value {
+    json!({"node": layer.node, "weights": layer.weights, "zeros_before": layer.before, "zeros": layer.zeros,
+        "squares_left": layer.kept})
 }
 
 /// What the quantization did; signal-to-noise in decibels against the float network on the calibration samples.

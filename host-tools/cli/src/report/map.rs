@@ -36,6 +36,24 @@ pub fn steps(figures: &Figures) -> String {
                     others.join(", ")
                 );
             }
+            if let Some(weighed) = &s.weighed {
+                let choice = match (s.is_sparse(), weighed.sparse < weighed.dense) {
+                    (true, _) => "sparse",
+                    (false, false) => "dense",
+                    // The choice saw more than costs.
+                    (false, true) => "dense, for memory or as asked",
+                };
+                let _ = writeln!(
+                    text,
+                    "        {choice}: {:.1} % zeros; dense {}, sparse {} in blocks of {}x{} ({})",
+                    100.0 * weighed.zeros,
+                    grouped(weighed.dense as u64),
+                    grouped(weighed.sparse as u64),
+                    weighed.block_outputs,
+                    weighed.block_inputs,
+                    figures.unit()
+                );
+            }
             if !s.name.is_empty() {
                 let _ = writeln!(text, "        {}", short(&s.name, 100));
             }

@@ -12,7 +12,7 @@ use memory::{RegionFigures, RingFigures, Span};
 use mote_compiler::executor::AlignedBytes;
 use mote_compiler::targets;
 use mote_runtime::Plan;
-use mote_runtime::plan::{DType, RegionKind, TensorRecord, section};
+use mote_runtime::plan::{DType, RegionKind, TensorRecord, WeighedRecord, section};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -30,6 +30,15 @@ pub struct StepFigures {
     pub phase: usize,
     /// Kernels that the compiler weighed for it, with what they cost; the chosen one first.
     pub candidates: Vec<(&'static str, u32)>,
+    /// Of a layer with many zeros, if the plan tells.
+    pub weighed: Option<WeighedRecord>,
+}
+
+impl StepFigures {
+    /// Of a weighed layer.
+    fn is_sparse(&self) -> bool {
+        self.kernel.starts_with("spmm")
+    }
 }
 
 /// Everything that can be told about a plan.
@@ -125,6 +134,7 @@ impl Figures {
                 .collect()
         };
         let optional = [
+            section::WEIGHED,
             section::STEP_INFO,
             section::TENSOR_INFO,
             section::STRINGS,
@@ -161,8 +171,14 @@ impl Figures {
         self.plan_bytes - self.weight_bytes - self.name_bytes
     }
 
+    /// In what the costs of weighed layers are told.
+    fn unit(&self) -> &'static str {
+        mote_compiler::cost::sparse::unit(&self.target).unwrap_or("units")
+    }
+
     /// The machine-readable form. Field names are an interface: they stay.
     pub fn to_json(&self) -> Value {
+        let unit = self.unit();
         let steps: Vec<Value> = self
             .steps
             .iter()
@@ -173,6 +189,7 @@ impl Figures {
                     "in_place": s.in_place, "every": s.every, "phase": s.phase,
                     "candidates": s.candidates.iter().map(|(kernel, cost)| json!({"kernel": kernel, "cost": cost}))
                         .collect::<Vec<_>>(),
+                    "weighed": s.weighed.as_ref().map(|weighed| weighed_json(weighed, s.is_sparse(), unit)),
                 })
             })
             .collect();
@@ -267,6 +284,14 @@ fn stream_lines(stream: &StreamFigures) -> String {
     text
 }
 
+fn weighed_json(weighed: &WeighedRecord, is_sparse: bool, unit: &str) -> Value {
+    json!({
+        "zeros": weighed.zeros, "dense": weighed.dense, "sparse": weighed.sparse, "unit": unit,
+        "block": [weighed.block_outputs, weighed.block_inputs],
+        "choice": if is_sparse { "sparse" } else { "dense" },
+    })
+}
+
 fn region_json(region: &RegionFigures) -> Value {
     let ring = |ring: &RingFigures| {
         json!({
@@ -310,6 +335,7 @@ fn step(plan: &Plan<'_>, index: usize) -> Option<StepFigures> {
         every: record.every.into(),
         phase: record.phase as usize,
         candidates: candidates.map(|candidate| (name(candidate.kernel), candidate.cost)).collect(),
+        weighed: (0..).map_while(|k| plan.weighed(k)).find(|weighed| usize::from(weighed.step) == index),
     })
 }
 

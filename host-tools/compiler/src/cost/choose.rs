@@ -45,7 +45,8 @@ pub fn lower_cheapest(
         // Packers differ in kernels only: the steps are the same.
         let other = lower(&mut before.clone(), &Choices { packer, ..*choices })?;
         for (offers, step) in offers.iter_mut().zip(other.steps) {
-            if offers.iter().all(|offer| offer.kernel != step.packed.kernel) {
+            // Sparse ones have figures of their own (`super::sparse`), and were weighed with the first packer's.
+            if !step.is_sparse() && offers.iter().all(|offer| offer.kernel != step.packed.kernel) {
                 offers.push(step.packed);
             }
         }

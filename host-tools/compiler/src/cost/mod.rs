@@ -5,6 +5,7 @@
 //!
 //! * [`work`]: what of a step its cost depends on ([`Work`]), read off a step of the compiler or off a finished plan.
 //! * [`choose`]: the cheapest of the kernels that could compute a step.
+//! * [`sparse`]: 1x1 convolutions with many zeros, dense and sparse, by a table of its own.
 //! * [`table`]: the measured figures of a target ([`Table`]), one file each under `tables/`, and their format.
 //!
 //! A table gives each kernel a linear form over [`Feature`]s of its work, such as
@@ -13,6 +14,7 @@
 //! compared with each other, those of different tables may not: their unit is the table's own.
 
 pub mod choose;
+pub mod sparse;
 pub mod table;
 pub mod work;
 

@@ -12,7 +12,7 @@ use mote_runtime::kernels::fully_connected_f32::FullyConnectedF32;
 use mote_runtime::kernels::fully_connected_s8::FullyConnectedS8;
 use mote_runtime::kernels::matmul_f32::MatMulF32;
 use mote_runtime::kernels::matmul_s8::MatmulS8;
-use mote_runtime::kernels::pack::{Geometry, Packed, Requant};
+use mote_runtime::kernels::pack::{Geometry, Requant};
 use mote_runtime::plan::OperandRecord;
 
 /// A layer with constant weights.
@@ -77,7 +77,8 @@ pub(super) fn convolution(cx: &mut Context<'_>) -> Result<(), Refused> {
     let depthwise = group_channels == 1 && groups > 1;
     let multiplier = out_channels / groups;
 
-    let packed = match cx.dtype(layer.x) {
+    let positions = cx.graph.tensor(layer.output).len() / out_channels.max(1);
+    let (packed, choice) = match cx.dtype(layer.x) {
         DType::F32 => {
             let (weights, half) = (cx.reals(layer.weights), cx.choices.half_weights);
             let bias = layer.bias.map(|id| cx.reals(id)).unwrap_or_default();
@@ -85,7 +86,7 @@ pub(super) fn convolution(cx: &mut Context<'_>) -> Result<(), Refused> {
             let (min, max) = cx.node.activation.limits();
 
             if depthwise {
-                DepthwiseF32 {
+                let layer = DepthwiseF32 {
                     weights,
                     half,
                     bias,
@@ -98,8 +99,8 @@ pub(super) fn convolution(cx: &mut Context<'_>) -> Result<(), Refused> {
                     pad_left,
                     min,
                     max,
-                }
-                .pack()
+                };
+                (layer.pack(), None)
             } else {
                 let layer = ConvF32 {
                     weights,
@@ -116,7 +117,7 @@ pub(super) fn convolution(cx: &mut Context<'_>) -> Result<(), Refused> {
                     min,
                     max,
                 };
-                cx.choices.packer.conv_f32(&layer)
+                cx.dense_or_sparse_f32(&layer, positions)
             }
         }
         DType::I8 => {
@@ -140,7 +141,7 @@ pub(super) fn convolution(cx: &mut Context<'_>) -> Result<(), Refused> {
                     input_zero_point,
                     requant,
                 };
-                cx.choices.packer.depthwise_s8(&layer, geometry)
+                (cx.choices.packer.depthwise_s8(&layer, geometry), None)
             } else {
                 let layer = ConvS8 {
                     weights,
@@ -156,7 +157,8 @@ pub(super) fn convolution(cx: &mut Context<'_>) -> Result<(), Refused> {
                     input_zero_point,
                     requant,
                 };
-                cx.choices.packer.conv_s8(&layer, geometry)
+                let dense = cx.choices.packer.conv_s8(&layer, geometry);
+                cx.dense_or_sparse_s8(&layer, dense, positions)
             }
         }
         other => return Err(format!("no convolution on {other:?}")),
@@ -164,7 +166,8 @@ pub(super) fn convolution(cx: &mut Context<'_>) -> Result<(), Refused> {
     let (input, output) = (cx.spatial(layer.x).windowed(&spatial), cx.spatial(layer.output));
     let pointwise = spatial == Spatial::over_rows_and_columns([1, 1], [1, 1], [1, 1], [(0, 0), (0, 0)])
         && width == out_width;
-    cx.push(macs, packed, vec![input], output, vec![false]).joinable = pointwise;
+    let step = cx.push(macs, packed, vec![input], output, vec![false]);
+    (step.joinable, step.choice) = (pointwise, choice);
     Ok(())
 }
 
@@ -178,16 +181,17 @@ pub(super) fn dense(cx: &mut Context<'_>) -> Result<(), Refused> {
         return Err(format!("the input is not {vectors} vectors of {inputs}"));
     }
     let macs = (vectors * outputs * inputs) as u64;
-    let packed = match cx.dtype(layer.x) {
+    let (packed, choice) = match cx.dtype(layer.x) {
         DType::F32 => {
             let (weights, half) = (&cx.reals(layer.weights)[..], cx.choices.half_weights);
             let bias = &layer.bias.map(|id| cx.reals(id)).unwrap_or_default()[..];
             let (min, max) = cx.node.activation.limits();
             if vectors == 1 {
                 let layer = FullyConnectedF32 { weights, half, bias, inputs, outputs, min, max };
-                cx.choices.packer.fully_connected_f32(&layer)
+                (cx.choices.packer.fully_connected_f32(&layer), None)
             } else {
-                pointwise_f32(weights, half, bias, inputs, outputs, (min, max))
+                let layer = pointwise_f32(weights, half, bias, inputs, outputs, (min, max));
+                cx.dense_or_sparse_f32(&layer, vectors)
             }
         }
         DType::I8 => {
@@ -196,7 +200,7 @@ pub(super) fn dense(cx: &mut Context<'_>) -> Result<(), Refused> {
             let (_, input_zero_point) = cx.quant(layer.x)?;
             if vectors == 1 {
                 let layer = FullyConnectedS8 { weights, bias, inputs, outputs, input_zero_point, requant };
-                cx.choices.packer.fully_connected_s8(&layer)
+                (cx.choices.packer.fully_connected_s8(&layer), None)
             } else {
                 let layer = ConvS8 {
                     weights,
@@ -212,7 +216,9 @@ pub(super) fn dense(cx: &mut Context<'_>) -> Result<(), Refused> {
                     input_zero_point,
                     requant,
                 };
-                cx.choices.packer.conv_s8(&layer, Geometry { width: vectors, columns: vectors })
+                let geometry = Geometry { width: vectors, columns: vectors };
+                let dense = cx.choices.packer.conv_s8(&layer, geometry);
+                cx.dense_or_sparse_s8(&layer, dense, vectors)
             }
         }
         other => return Err(format!("no dense layer on {other:?}")),
@@ -221,23 +227,24 @@ pub(super) fn dense(cx: &mut Context<'_>) -> Result<(), Refused> {
         == cx.shape(layer.output).split_last().map(|(_, o)| o)
     {
         let (input, output) = (cx.spatial(layer.x), cx.spatial(layer.output));
-        cx.push(macs, packed, vec![input], output, vec![false]).joinable = true;
+        let step = cx.push(macs, packed, vec![input], output, vec![false]);
+        (step.joinable, step.choice) = (true, choice);
     } else {
         let (input, output) = (cx.flat(layer.x), cx.flat(layer.output));
-        cx.push(macs, packed, vec![input], output, vec![false]);
+        cx.push(macs, packed, vec![input], output, vec![false]).choice = choice;
     }
     Ok(())
 }
 
 /// Many vectors through one matrix: a convolution of width 1.
-fn pointwise_f32(
-    weights: &[f32],
+fn pointwise_f32<'a>(
+    weights: &'a [f32],
     half: bool,
-    bias: &[f32],
+    bias: &'a [f32],
     in_channels: usize,
     out_channels: usize,
     (min, max): (f32, f32),
-) -> Packed {
+) -> ConvF32<'a> {
     ConvF32 {
         weights,
         half,
@@ -253,7 +260,6 @@ fn pointwise_f32(
         min,
         max,
     }
-    .pack()
 }
 
 pub(super) fn matmul(cx: &mut Context<'_>) -> Result<(), Refused> {

@@ -13,14 +13,17 @@ mod pool;
 mod quantized;
 mod recurrent;
 mod rows;
+pub mod sparse;
 mod view;
 
-use crate::cost::choose::Candidate;
+use crate::cost::{choose::Candidate, sparse::Choice};
 use crate::graph::{DType, Data, Graph, Node, Op, TensorId};
 use crate::import::Refusal;
 use mote_runtime::kernels::copy::CopyRows;
 use mote_runtime::kernels::pack::{Packed, Packer};
+use mote_runtime::kernels::portable::id;
 use mote_runtime::plan::OperandRecord;
+use sparse::Rooms;
 use std::collections::HashMap;
 
 /// A kernel call before it has addresses.
@@ -49,6 +52,8 @@ pub struct Step {
     /// Output rows that share a window, which moves once for all of them; 1 but where there are more of them than
     /// input rows.
     pub stretch: usize,
+    /// Of a layer that has many zeros: what its kernels cost.
+    pub choice: Option<Choice>,
 }
 
 impl Step {
@@ -69,12 +74,18 @@ impl Step {
             carries,
             candidates: Vec::new(),
             stretch: 1,
+            choice: None,
         }
     }
 
     /// A copy of rows, which no node of the network asks for.
     pub fn copy(name: String, from: Operand, to: Operand) -> Self {
         Self::new(name, "copy", CopyRows.pack(), vec![from], to)
+    }
+
+    /// Whether a sparse kernel was chosen.
+    pub fn is_sparse(&self) -> bool {
+        [id::SPMM_S8, id::SPMM_F32, id::SPMM_F32_W16].contains(&self.packed.kernel)
     }
 
     /// Hands over contiguous rows of independent positions as one long row.
@@ -150,6 +161,10 @@ pub struct Choices<'a> {
     pub running_sums: bool,
     /// Chooses kernels of the target.
     pub packer: &'a dyn Packer,
+    /// The target: one of [`target`](mote_runtime::plan::target).
+    pub target: u16,
+    /// Memory for the strips of sparse layers.
+    pub rooms: &'a Rooms,
 }
 
 /// What an operator's lowering gets.

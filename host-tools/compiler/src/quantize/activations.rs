@@ -6,12 +6,14 @@ use crate::executor::Executor;
 use crate::graph::eval::evaluate_all;
 use crate::graph::{DType, Data, Graph, Quant, Tensor, TensorId};
 use crate::import::list;
+use crate::lower::sparse::{Room, Rooms};
 use crate::lower::{Choices, lower};
 use crate::schedule::schedule;
 use crate::stream;
 use half::f16;
 use mote_runtime::engine::Observer;
 use mote_runtime::kernels::pack::Portable;
+use mote_runtime::plan::target;
 
 /// Runs a network and shows the real values of its activations.
 pub trait Activations {
@@ -46,7 +48,13 @@ impl<'a> Runtime<'a> {
     pub fn new(graph: &'a Graph) -> Result<Self, QuantizeError> {
         let failure = |reason: String| QuantizeError::Run(reason);
         let mut lowered_graph = graph.clone();
-        let choices = Choices { half_weights: false, running_sums: true, packer: &Portable };
+        let choices = Choices {
+            half_weights: false,
+            running_sums: true,
+            packer: &Portable,
+            target: target::PORTABLE,
+            rooms: &Rooms::all(Room::Ample),
+        };
         let mut lowered = lower(&mut lowered_graph, &choices).map_err(|refusals| failure(list(&refusals)))?;
         let regions = stream::plain(lowered.steps.len());
         stream::apply(&lowered_graph, &mut lowered, &regions);

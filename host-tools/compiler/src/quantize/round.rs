@@ -96,16 +96,18 @@ impl Metric {
         let n = self.n;
         let (mut codes, mut errors) = (vec![0.0; n], vec![0.0; n]);
         let nearest = |x: f64| (x / scale).round().clamp(-127.0, 127.0);
+        // What was pruned stays so.
+        let pruned = |i: usize| goal[i] == 0.0;
         for i in (0..n).rev() {
             let row = &self.factor[i * n + i..(i + 1) * n];
             let carried = dot(&row[1..], &errors[i + 1..]) / row[0];
-            codes[i] = nearest(goal[i] + carried);
+            codes[i] = if pruned(i) { 0.0 } else { nearest(goal[i] + carried) };
             errors[i] = goal[i] - codes[i] * scale;
         }
         let mut slopes: Vec<f64> = (0..n).map(|i| dot(&self.h[i * n..(i + 1) * n], &errors)).collect();
         for _ in 0..PASSES {
             let mut moved = false;
-            for i in 0..n {
+            for i in (0..n).filter(|&i| !pruned(i)) {
                 let wanted = slopes[i] / (self.h[i * n + i] * scale);
                 let code = (codes[i] + wanted.round()).clamp(-127.0, 127.0);
                 let change = code - codes[i];

@@ -7,6 +7,7 @@ use crate::emit::{Extras, emit};
 use crate::executor::Executor;
 use crate::graph::{BinaryFn, Graph, Op, PoolKind, ReduceFn, Spatial, TensorId, UnaryFn};
 use crate::graph::{NearestRounding, ResizeCoordinates, ResizeMode};
+use crate::lower::sparse::{Room, Rooms};
 use crate::lower::{Choices, Lowered, lower};
 use crate::passes::optimize;
 use crate::passes::testing::{Build, Random};
@@ -144,7 +145,17 @@ fn run(
 
 fn lowered(graph: &mut Graph) -> Lowered {
     let packer = targets::profile(0).packer;
-    lower(graph, &Choices { half_weights: false, running_sums: true, packer }).unwrap()
+    lower(
+        graph,
+        &Choices {
+            half_weights: false,
+            running_sums: true,
+            packer,
+            target: 0,
+            rooms: &Rooms::all(Room::None),
+        },
+    )
+    .unwrap()
 }
 
 fn longest(network: &Network<'_>, delivered: Option<TensorId>) -> Option<Region> {

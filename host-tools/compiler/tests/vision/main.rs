@@ -5,6 +5,7 @@
 #[path = "../golden/mod.rs"]
 mod golden;
 
+mod face_sparse;
 mod float;
 mod lite0;
 mod network;

@@ -1,6 +1,7 @@
 //! Benchmarks, one module each: `mcu` counts instructions on emulated microcontrollers, `aarch64` on 64-bit Arm cores,
 //! `peers` holds what others need for the same work, `baseline` what we needed before; `stream` measures times on the
-//! host, `web` in Node, `code` the code of kernels, `cost` what their work costs.
+//! host, `web` in Node, `sparse` both times and instructions of sparse layers, `code` the code of kernels, `cost` what
+//! their work costs.
 
 mod aarch64;
 mod baseline;
@@ -8,6 +9,7 @@ pub mod code;
 mod cost;
 pub mod mcu;
 mod peers;
+mod sparse;
 mod steps;
 mod stream;
 mod web;
@@ -26,6 +28,8 @@ pub enum Bench {
     Web(web::Options),
     /// Costs of every kernel on each core, for `mote estimate` and the compiler: writes host-tools/compiler/src/cost/tables
     Cost(cost::Options),
+    /// Sparse 1x1 convolutions beside dense ones: times on the host, instructions on an emulated M4
+    Sparse(sparse::Options),
     /// Code of every kernel, for `mote inspect`: writes host-tools/cli/code
     Code(code::Options),
 }
@@ -37,6 +41,7 @@ pub fn run(bench: &Bench) -> Result<()> {
         Bench::Stream(options) => stream::measure(options),
         Bench::Web(options) => web::run(options),
         Bench::Cost(options) => cost::measure(options),
+        Bench::Sparse(options) => sparse::measure(options),
         Bench::Code(options) => code::run(options),
     }
 }
