@@ -30,6 +30,8 @@ const BUNDLED: &[(&str, &str)] = &[
     ("efficientformer", "models/efficientformer/cifar10/efficientformer_cifar10.onnx"),
     ("tinynet", "models/tinynet/cifar10/tinynet_cifar10.onnx"),
     ("mobilenet", "models/mobilenet/cifar10/mobilenet_cifar10.onnx"),
+    ("sparse90", "models/mobilenet/cifar10/mobilenet_sparse90_cifar10.onnx"),
+    ("sparse90_block4", "models/mobilenet/cifar10/mobilenet_sparse90_block4_cifar10.onnx"),
 ];
 
 /// How they become int8: all with the same pictures, scaling and labels.
