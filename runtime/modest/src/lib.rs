@@ -6,7 +6,8 @@
 //!   handled.
 //! * [`view`], [`changes`], [`order`]: who is a member, how that becomes known, and who takes part in a round.
 //! * [`seal`]: signed envelopes, membership tickets, and statements that a node makes of itself.
-//! * [`link`]: the line between a device and its gateway.
+//! * [`link`]: the line between a device and its gateway; [`device`]: what they say on it, and all of the device's side;
+//!   [`local`]: a round's training; [`vouch`]: what a member signs that others carry.
 //! * [`compress`], [`aggregate`]: how updates become fewer bytes, and how they become one.
 //!
 //! No heap, no panic. A view has a fixed capacity on a device and grows on a host ([`view::Store`], feature `alloc`).
@@ -20,8 +21,10 @@ mod advert;
 pub mod aggregate;
 pub mod changes;
 pub mod compress;
+pub mod device;
 mod error;
 pub mod link;
+pub mod local;
 mod member;
 mod message;
 mod node;
@@ -30,6 +33,7 @@ mod params;
 mod relay;
 pub mod seal;
 pub mod view;
+pub mod vouch;
 
 pub use changes::Mark;
 pub use error::Error;

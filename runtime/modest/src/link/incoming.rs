@@ -67,12 +67,12 @@ impl Incoming {
             self.answer = Some(self.ready(id, length));
             return None;
         }
-        if length > room.len() {
-            self.answer = Some(Packet::Refused { id, room: room.len() as u32 });
-            return None;
-        }
         if self.stage == Stage::Held {
             self.waiting = true;
+            return None;
+        }
+        if length > room.len() {
+            self.answer = Some(Packet::Refused { id, room: room.len() as u32 });
             return None;
         }
         // The same message goes on where it stopped, whoever was reset and opens it under another name.
