@@ -6,6 +6,7 @@ use super::attention_s8::AttentionS8;
 use super::binary_s8::{MulS8, SumS8};
 use super::conv2d_f32::ConvF32;
 use super::conv2d_s8::ConvS8;
+use super::depthwise_f32::DepthwiseF32;
 use super::depthwise_s8::DepthwiseS8;
 use super::fully_connected_f32::FullyConnectedF32;
 use super::fully_connected_s8::FullyConnectedS8;
@@ -17,6 +18,7 @@ use super::reduce_s8::MeanS8;
 use super::requantize::{DOUBLE, DOUBLE_CLAMPED, SINGLE};
 use super::running_sum::RunningSum;
 use super::softmax_s8::SoftmaxS8;
+use super::unary_f32::UnaryF32;
 
 /// A kernel chosen and fed: everything of a step but its operands.
 #[derive(Clone, Debug, PartialEq)]
@@ -153,6 +155,14 @@ pub trait Packer: Sync {
     }
 
     fn conv_f32(&self, layer: &ConvF32<'_>) -> Packed {
+        layer.pack()
+    }
+
+    fn depthwise_f32(&self, layer: &DepthwiseF32<'_>) -> Packed {
+        layer.pack()
+    }
+
+    fn unary_f32(&self, layer: &UnaryF32) -> Packed {
         layer.pack()
     }
 

@@ -1,7 +1,8 @@
 //! Vectors of 128 bits: the operations that the kernels are written in, each one instruction (or few) of SIMD128, and the
 //! same in plain Rust elsewhere.
 //!
-//! The only `unsafe` code of the kernels is here: loads and stores through references to whole arrays.
+//! The only `unsafe` code of the kernels is here: loads and stores through references to whole arrays, and of vectors at equal
+//! distances ([`Spaced`]), whose last one is known to be there.
 
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 mod plain;
@@ -9,6 +10,32 @@ mod plain;
 mod simd128;
 
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-pub use plain::{I16x8, I32x4};
+pub use plain::{F32x4, I16x8, I32x4};
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-pub use simd128::{I16x8, I32x4};
+pub use simd128::{F32x4, I16x8, I32x4};
+
+/// Vectors at equal distances, whose presence was checked at once.
+#[derive(Clone, Copy)]
+pub struct Spaced<'a> {
+    numbers: &'a [f32],
+    step: usize,
+    last: usize,
+}
+
+impl<'a> Spaced<'a> {
+    /// `count` vectors from number `at` on, `step` numbers apart; `None` if one of them isn't there.
+    #[inline(always)]
+    pub fn new(numbers: &'a [f32], at: usize, step: usize, count: usize) -> Option<Self> {
+        let numbers = numbers.get(at..)?;
+        let last = count.checked_sub(1)?;
+        (step.checked_mul(last)? <= numbers.len().checked_sub(4)?).then_some(Self { numbers, step, last })
+    }
+
+    /// Vector `i`; the last one if there are fewer.
+    #[inline(always)]
+    pub fn get(&self, i: usize) -> F32x4 {
+        let start = i.min(self.last) * self.step;
+        // SAFETY: not beyond the last vector, behind whose start `new` found four numbers.
+        F32x4::load(unsafe { &*self.numbers.as_ptr().add(start).cast::<[f32; 4]>() })
+    }
+}

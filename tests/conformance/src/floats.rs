@@ -1,13 +1,15 @@
 //! Float layers. Numbers are between -1 and 1, so a sum of `n` products differs by less than `n * 2^-22` in any order.
 
 use mote_runtime::kernels::conv2d_f32::ConvF32;
+use mote_runtime::kernels::depthwise_f32::DepthwiseF32;
 use mote_runtime::kernels::fully_connected_f32::FullyConnectedF32;
 use mote_runtime::kernels::pack::Packer;
+use mote_runtime::kernels::unary_f32::{Function, UnaryF32};
 use mote_runtime::plan::DType;
 
 use crate::Case;
 use crate::support::{Input, Random, Shape};
-use crate::windows::CONVOLUTIONS;
+use crate::windows::{CONVOLUTIONS, Window};
 
 const LIMITS: &[(f32, f32)] = &[(f32::NEG_INFINITY, f32::INFINITY), (0.0, 6.0), (-0.25, 0.5)];
 
@@ -40,6 +42,77 @@ pub fn convolutions(packer: &dyn Packer) -> Vec<Case> {
                 portable: layer.pack(),
                 inputs: vec![input(w.height, &x).inner((w.kernel.0, w.stride, w.dilation, w.pad.0))],
                 output: output(w.rows(), w.columns() * w.outputs),
+            });
+        }
+    }
+    cases
+}
+
+const DEPTHWISE: &[Window] = &[
+    depthwise((6, 9), 8, (3, 3)).pad(1, 1, 1, 1),
+    depthwise((7, 12), 20, (3, 3)).stride(2).pad(0, 0, 1, 1),
+    depthwise((7, 16), 12, (5, 5)).pad(2, 2, 2, 2),
+    depthwise((9, 15), 4, (5, 5)).stride(2).pad(1, 2, 2, 2),
+    depthwise((3, 3), 16, (3, 3)).pad(1, 1, 1, 1),
+    depthwise((5, 11), 8, (3, 3)).dilation(2).pad(2, 2, 2, 2),
+    depthwise((1, 9), 24, (1, 4)).pad(0, 3, 0, 0),
+    depthwise((4, 9), 7, (3, 3)).pad(1, 1, 1, 1),
+];
+
+const fn depthwise(size: (usize, usize), channels: usize, kernel: (usize, usize)) -> Window {
+    Window::new(size, (channels, channels), kernel)
+}
+
+pub fn depthwise_layers(packer: &dyn Packer) -> Vec<Case> {
+    let mut random = Random(13);
+    let mut cases = Vec::new();
+    for w in DEPTHWISE {
+        for &(min, max) in LIMITS {
+            let layer = DepthwiseF32 {
+                weights: &reals(&mut random, w.kernel.0 * w.kernel.1 * w.inputs),
+                half: false,
+                bias: &reals(&mut random, w.inputs),
+                in_channels: w.inputs,
+                multiplier: 1,
+                kernel_rows: w.kernel.0,
+                kernel_width: w.kernel.1,
+                stride: w.stride,
+                dilation: w.dilation,
+                pad_left: w.pad.1,
+                min,
+                max,
+            };
+            let x = reals(&mut random, w.height * w.width * w.inputs);
+            cases.push(Case {
+                name: format!("float depthwise {w:?} {min} {max}"),
+                own: false,
+                depthwise: Some(w.inputs),
+                packed: packer.depthwise_f32(&layer),
+                portable: layer.pack(),
+                inputs: vec![input(w.height, &x).inner((w.kernel.0, w.stride, w.dilation, w.pad.0))],
+                output: output(w.rows(), w.columns() * w.inputs),
+            });
+        }
+    }
+    cases
+}
+
+/// Functions of numbers between -8 and 8.
+pub fn functions(packer: &dyn Packer) -> Vec<Case> {
+    let mut random = Random(14);
+    let mut cases = Vec::new();
+    for function in (0..=u8::MAX).map_while(Function::from_code) {
+        let layer = UnaryF32 { function, p: 0.25, q: 0.5 };
+        let x: Vec<f32> = reals(&mut random, 3 * 43).iter().map(|x| x * 8.0).collect();
+        for input in [input(3, &x), input(3, &x).in_place()] {
+            cases.push(Case {
+                name: format!("{function:?}, in place: {}", input.in_place),
+                own: false,
+                depthwise: None,
+                packed: packer.unary_f32(&layer),
+                portable: layer.pack(),
+                inputs: vec![input],
+                output: output(3, 43),
             });
         }
     }

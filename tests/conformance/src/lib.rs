@@ -84,6 +84,8 @@ pub fn windows(packer: &dyn Packer) -> Vec<Case> {
 pub fn floats(packer: &dyn Packer) -> Vec<Case> {
     let mut cases = floats::convolutions(packer);
     cases.extend(floats::fully_connected(packer));
+    cases.extend(floats::depthwise_layers(packer));
+    cases.extend(floats::functions(packer));
     cases
 }
 
@@ -93,6 +95,7 @@ pub fn elements(packer: &dyn Packer) -> Vec<Case> {
     cases.extend(elements::sums(packer));
     cases.extend(elements::running_sums(packer));
     cases.extend(products::products(packer));
+    cases.extend(products::matrices(packer));
     cases.extend(products::tables(packer));
     cases.extend(attention::attention(packer));
     cases.extend(norms::layer_norms(packer));

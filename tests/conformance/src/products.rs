@@ -2,11 +2,12 @@
 
 use mote_runtime::kernels::binary_s8::MulS8;
 use mote_runtime::kernels::lut_s8::LutS8;
+use mote_runtime::kernels::matmul_s8::MatmulS8;
 use mote_runtime::kernels::pack::{Packer, Requant};
 use mote_runtime::kernels::requantize::{DOUBLE, SINGLE};
 
 use crate::Case;
-use crate::support::{Input, Random, Shape};
+use crate::support::{Input, ONE, Random, Shape};
 
 /// Factor, zero points of both operands and of the product, clamp, rounding.
 const STAGES: &[(f64, [i32; 3], [i32; 2], u8)] = &[
@@ -57,6 +58,39 @@ pub fn products(packer: &dyn Packer) -> Vec<Case> {
                     portable: layer.pack(),
                     inputs,
                     output: Shape::s8(rows, row),
+                });
+            }
+        }
+    }
+    cases
+}
+
+/// Matrices: number of pairs, rows of the product, depth, columns.
+const MATRICES: &[[usize; 4]] = &[[1, 3, 32, 49], [2, 5, 7, 3], [3, 1, 49, 20], [1, 4, 1, 1], [2, 2, 16, 33]];
+
+pub fn matrices(packer: &dyn Packer) -> Vec<Case> {
+    let mut random = Random(9);
+    let mut cases = Vec::new();
+    for &[batch, m, depth, n] in MATRICES {
+        for (transpose_a, transpose_b) in [(false, false), (false, true), (true, false), (true, true)] {
+            for &(factor, [zero_a, zero_b, zero_point], [min, max], rounding) in STAGES {
+                let requant = Requant { factors: vec![factor / 8.0], zero_point, min, max, rounding };
+                let layer = MatmulS8 { depth, transpose_a, transpose_b, zero_a, zero_b, requant };
+                let mut matrix = |rows: usize, row: usize, all: bool| {
+                    let input = Input::s8(batch * rows, &random.codes(batch * rows * row));
+                    let input = input.outer(batch, ONE);
+                    if all { input.inner((rows, 0, 1, 0)) } else { input }
+                };
+                let a = if transpose_a { matrix(depth, m, true) } else { matrix(m, depth, false) };
+                let b = if transpose_b { matrix(n, depth, true) } else { matrix(depth, n, true) };
+                cases.push(Case {
+                    name: format!("matrices {batch} x {m} x {n}, {layer:?}"),
+                    own: false,
+                    depthwise: None,
+                    packed: packer.matmul_s8(&layer),
+                    portable: layer.pack(),
+                    inputs: vec![a, b],
+                    output: Shape { slices: batch, ..Shape::s8(m, n) },
                 });
             }
         }

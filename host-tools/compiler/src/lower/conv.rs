@@ -100,7 +100,7 @@ pub(super) fn convolution(cx: &mut Context<'_>) -> Result<(), Refused> {
                     min,
                     max,
                 };
-                (layer.pack(), None)
+                (cx.choices.packer.depthwise_f32(&layer), None)
             } else {
                 let layer = ConvF32 {
                     weights,

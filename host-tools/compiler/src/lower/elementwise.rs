@@ -185,7 +185,7 @@ pub(super) fn unary(cx: &mut Context<'_>) -> Result<(), Refused> {
     let packed = match (cx.dtype(x), cx.dtype(output)) {
         (DType::F32, DType::F32) => {
             let (function, p, q) = unary_f32(function);
-            UnaryF32 { function, p, q }.pack()
+            cx.choices.packer.unary_f32(&UnaryF32 { function, p, q })
         }
         (DType::I8, DType::I8) => {
             let table = table(cx, x, output, |real| unary_value(function, real))?;

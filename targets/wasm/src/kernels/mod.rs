@@ -3,15 +3,23 @@
 //! [`WASM`] holds these kernels and the portable ones.
 
 pub mod add_s8_simd128;
+pub mod conv_f32_simd128;
 pub mod conv_s8_simd128;
+pub mod depthwise_f32_simd128;
 pub mod depthwise_s8_simd128;
 pub mod fully_connected_s8_simd128;
+mod functions;
+mod gather;
 pub mod gemm;
+pub mod gemm_f32;
+pub mod matmul_s8_simd128;
 pub mod mul_s8_simd128;
 #[cfg(feature = "pack")]
 pub mod pack;
 mod pieces;
+pub mod pool_s8_simd128;
 pub mod stage;
+pub mod unary_f32_simd128;
 
 use self::stage::{DOUBLE, SINGLE};
 use mote_runtime::target_library;
@@ -34,4 +42,11 @@ target_library! {
     SUB_S8_SIMD128_DOUBLE = 3017, "sub_s8_simd128_double", add_s8_simd128::run::<DOUBLE>, add_s8_simd128::check;
     MUL_S8_SIMD128 = 3020, "mul_s8_simd128", mul_s8_simd128::run::<SINGLE>, mul_s8_simd128::check;
     MUL_S8_SIMD128_DOUBLE = 3021, "mul_s8_simd128_double", mul_s8_simd128::run::<DOUBLE>, mul_s8_simd128::check;
+
+    MATMUL_S8_SIMD128 = 3022, "matmul_s8_simd128", matmul_s8_simd128::run, matmul_s8_simd128::check;
+    AVERAGE_POOL_S8_SIMD128 = 3023, "average_pool_s8_simd128", pool_s8_simd128::average, pool_s8_simd128::check;
+    MAX_POOL_S8_SIMD128 = 3024, "max_pool_s8_simd128", pool_s8_simd128::max, pool_s8_simd128::check;
+    CONV_F32_SIMD128 = 3100, "conv_f32_simd128", conv_f32_simd128::run, conv_f32_simd128::check;
+    DEPTHWISE_F32_SIMD128 = 3101, "depthwise_f32_simd128", depthwise_f32_simd128::run, depthwise_f32_simd128::check;
+    UNARY_F32_SIMD128 = 3102, "unary_f32_simd128", unary_f32_simd128::run, unary_f32_simd128::check;
 }

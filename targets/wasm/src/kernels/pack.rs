@@ -1,13 +1,19 @@
 //! Which layers go to which kernel (host only).
 
 use mote_runtime::kernels::binary_s8::{MulS8, SumS8};
+use mote_runtime::kernels::conv2d_f32::ConvF32;
 use mote_runtime::kernels::conv2d_s8::ConvS8;
+use mote_runtime::kernels::depthwise_f32::DepthwiseF32;
 use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
 use mote_runtime::kernels::fully_connected_s8::FullyConnectedS8;
+use mote_runtime::kernels::matmul_s8::MatmulS8;
 use mote_runtime::kernels::pack::{Geometry, Packed, Packer};
+use mote_runtime::kernels::pool_s8::PoolS8;
+use mote_runtime::kernels::unary_f32::UnaryF32;
 
 use super::{
-    add_s8_simd128, conv_s8_simd128, depthwise_s8_simd128, fully_connected_s8_simd128, mul_s8_simd128,
+    add_s8_simd128, conv_f32_simd128, conv_s8_simd128, depthwise_f32_simd128, depthwise_s8_simd128,
+    fully_connected_s8_simd128, matmul_s8_simd128, mul_s8_simd128, pool_s8_simd128, unary_f32_simd128,
 };
 
 /// Chooses kernels for SIMD128.
@@ -38,5 +44,29 @@ impl Packer for Simd128 {
 
     fn mul_s8(&self, layer: &MulS8, lens: [usize; 3]) -> Packed {
         mul_s8_simd128::pack(layer, lens).unwrap_or_else(|| layer.pack())
+    }
+
+    fn average_pool_s8(&self, layer: &PoolS8) -> Packed {
+        pool_s8_simd128::pack_average(layer).unwrap_or_else(|| layer.pack_average())
+    }
+
+    fn max_pool_s8(&self, layer: &PoolS8) -> Packed {
+        pool_s8_simd128::pack_max(layer).unwrap_or_else(|| layer.pack_max())
+    }
+
+    fn matmul_s8(&self, layer: &MatmulS8) -> Packed {
+        matmul_s8_simd128::pack(layer).unwrap_or_else(|| layer.pack())
+    }
+
+    fn conv_f32(&self, layer: &ConvF32<'_>) -> Packed {
+        conv_f32_simd128::pack(layer).unwrap_or_else(|| layer.pack())
+    }
+
+    fn depthwise_f32(&self, layer: &DepthwiseF32<'_>) -> Packed {
+        depthwise_f32_simd128::pack(layer).unwrap_or_else(|| layer.pack())
+    }
+
+    fn unary_f32(&self, layer: &UnaryF32) -> Packed {
+        unary_f32_simd128::pack(layer).unwrap_or_else(|| layer.pack())
     }
 }

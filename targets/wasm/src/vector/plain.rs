@@ -14,6 +14,11 @@ impl I16x8 {
         Self([value; 8])
     }
 
+    #[inline(always)]
+    pub fn load(values: &[i16; 8]) -> Self {
+        Self(*values)
+    }
+
     /// Eight codes.
     #[inline(always)]
     pub fn widened(codes: &[i8; 8]) -> Self {
@@ -59,8 +64,19 @@ impl I16x8 {
     }
 
     #[inline(always)]
+    pub fn plus(self, other: Self) -> Self {
+        Self(core::array::from_fn(|i| self.0[i].wrapping_add(other.0[i])))
+    }
+
+    #[inline(always)]
     pub fn minus(self, other: Self) -> Self {
         Self(core::array::from_fn(|i| self.0[i].wrapping_sub(other.0[i])))
+    }
+
+    /// The larger of each two.
+    #[inline(always)]
+    pub fn larger(self, other: Self) -> Self {
+        Self(core::array::from_fn(|i| self.0[i].max(other.0[i])))
     }
 
     /// Products of the first four numbers, and of the last four.
@@ -130,6 +146,25 @@ impl I32x4 {
         Self(self.0.map(|value| value << (bits & 31)))
     }
 
+    /// The bits that differ.
+    #[inline(always)]
+    pub fn except(self, other: Self) -> Self {
+        self.with(other, |a, b| a ^ b)
+    }
+
+    /// Whole quotients of numbers from 0 to 2^16 by one of at most 255.
+    #[inline(always)]
+    pub fn over(self, divisor: f32) -> Self {
+        let factor = 1.0 / divisor;
+        Self(self.0.map(|x| ((x as f32 + 0.5) * factor) as i32))
+    }
+
+    /// The sum of each vector.
+    #[inline(always)]
+    pub fn totals(vectors: [Self; 4]) -> Self {
+        Self(vectors.map(|Self([a, b, c, d])| a.wrapping_add(b).wrapping_add(c).wrapping_add(d)))
+    }
+
     /// `(self * factor + round) / 2^32`, rounded down.
     #[inline(always)]
     pub fn high(self, factor: Self, round: i64) -> Self {
@@ -138,6 +173,83 @@ impl I32x4 {
 
     #[inline(always)]
     fn with(self, other: Self, f: impl Fn(i32, i32) -> i32) -> Self {
+        Self(core::array::from_fn(|i| f(self.0[i], other.0[i])))
+    }
+}
+
+/// Four real numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct F32x4([f32; 4]);
+
+impl F32x4 {
+    #[inline(always)]
+    pub fn splat(value: f32) -> Self {
+        Self([value; 4])
+    }
+
+    #[inline(always)]
+    pub fn load(values: &[f32; 4]) -> Self {
+        Self(*values)
+    }
+
+    /// One number, four times.
+    #[inline(always)]
+    pub fn repeated(value: &f32) -> Self {
+        Self([*value; 4])
+    }
+
+    #[inline(always)]
+    pub fn store(self, to: &mut [f32; 4]) {
+        *to = self.0;
+    }
+
+    #[inline(always)]
+    pub fn plus(self, other: Self) -> Self {
+        self.with(other, |a, b| a + b)
+    }
+
+    #[inline(always)]
+    pub fn minus(self, other: Self) -> Self {
+        self.with(other, |a, b| a - b)
+    }
+
+    #[inline(always)]
+    pub fn times(self, other: Self) -> Self {
+        self.with(other, |a, b| a * b)
+    }
+
+    #[inline(always)]
+    pub fn over(self, other: Self) -> Self {
+        self.with(other, |a, b| a / b)
+    }
+
+    /// `self + a * b`, rounded once or twice.
+    #[inline(always)]
+    pub fn plus_product(self, a: Self, b: Self) -> Self {
+        self.plus(a.times(b))
+    }
+
+    /// Each between `min` and `max`; what is no number becomes `min`.
+    #[inline(always)]
+    pub fn limited(self, min: Self, max: Self) -> Self {
+        let above = self.with(min, |x, min| if x > min { x } else { min });
+        above.with(max, |x, max| if x < max { x } else { max })
+    }
+
+    /// `2^n` of numbers `1.5 * 2^23 + n`, `n` between -126 and 127.
+    #[inline(always)]
+    pub fn power_of_two(self) -> Self {
+        Self(self.0.map(|x| f32::from_bits((x.to_bits() << 23).wrapping_add(0x3f80_0000))))
+    }
+
+    /// Number `i` of all four, for each `i`.
+    #[inline(always)]
+    pub fn transposed(rows: [Self; 4]) -> [Self; 4] {
+        core::array::from_fn(|i| Self(core::array::from_fn(|k| rows[k].0[i])))
+    }
+
+    #[inline(always)]
+    fn with(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
         Self(core::array::from_fn(|i| f(self.0[i], other.0[i])))
     }
 }

@@ -16,6 +16,12 @@ impl I16x8 {
         Self(i16x8_splat(value))
     }
 
+    #[inline(always)]
+    pub fn load(values: &[i16; 8]) -> Self {
+        // SAFETY: a reference to all bytes that are read; any alignment is allowed.
+        Self(unsafe { v128_load(values.as_ptr().cast()) })
+    }
+
     /// Eight codes.
     #[inline(always)]
     pub fn widened(codes: &[i8; 8]) -> Self {
@@ -76,8 +82,19 @@ impl I16x8 {
     }
 
     #[inline(always)]
+    pub fn plus(self, other: Self) -> Self {
+        Self(i16x8_add(self.0, other.0))
+    }
+
+    #[inline(always)]
     pub fn minus(self, other: Self) -> Self {
         Self(i16x8_sub(self.0, other.0))
+    }
+
+    /// The larger of each two.
+    #[inline(always)]
+    pub fn larger(self, other: Self) -> Self {
+        Self(i16x8_max(self.0, other.0))
     }
 
     /// Products of the first four numbers, and of the last four.
@@ -147,6 +164,27 @@ impl I32x4 {
         Self(i32x4_shl(self.0, bits))
     }
 
+    /// The bits that differ.
+    #[inline(always)]
+    pub fn except(self, other: Self) -> Self {
+        Self(v128_xor(self.0, other.0))
+    }
+
+    /// Whole quotients of numbers from 0 to 2^16 by one of at most 255.
+    #[inline(always)]
+    pub fn over(self, divisor: f32) -> Self {
+        let real = f32x4_add(f32x4_convert_i32x4(self.0), f32x4_splat(0.5));
+        Self(i32x4_trunc_sat_f32x4(f32x4_mul(real, f32x4_splat(1.0 / divisor))))
+    }
+
+    /// The sum of each vector.
+    #[inline(always)]
+    pub fn totals([a, b, c, d]: [Self; 4]) -> Self {
+        let ab = i32x4_add(i32x4_shuffle::<0, 4, 1, 5>(a.0, b.0), i32x4_shuffle::<2, 6, 3, 7>(a.0, b.0));
+        let cd = i32x4_add(i32x4_shuffle::<0, 4, 1, 5>(c.0, d.0), i32x4_shuffle::<2, 6, 3, 7>(c.0, d.0));
+        Self(i32x4_add(i64x2_shuffle::<0, 2>(ab, cd), i64x2_shuffle::<1, 3>(ab, cd)))
+    }
+
     /// `(self * factor + round) / 2^32`, rounded down.
     #[inline(always)]
     pub fn high(self, factor: Self, round: i64) -> Self {
@@ -154,5 +192,91 @@ impl I32x4 {
         let low = i64x2_add(i64x2_extmul_low_i32x4(self.0, factor.0), round);
         let high = i64x2_add(i64x2_extmul_high_i32x4(self.0, factor.0), round);
         Self(i32x4_shuffle::<1, 3, 5, 7>(low, high))
+    }
+}
+
+/// Four real numbers.
+#[derive(Clone, Copy)]
+pub struct F32x4(v128);
+
+impl F32x4 {
+    #[inline(always)]
+    pub fn splat(value: f32) -> Self {
+        Self(f32x4_splat(value))
+    }
+
+    #[inline(always)]
+    pub fn load(values: &[f32; 4]) -> Self {
+        // SAFETY: a reference to all bytes that are read; any alignment is allowed.
+        Self(unsafe { v128_load(values.as_ptr().cast()) })
+    }
+
+    /// One number, four times.
+    #[inline(always)]
+    pub fn repeated(value: &f32) -> Self {
+        // SAFETY: a reference to all bytes that are read; any alignment is allowed.
+        Self(unsafe { v128_load32_splat(core::ptr::from_ref(value).cast()) })
+    }
+
+    #[inline(always)]
+    pub fn store(self, to: &mut [f32; 4]) {
+        // SAFETY: a reference to all bytes that are written; any alignment is allowed.
+        unsafe { v128_store(to.as_mut_ptr().cast(), self.0) }
+    }
+
+    #[inline(always)]
+    pub fn plus(self, other: Self) -> Self {
+        Self(f32x4_add(self.0, other.0))
+    }
+
+    #[inline(always)]
+    pub fn minus(self, other: Self) -> Self {
+        Self(f32x4_sub(self.0, other.0))
+    }
+
+    #[inline(always)]
+    pub fn times(self, other: Self) -> Self {
+        Self(f32x4_mul(self.0, other.0))
+    }
+
+    #[inline(always)]
+    pub fn over(self, other: Self) -> Self {
+        Self(f32x4_div(self.0, other.0))
+    }
+
+    /// `self + a * b`, rounded once or twice.
+    #[inline(always)]
+    pub fn plus_product(self, a: Self, b: Self) -> Self {
+        #[cfg(target_feature = "relaxed-simd")]
+        return Self(f32x4_relaxed_madd(a.0, b.0, self.0));
+        #[cfg(not(target_feature = "relaxed-simd"))]
+        Self(f32x4_add(self.0, f32x4_mul(a.0, b.0)))
+    }
+
+    /// Each between `min` and `max`; what is no number becomes `min`.
+    #[inline(always)]
+    pub fn limited(self, min: Self, max: Self) -> Self {
+        Self(f32x4_pmin(max.0, f32x4_pmax(min.0, self.0)))
+    }
+
+    /// `2^n` of numbers `1.5 * 2^23 + n`, `n` between -126 and 127.
+    #[inline(always)]
+    pub fn power_of_two(self) -> Self {
+        Self(i32x4_add(i32x4_shl(self.0, 23), i32x4_splat(0x3f80_0000)))
+    }
+
+    /// Number `i` of all four, for each `i`.
+    #[inline(always)]
+    pub fn transposed([a, b, c, d]: [Self; 4]) -> [Self; 4] {
+        let ab = i32x4_shuffle::<0, 4, 1, 5>(a.0, b.0);
+        let cd = i32x4_shuffle::<0, 4, 1, 5>(c.0, d.0);
+        let ab2 = i32x4_shuffle::<2, 6, 3, 7>(a.0, b.0);
+        let cd2 = i32x4_shuffle::<2, 6, 3, 7>(c.0, d.0);
+        [
+            Self(i64x2_shuffle::<0, 2>(ab, cd)),
+            Self(i64x2_shuffle::<1, 3>(ab, cd)),
+            Self(i64x2_shuffle::<0, 2>(ab2, cd2)),
+            Self(i64x2_shuffle::<1, 3>(ab2, cd2)),
+        ]
     }
 }

@@ -12,11 +12,11 @@ pub use pack::pack;
 
 use mote_runtime::engine::{Call, Mismatch};
 use mote_runtime::kernels::StepView;
-use mote_runtime::kernels::columns::Columns;
 use mote_runtime::kernels::s8::{Window, require, s8_mut};
 use mote_runtime::kernels::target_s8::ConvArgs;
 use mote_runtime::plan::Fault;
 
+use super::gather::Gather;
 use super::gemm::{GROUP, Layer, Pair, Pairs, memory, pairs, widen};
 use super::stage::{Block, Stage};
 
@@ -56,9 +56,7 @@ pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch> {
     let (in_channels, kernel_rows) = (args.in_channels as usize, usize::from(args.kernel_rows));
     let inputs = kernel_rows * usize::from(args.kernel_width) * in_channels;
     let conv = Conv {
-        in_channels,
-        columns: args.columns(),
-        padding: args.input_zero_point as i8,
+        gather: Gather { in_channels, inputs, columns: args.columns(), padding: args.input_zero_point as i8 },
         layer: Layer {
             weights: bytemuck::try_cast_slice(given.blob(0)).map_err(|_| Mismatch)?,
             blocks: given.constants(1)?,
@@ -77,11 +75,9 @@ pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch> {
     })
 }
 
-/// Everything of a convolution but its rows.
+/// A convolution.
 struct Conv<'a> {
-    in_channels: usize,
-    columns: Columns,
-    padding: i8,
+    gather: Gather<i8>,
     layer: Layer<'a>,
 }
 
@@ -95,7 +91,7 @@ impl Conv<'_> {
         groups: &mut [Pairs],
         to: &mut [i8],
     ) -> Result<(), Mismatch> {
-        let width = row_len.checked_div(self.in_channels).ok_or(Mismatch)?;
+        let width = row_len.checked_div(self.gather.in_channels).ok_or(Mismatch)?;
         let columns = to.len().checked_div(self.layer.out_channels).ok_or(Mismatch)?;
         let memory = memory(self.layer.inputs).max(1);
         let positions = groups.len() / memory * GROUP;
@@ -104,74 +100,12 @@ impl Conv<'_> {
             let end = (column + positions).min(columns);
             for group in groups.chunks_exact_mut(memory) {
                 if column < end {
-                    self.group(window, column, end, width, copies, group)?;
+                    widen(self.gather.four(window, column, end, width, copies)?, group);
                     column += GROUP;
                 }
             }
             column = end;
             self.layer.positions::<ROUNDING>(groups, to)?;
-        }
-        Ok(())
-    }
-
-    /// Widens the inputs of four columns; those from `end` on are as the last one.
-    #[inline(always)]
-    fn group(
-        &self,
-        window: &Window<'_>,
-        first: usize,
-        end: usize,
-        width: usize,
-        copies: &mut [i8],
-        group: &mut [Pairs],
-    ) -> Result<(), Mismatch> {
-        let columns: [usize; GROUP] = core::array::from_fn(|p| (first + p).min(end.saturating_sub(1)));
-        if self.layer.inputs == self.in_channels
-            && let Some(row) = window.get(0)
-        {
-            let x = columns.map(|column| self.single(row, column));
-            if let [Some(a), Some(b), Some(c), Some(d)] = x {
-                widen([a, b, c, d], group);
-                return Ok(());
-            }
-        }
-        for (column, x) in columns.into_iter().zip(copies.chunks_exact_mut(self.layer.inputs.max(1))) {
-            self.copy(window, column, width, x)?;
-        }
-        let mut copies = copies.chunks_exact(self.layer.inputs.max(1));
-        let x = [(); GROUP].map(|()| copies.next().unwrap_or_default());
-        widen(x, group);
-        Ok(())
-    }
-
-    /// The inputs of a column of a kernel with one tap, if it is there.
-    #[inline(always)]
-    fn single<'r>(&self, row: &'r [i8], column: usize) -> Option<&'r [i8]> {
-        let column =
-            (column * self.columns.stride).checked_add_signed(self.columns.pad_left.checked_neg()?)?;
-        row.get(column * self.in_channels..)?.get(..self.in_channels)
-    }
-
-    /// Puts together the inputs of a column.
-    fn copy(&self, window: &Window<'_>, column: usize, width: usize, x: &mut [i8]) -> Result<(), Mismatch> {
-        let span = self.columns.span(column, width);
-        let run = self.columns.kernel_width * self.in_channels;
-        for (k, x) in x.chunks_exact_mut(run.max(1)).enumerate() {
-            let Some(row) = window.get(k) else {
-                x.fill(self.padding);
-                continue;
-            };
-            let (left, rest) = x.split_at_mut_checked(span.from * self.in_channels).ok_or(Mismatch)?;
-            let inside = (span.to - span.from) * self.in_channels;
-            let (inside, right) = rest.split_at_mut_checked(inside).ok_or(Mismatch)?;
-            left.fill(self.padding);
-            right.fill(self.padding);
-            // Neighbouring taps are neighbouring columns, or one at a time.
-            let run = if self.columns.dilation == 1 { inside.len() } else { self.in_channels };
-            for (tap, x) in inside.chunks_exact_mut(run.max(1)).enumerate() {
-                let from = row.get(span.column(span.from + tap) * self.in_channels..).ok_or(Mismatch)?;
-                x.copy_from_slice(from.get(..x.len()).ok_or(Mismatch)?);
-            }
         }
         Ok(())
     }

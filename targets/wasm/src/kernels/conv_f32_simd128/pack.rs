@@ -1,0 +1,24 @@
+//! Packing of `conv_f32_simd128`.
+
+use mote_runtime::kernels::conv2d_f32::ConvF32;
+use mote_runtime::kernels::pack::Packed;
+
+use super::{copies, group};
+use crate::kernels::id;
+
+/// Bytes of inputs that share a first-level cache of 32 KB with a block of weights.
+const CACHE: usize = 16 << 10;
+
+/// Most groups: beyond it, more of them don't matter to the weights.
+const GROUPS: usize = 8;
+
+/// The kernel, fed; `None` for layers with groups or with weights in half precision.
+pub fn pack(layer: &ConvF32<'_>) -> Option<Packed> {
+    let inputs = layer.kernel_rows * layer.kernel_width * layer.in_channels;
+    if layer.groups != 1 || layer.half || inputs >= 1 << 25 {
+        return None;
+    }
+    let groups = (CACHE / group(inputs).max(1)).clamp(1, GROUPS);
+    let scratch = 4 * copies(inputs) + groups * group(inputs);
+    Some(Packed { kernel: id::CONV_F32_SIMD128, scratch, ..layer.pack() })
+}

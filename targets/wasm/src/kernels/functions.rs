@@ -1,0 +1,77 @@
+//! Functions of four numbers at a time.
+
+use crate::vector::F32x4;
+
+/// `e^x` within a few units in the last place for `x` in `-87 ..= 88`; beyond, that of the limit. As the portable kernels
+/// compute it.
+#[inline(always)]
+pub fn exp(x: F32x4) -> F32x4 {
+    // Adding it leaves the nearest integer in the low bits of the sum.
+    let round = F32x4::splat(12_582_912.0);
+    let x = x.limited(F32x4::splat(-87.0), F32x4::splat(88.0));
+    let shifted = round.plus_product(x, F32x4::splat(core::f32::consts::LOG2_E));
+    let n = shifted.minus(round);
+    // ln 2 in two parts, the first of few bits: its multiples are exact.
+    let r = x.plus_product(n, F32x4::splat(-0.693_359_4)).plus_product(n, F32x4::splat(2.121_944_4e-4));
+    // Minimax polynomial of Cephes.
+    const P: [f32; 6] = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5e-1];
+    let p = polynomial(P, r);
+    let fraction = r.plus(F32x4::splat(1.0)).plus_product(p, r.times(r));
+    fraction.times(shifted.power_of_two())
+}
+
+/// `1 / (1 + e^-x)`.
+#[inline(always)]
+pub fn sigmoid(x: F32x4) -> F32x4 {
+    let one = F32x4::splat(1.0);
+    one.over(one.plus(exp(F32x4::splat(0.0).minus(x))))
+}
+
+/// The error function, within 4e-7: `x p(x^2) / q(x^2)`, fitted to the least largest relative error for `|x|` to 3.95, beyond
+/// which it is 1.
+#[inline(always)]
+pub fn erf(x: F32x4) -> F32x4 {
+    const P: [f32; 6] =
+        [2.025_907_7e-6, 2.846_882_9e-4, 3.808_178e-3, 5.287_549_7e-2, 1.915_506_7e-1, 1.128_379_1];
+    const Q: [f32; 6] = [3.783_182_7e-5, 1.170_730_1e-3, 1.505_512_2e-2, 1.145_597_8e-1, 5.030_9e-1, 1.0];
+    let x = x.limited(F32x4::splat(-3.95), F32x4::splat(3.95));
+    let square = x.times(x);
+    x.times(polynomial(P, square)).over(polynomial(Q, square))
+}
+
+/// The polynomial with these coefficients, that of the highest power first.
+#[inline(always)]
+fn polynomial<const N: usize>(coefficients: [f32; N], x: F32x4) -> F32x4 {
+    let mut sum = F32x4::splat(0.0);
+    for (i, coefficient) in coefficients.into_iter().enumerate() {
+        let coefficient = F32x4::splat(coefficient);
+        sum = if i == 0 { coefficient } else { coefficient.plus_product(sum, x) };
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(f: impl Fn(F32x4) -> F32x4, x: f32) -> f32 {
+        let mut four = [0.0; 4];
+        f(F32x4::splat(x)).store(&mut four);
+        four[3]
+    }
+
+    #[test]
+    fn functions_are_accurate_over_their_range() {
+        for i in -87_000..=88_000 {
+            let x = i as f32 / 1000.0;
+            let want = libm::exp(x.into());
+            assert!((f64::from(of(exp, x)) / want - 1.0).abs() < 2e-7, "{x}: {} for {want}", of(exp, x));
+            let x = i as f32 / 20_000.0;
+            let want = libm::erf(x.into());
+            assert!((f64::from(of(erf, x)) - want).abs() < 5e-7, "{x}: {} for {want}", of(erf, x));
+            let want = 1.0 / (1.0 + libm::exp(-f64::from(x)));
+            assert!((f64::from(of(sigmoid, x)) - want).abs() < 2e-7, "{x}: {} for {want}", of(sigmoid, x));
+        }
+        assert!(of(exp, -1000.0) < 1e-37 && of(exp, 1000.0) > 1e38);
+    }
+}

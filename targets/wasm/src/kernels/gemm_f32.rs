@@ -1,0 +1,117 @@
+//! Products of positions with blocks of eight output channels, in floats: the inner loop of convolutions.
+//!
+//! Weights are in the blocks of the portable kernels, `[inputs][8 channels]`. Inputs of four positions are put side by side,
+//! `[inputs][4 positions]`, so that the loop has two pointers; its eight sums are as many as stay in registers beside what
+//! they need.
+
+use mote_runtime::engine::Mismatch;
+
+use super::gemm::GROUP;
+use crate::vector::F32x4;
+
+/// An input of each position of a group.
+pub type Inputs = [f32; GROUP];
+
+/// Weights of an input.
+pub type Weights = [[f32; 4]; 2];
+
+/// Inputs that are put side by side at a time.
+const STEP: usize = 4;
+
+/// [`Inputs`] of a group's memory.
+pub const fn memory(inputs: usize) -> usize {
+    inputs.next_multiple_of(STEP)
+}
+
+/// A layer without its geometry.
+pub struct Layer<'a> {
+    pub weights: &'a [Weights],
+    pub bias: &'a [f32],
+    pub inputs: usize,
+    pub min: F32x4,
+    pub max: F32x4,
+}
+
+impl Layer<'_> {
+    /// Computes the positions of `to` from as many groups as it needs, with all blocks; the last group may be a part.
+    #[inline(always)]
+    pub fn positions(&self, groups: &[Inputs], to: &mut [f32]) -> Result<(), Mismatch> {
+        let channels = self.bias.len();
+        let blocks = self.bias.chunks(8).zip(self.weights.chunks_exact(self.inputs.max(1)));
+        for (b, (bias, weights)) in blocks.enumerate() {
+            let first = 8 * b;
+            let of_groups = to.chunks_mut((GROUP * channels).max(1));
+            for (group, to) in groups.chunks_exact(memory(self.inputs).max(1)).zip(of_groups) {
+                let sums = four(group, weights, start(bias));
+                for (sums, to) in sums.into_iter().zip(to.chunks_exact_mut(channels.max(1))) {
+                    let sums = sums.map(|sums| sums.limited(self.min, self.max));
+                    store(sums, to.get_mut(first..first + bias.len()).ok_or(Mismatch)?);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The first sums of a block.
+#[inline(always)]
+fn start(bias: &[f32]) -> [F32x4; 2] {
+    let mut eight = [[0.0; 4]; 2];
+    eight.as_flattened_mut().iter_mut().zip(bias).for_each(|(to, from)| *to = *from);
+    eight.each_ref().map(F32x4::load)
+}
+
+#[inline(always)]
+fn store([low, high]: [F32x4; 2], to: &mut [f32]) {
+    if let Some((to_low, rest)) = to.split_first_chunk_mut::<4>()
+        && let Some(to_high) = rest.first_chunk_mut::<4>()
+    {
+        low.store(to_low);
+        high.store(to_high);
+        return;
+    }
+    let mut eight = [[0.0; 4]; 2];
+    let [to_low, to_high] = &mut eight;
+    low.store(to_low);
+    high.store(to_high);
+    to.iter_mut().zip(eight.as_flattened()).for_each(|(to, from)| *to = *from);
+}
+
+/// The sums of a group with one block.
+#[inline(always)]
+fn four(group: &[Inputs], weights: &[Weights], start: [F32x4; 2]) -> [[F32x4; 2]; GROUP] {
+    let [mut s0, mut s1, mut s2, mut s3] = [start; GROUP];
+    for ([x0, x1, x2, x3], w) in group.iter().zip(weights) {
+        let w = w.each_ref().map(F32x4::load);
+        add(&mut s0, x0, w);
+        add(&mut s1, x1, w);
+        add(&mut s2, x2, w);
+        add(&mut s3, x3, w);
+    }
+    [s0, s1, s2, s3]
+}
+
+#[inline(always)]
+fn add([low, high]: &mut [F32x4; 2], x: &f32, w: [F32x4; 2]) {
+    let x = F32x4::repeated(x);
+    *low = low.plus_product(x, w[0]);
+    *high = high.plus_product(x, w[1]);
+}
+
+/// Puts the inputs of four positions, which have as many, side by side.
+#[inline(always)]
+pub fn beside(x: [&[f32]; GROUP], group: &mut [Inputs]) {
+    let [(a, a_rest), (b, b_rest), (c, c_rest), (d, d_rest)] = x.map(<[f32]>::as_chunks::<STEP>);
+    let (steps, _) = group.as_chunks_mut::<STEP>();
+    let mut steps = steps.iter_mut();
+    for ((((a, b), c), d), to) in a.iter().zip(b).zip(c).zip(d).zip(&mut steps) {
+        let rows = F32x4::transposed([a, b, c, d].map(F32x4::load));
+        rows.into_iter().zip(to).for_each(|(row, to)| row.store(to));
+    }
+    if let Some(to) = steps.next() {
+        let rest = a_rest.iter().zip(b_rest).zip(c_rest).zip(d_rest);
+        for ((((a, b), c), d), to) in rest.zip(to) {
+            *to = [*a, *b, *c, *d];
+        }
+    }
+}
