@@ -36,6 +36,7 @@ pub fn add_steps(steps: &mut Steps) {
             linux::cross("clippy")?.args(packages).args(features).args(["--", "-Dwarnings"]),
         )?)
     });
+    steps.run("clippy, WebAssembly", crate::wasm::clippy);
     steps.run("texts", texts);
     dependencies(steps);
 }

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::{
     steps::Steps,
+    wasm,
     workspace::{available, capture, cargo, command, run as run_command},
 };
 
@@ -31,6 +32,7 @@ pub fn add_steps(steps: &mut Steps) {
         false => bail!("no C compiler: install gcc or clang so that `cc` runs"),
     });
     steps.run("QEMU, linker for 64-bit Arm", packages);
+    browser(steps);
     steps.run("cargo-deny", deny);
 }
 
@@ -76,16 +78,36 @@ fn packages() -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    if available("apt-get") && capture(command("id").arg("-u"))?.trim() == "0" {
-        run_command(command("apt-get").args(["update", "-qq"]))?;
-        let install = ["install", "-y", "-qq", "--no-install-recommends"];
-        return Ok(run_command(command("apt-get").args(install).args(missing))?);
+    if may_install() {
+        return install(&missing);
     }
     bail!(
         "install what Debian and Ubuntu call {0} (apt-get install {0}; Fedora: qemu-system-arm-core, qemu-user, \
          gcc-aarch64-linux-gnu, a sysroot with glibc; macOS: qemu, and a linker for aarch64-linux-gnu)",
         missing.join(" ")
     )
+}
+
+/// Whether packages of Debian or Ubuntu can be installed without asking.
+fn may_install() -> bool {
+    available("apt-get") && capture(command("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}
+
+fn install(packages: &[&str]) -> Result<()> {
+    run_command(command("apt-get").args(["update", "-qq"]))?;
+    let install = ["install", "-y", "-qq", "--no-install-recommends"];
+    Ok(run_command(command("apt-get").args(install).args(packages))?)
+}
+
+/// A browser for the tests of pages, where the system's package manager has one; they are skipped elsewhere.
+fn browser(steps: &mut Steps) {
+    if wasm::browser().is_some() {
+        return;
+    }
+    if !may_install() {
+        return steps.skip("Chromium", "install one, or let MOTE_CHROMIUM name it");
+    }
+    steps.run("Chromium", || install(&["chromium"]));
 }
 
 fn deny() -> Result<()> {

@@ -1,25 +1,40 @@
-//! `cargo xtask wasm`: the WebAssembly modules of the npm package, and its tests in Node.
+//! `cargo xtask wasm`: the WebAssembly modules of the npm package, and its tests in Node and in Chromium.
 
-use std::{fs, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::{
+    models::{self, Found},
     steps::{Steps, Tally},
-    workspace::{available, cargo, command, root, run as run_command, target},
+    workspace::{available, capture, cargo, command, root, run as run_command, target},
 };
 
 #[derive(clap::Subcommand)]
 pub enum Wasm {
     /// Build the modules into targets/wasm/npm/wasm
     Build,
-    /// Build them, and run the package's tests in Node
+    /// Build a module with the kernels of one plan alone
+    Cut {
+        /// Plan made by `mote convert --target wasm`
+        plan: PathBuf,
+        /// Where to write the module
+        #[arg(short, long, value_name = "FILE.wasm")]
+        output: PathBuf,
+    },
+    /// Build them, and run the package's tests in Node and, where there is one, in Chromium
     Test,
 }
 
 pub fn run(task: &Wasm) -> Result<()> {
     match task {
         Wasm::Build => build(),
+        Wasm::Cut { plan, output } => cut(plan, output),
         Wasm::Test => {
             let mut steps = Steps::default();
             add_steps(&mut steps);
@@ -30,14 +45,26 @@ pub fn run(task: &Wasm) -> Result<()> {
 
 pub fn add_steps(steps: &mut Steps) {
     steps.run("WebAssembly modules", build);
-    match available("node") {
-        true => steps.tests("npm package in Node", in_node),
-        false => steps.skip("npm package in Node", "no node"),
+    if !available("node") {
+        return steps.skip("npm package in Node", "no node");
+    }
+    steps.tests("npm package in Node", in_node);
+    match browser() {
+        Some(browser) if available("npm") => steps.tests("npm package in Chromium", || in_browser(&browser)),
+        Some(_) => steps.skip("npm package in Chromium", "no npm"),
+        None => steps.skip("npm package in Chromium", "no Chromium (MOTE_CHROMIUM names one)"),
     }
 }
 
 /// The modules: name, and what the engine must have beside the base.
-const MODULES: &[(&str, &str)] = &[("mote-simd", "-Ctarget-feature=+simd128"), ("mote-plain", "")];
+const MODULES: &[(&str, &str)] = &[
+    ("mote-relaxed", "-Ctarget-feature=+simd128,+relaxed-simd"),
+    (SIMD, "-Ctarget-feature=+simd128"),
+    ("mote-plain", ""),
+];
+
+/// The module for every current engine.
+const SIMD: &str = "mote-simd";
 
 /// Kernels take a few hundred bytes of stack, the deepest calls a few thousand.
 const STACK: &str = "-Clink-arg=-zstack-size=65536";
@@ -47,29 +74,119 @@ pub fn build() -> Result<()> {
     let folder = package().join("wasm");
     fs::create_dir_all(&folder)?;
     for (name, features) in MODULES {
-        let flags: Vec<_> = [*features, STACK].into_iter().filter(|flag| !flag.is_empty()).collect();
-        let mut cargo = cargo();
-        cargo
-            .args(["rustc", "--quiet", "--package", "mote-wasm", "--lib", "--crate-type", "cdylib"])
-            .args(["--target", "wasm32-unknown-unknown", "--profile", "wasm", "--features", "module"])
-            .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
-        run_command(&mut cargo)?;
-        let built = target()?.join("wasm32-unknown-unknown/wasm/mote_wasm.wasm");
         let to = folder.join(format!("{name}.wasm"));
-        fs::copy(&built, &to).with_context(|| format!("copying {} to {}", built.display(), to.display()))?;
+        module(features, None, &to)?;
         println!("{name}.wasm: {} bytes", fs::metadata(&to)?.len());
     }
     Ok(())
 }
 
+/// Builds the module of one plan.
+fn cut(plan: &Path, output: &Path) -> Result<()> {
+    let steps = models::facts(plan)?.steps;
+    let kernels: BTreeSet<&str> = steps.iter().map(|step| step.kernel.as_str()).collect();
+    let kernels: Vec<&str> = kernels.into_iter().collect();
+    let features = MODULES.iter().find(|(name, _)| *name == SIMD).map_or("", |(_, features)| features);
+    module(features, Some(&kernels.join(",")), output)?;
+    sizes(&format!("module of {} kernels", kernels.len()), output)
+}
+
+/// Builds a module with these features of the engine; `kernels`: names of those that it holds, if not all.
+fn module(features: &str, kernels: Option<&str>, to: &Path) -> Result<()> {
+    let mut cargo = wasm_cargo("rustc", features);
+    cargo.args(["--lib", "--crate-type", "cdylib", "--profile", "wasm", "--features", "module"]);
+    if let Some(kernels) = kernels {
+        cargo.env("MOTE_KERNELS", kernels);
+    }
+    run_command(&mut cargo)?;
+    let built = target()?.join("wasm32-unknown-unknown/wasm/mote_wasm.wasm");
+    fs::copy(&built, to).with_context(|| format!("copying {} to {}", built.display(), to.display()))?;
+    Ok(())
+}
+
+/// Clippy on the module's code with all vectors. (That without them is the host's, too.)
+pub fn clippy() -> Result<()> {
+    let features = MODULES.first().map_or("", |(_, features)| features);
+    let mut cargo = wasm_cargo("clippy", features);
+    run_command(cargo.args(["--release", "--features", "module", "--", "-Dwarnings"]))
+}
+
+fn wasm_cargo(task: &str, features: &str) -> Command {
+    let flags: Vec<_> = [features, STACK].into_iter().filter(|flag| !flag.is_empty()).collect();
+    let mut cargo = cargo();
+    cargo
+        .args([task, "--quiet", "--package", "mote-wasm", "--target", "wasm32-unknown-unknown"])
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+    cargo
+}
+
+/// Bytes of a download, as they are and as a server sends them.
+pub fn sizes(what: &str, file: &Path) -> Result<()> {
+    const SCRIPT: &str = "const b = require('fs').readFileSync(process.argv[1]), z = require('zlib'); \
+        console.log(b.length, z.gzipSync(b, { level: 9 }).length, z.brotliCompressSync(b).length)";
+    let told = capture(command("node").args(["-e", SCRIPT]).arg(file))?;
+    println!("{what}: bytes, gzip, brotli: {}", told.trim());
+    Ok(())
+}
+
+/// A Chromium: what `MOTE_CHROMIUM` names, or the system's.
+pub fn browser() -> Option<PathBuf> {
+    if let Some(named) = env::var_os("MOTE_CHROMIUM") {
+        return Some(named.into());
+    }
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    names.into_iter().find(|name| available(name)).map(|name| {
+        let folders = env::var_os("PATH").unwrap_or_default();
+        let found = env::split_paths(&folders).map(|folder| folder.join(name)).find(|file| file.is_file());
+        found.unwrap_or_else(|| name.into())
+    })
+}
+
 /// The package's tests; among them the conformance suite, whose cases are written first.
 fn in_node() -> Result<Tally> {
+    const RELAXED: &str = "--experimental-wasm-relaxed-simd";
     let cases = target()?.join("wasm-cases.json");
     let mut cargo = cargo();
     cargo.args(["run", "--quiet", "--release", "--package", "mote-conformance", "--example", "cases", "--"]);
     run_command(cargo.arg(&cases))?;
     let mut node = command("node");
+    // Older versions have relaxed SIMD behind this flag, newer ones don't know it.
+    if capture(command("node").args([RELAXED, "-e", "0"])).is_ok() {
+        node.arg(RELAXED);
+    }
     node.args(["--test", "--test-reporter=tap"]).current_dir(package()).env("MOTE_CASES", &cases);
+    tally(&mut node)
+}
+
+/// The package in pages, workers and an audio worklet of Chromium, built by Vite, and the page of `mote bundle`.
+fn in_browser(browser: &Path) -> Result<Tally> {
+    let folder = target()?.join("web-tests");
+    install(&folder, "tests/web/pages/package.json")?;
+    let page = folder.join("page.html");
+    let Found::Here(network) = models::find("mobilenet")? else { bail!("the bundled network is missing") };
+    let plan = network.convert_for("wasm", "wasm", &[])?;
+    let mut mote = models::mote()?;
+    capture(mote.arg("bundle").arg(&plan).arg("--output").arg(&page).args(["--title", "Ten things"]))?;
+    let mut node = command("node");
+    node.args(["--test", "--test-reporter=tap"]).arg(root().join("tests/web/pages/"));
+    node.current_dir(root())
+        .env("MOTE_CHROMIUM", browser)
+        .env("MOTE_WEB_TESTS", &folder)
+        .env("MOTE_PLAN", plan);
+    tally(&mut node)
+}
+
+/// Installs what a package.json of tests/web asks for into a folder.
+pub fn install(folder: &Path, asked: &str) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    fs::copy(root().join(asked), folder.join("package.json"))?;
+    let mut npm = command("npm");
+    npm.args(["install", "--silent", "--no-audit", "--no-fund", "--prefer-offline"]).current_dir(folder);
+    capture(&mut npm).map(|_| ())
+}
+
+/// Runs tests of Node and counts them.
+fn tally(node: &mut Command) -> Result<Tally> {
     let output = node.output().context("starting node")?;
     let told = String::from_utf8_lossy(&output.stdout);
     println!("{told}");

@@ -5,6 +5,7 @@
 //! [`mote_port`] tells, [`mote_run`] or [`mote_step`], and read outputs where it tells. Functions that may fail give a
 //! negative number, and [`mote_text`] tells why. Records are given by the address of their words.
 
+mod kept;
 mod memory;
 mod report;
 
@@ -15,9 +16,9 @@ use mote_runtime::kernels::{StepView, portable};
 use mote_runtime::plan::RegionKind;
 use mote_runtime::{Engine, Error, Plan, Progress};
 
+use self::kept::LIBRARY;
 use self::memory::reserve;
 use self::report::{Text, port, text};
-use crate::kernels::WASM;
 
 #[link(wasm_import_module = "mote")]
 unsafe extern "C" {
@@ -90,12 +91,12 @@ fn failed(error: Error) -> i32 {
 fn open(bytes: &'static [u8]) -> Result<Network, i32> {
     let plan = Plan::parse(bytes).map_err(|error| failed(error.into()))?;
     let plan: &'static Plan<'static> = memory::keep(plan).ok_or(OUT_OF_MEMORY)?;
-    WASM.check_plan(plan).map_err(failed)?;
+    LIBRARY.check_plan(plan).map_err(failed)?;
     let empty: KernelFn = portable::ENTRIES.first().map(|entry| entry.run).ok_or(OUT_OF_MEMORY)?;
     let kernels = memory::many(plan.kernels(), empty).ok_or(OUT_OF_MEMORY)?;
     for (index, kernel) in kernels.iter_mut().enumerate() {
         let id = plan.kernel(index).unwrap_or(0);
-        *kernel = WASM.find(id).ok_or_else(|| failed(Error::MissingKernel { id }))?.run;
+        *kernel = LIBRARY.find(id).ok_or_else(|| failed(Error::MissingKernel { id }))?.run;
     }
     let arena = reserve(plan.arena_bytes()).ok_or(OUT_OF_MEMORY)?;
     let state = reserve(plan.state_bytes()).ok_or(OUT_OF_MEMORY)?;
@@ -231,7 +232,7 @@ pub extern "C" fn mote_text(kind: u32, index: usize) -> *const u32 {
         1 => plan.step_name(index),
         2 => {
             let step = StepView::new(plan, index);
-            let entry = step.and_then(|step| step.kernel()).and_then(|id| WASM.find(id));
+            let entry = step.and_then(|step| step.kernel()).and_then(|id| LIBRARY.find(id));
             entry.map_or("", |entry| entry.name)
         }
         3 => plan.labels().nth(index).unwrap_or(""),

@@ -9,10 +9,13 @@ use serde_json::json;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = std::env::args().nth(1).ok_or("usage: cases <FILE.json>")?;
     let encoded = |bytes: &[u8]| STANDARD.encode(bytes);
-    let cases: Vec<_> = mote_conformance::cases(&Simd128)
-        .iter()
-        .map(|case| {
+    let exact = mote_conformance::cases(&Simd128).into_iter().map(|case| (case, true));
+    let floats = mote_conformance::floats(&Simd128).into_iter().map(|case| (case, false));
+    let cases: Vec<_> = exact
+        .chain(floats)
+        .map(|(case, exact)| {
             json!({
+                "exact": exact,
                 "name": case.name,
                 "kernel": case.kernel(),
                 "plan": encoded(&case.plan()),

@@ -1,6 +1,7 @@
 //! The subcommands, one file each: `Arguments` for clap, `run` for the work. [`conversion`] is what those share that take
 //! a model.
 
+pub mod bundle;
 mod conversion;
 pub mod convert;
 pub mod demo;

@@ -295,7 +295,7 @@ fn folders_that_hold_no_classes() {
 
 #[test]
 fn every_page_of_help_is_there() {
-    for command in ["", "convert", "inspect", "run", "stream", "eval", "demo"] {
+    for command in ["", "convert", "inspect", "run", "stream", "eval", "bundle", "demo"] {
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let text = mote(&arguments).text();
         assert!(text.contains("Usage: mote") && text.contains("--help"), "{text}");

@@ -1,10 +1,11 @@
 //! The `mote` command as scripts use it: arguments in, files, one JSON object and an exit code out.
 //!
 //! * [`support`]: starts the command, keeps folders for its files, reads and writes `.npy`, makes small ONNX files.
-//! * [`convert`], [`run`], [`inspect`], [`stream`], [`eval`], [`family`], [`profile`], [`sparse`]: what each
-//!   command promises.
+//! * [`bundle`], [`convert`], [`run`], [`inspect`], [`stream`], [`eval`], [`family`], [`profile`], [`sparse`]: what
+//!   each command promises.
 //! * [`failures`]: what is wrong with what people hand over, and what they are told.
 
+mod bundle;
 mod convert;
 mod eval;
 mod failures;

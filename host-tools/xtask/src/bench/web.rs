@@ -1,5 +1,5 @@
-//! `cargo xtask bench web`: Mote beside onnxruntime-web in Node, interleaved (`tests/web/bench.mjs`). Makes what that needs:
-//! the modules, the peer, the networks with their weights, and the plans.
+//! `cargo xtask bench web`: Mote beside onnxruntime-web and LiteRT.js, in Node or in Chromium, interleaved
+//! (`tests/web/bench.mjs`). Makes what that needs: the modules, the peers, the networks with their weights, and the plans.
 
 use std::{
     env, fs,
@@ -31,6 +31,9 @@ pub struct Options {
     /// Turns of each contestant
     #[arg(long, default_value_t = 15)]
     rounds: u32,
+    /// In Node instead of in Chromium: without LiteRT.js
+    #[arg(long)]
+    node: bool,
     /// Report as JSON
     #[arg(long)]
     json: bool,
@@ -49,32 +52,58 @@ pub fn run(options: &Options) -> Result<()> {
     wasm::build()?;
     let folder = target()?.join("web");
     fs::create_dir_all(&folder)?;
-    install(&folder)?;
+    wasm::install(&folder, "tests/web/package.json")?;
     for name in &names {
         for (suffix, dtype) in [("", "f32"), ("_qdq", "int8")] {
             plan(&folder, name, suffix, dtype)?;
         }
     }
+    let browser = if options.node { None } else { Some(wasm::browser().context(NO_BROWSER)?) };
+    if browser.is_some() {
+        litert(&folder, &names);
+    }
     let mut node = command("node");
-    node.arg("tests/web/bench.mjs").arg(&folder).args(names).arg("--peer").arg(&folder);
+    node.arg("tests/web/bench.mjs").arg(&folder).args(names);
+    if let Some(browser) = browser {
+        node.arg("--browser").arg(browser);
+    }
     node.arg("--rounds").arg(options.rounds.to_string()).args(options.json.then_some("--json"));
     run_command(&mut node)?;
     if !options.json {
-        let module = root().join("targets/wasm/npm/wasm/mote-simd.wasm");
-        sizes("module with every kernel", &module)?;
-        let peer = folder.join("node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.wasm");
-        sizes("onnxruntime-web's", &peer)?;
+        for module in ["mote-relaxed", "mote-simd", "mote-plain"] {
+            let file = root().join("targets/wasm/npm/wasm").join(module).with_extension("wasm");
+            wasm::sizes(&format!("{module}, every kernel"), &file)?;
+        }
+        for (peer, file) in PEERS {
+            wasm::sizes(peer, &folder.join("node_modules").join(file))?;
+        }
     }
     Ok(())
 }
 
-/// The peer, in the version of tests/web/package.json.
-fn install(folder: &Path) -> Result<()> {
-    fs::copy(root().join("tests/web/package.json"), folder.join("package.json"))?;
-    let mut npm = command("npm");
-    npm.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(folder);
-    capture(&mut npm)?;
-    Ok(())
+const NO_BROWSER: &str =
+    "no Chromium: install one (Debian: chromium), name it by MOTE_CHROMIUM, or ask for --node";
+
+/// What the peers' pages load.
+const PEERS: &[(&str, &str)] = &[
+    ("onnxruntime-web", "onnxruntime-web/dist/ort-wasm-simd-threaded.wasm"),
+    ("LiteRT.js", "@litertjs/core/wasm/litert_wasm_internal.wasm"),
+];
+
+/// LiteRT.js takes TFLite files, which `tests/web/tflite.py` makes; without what that needs, the peer is absent.
+fn litert(folder: &Path, names: &[&str]) {
+    let python = env::var("MOTE_LITERT_PYTHON").or_else(|_| env::var("MOTE_PYTHON"));
+    let mut python = command(python.unwrap_or_else(|_| "python3".into()));
+    let missing: Vec<_> =
+        names.iter().filter(|name| !folder.join(format!("{name}.tflite")).is_file()).collect();
+    if missing.is_empty() {
+        return;
+    }
+    if let Err(error) = capture(python.arg("tests/web/tflite.py").arg(folder).args(missing)) {
+        eprintln!(
+            "LiteRT.js is absent: tests/web/tflite.py, with MOTE_LITERT_PYTHON as its Python: {error:#}"
+        );
+    }
 }
 
 /// Fills the network's skeleton with its weights, and converts it.
@@ -95,14 +124,5 @@ fn plan(folder: &Path, name: &str, suffix: &str, dtype: &str) -> Result<()> {
     let mut mote = models::mote()?;
     mote.arg("convert").arg(&network).args(["--target", "wasm", "--rows", "off", "--output"]);
     capture(mote.arg(folder.join(format!("{name}.{dtype}.mote"))))?;
-    Ok(())
-}
-
-/// Bytes of a download, as they are and as a server sends them.
-fn sizes(what: &str, file: &Path) -> Result<()> {
-    const SCRIPT: &str = "const b = require('fs').readFileSync(process.argv[1]), z = require('zlib'); \
-        console.log(b.length, z.gzipSync(b, { level: 9 }).length, z.brotliCompressSync(b).length)";
-    let told = capture(command("node").args(["-e", SCRIPT]).arg(file))?;
-    println!("{what}: bytes, gzip, brotli: {}", told.trim());
     Ok(())
 }

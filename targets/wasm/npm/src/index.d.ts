@@ -92,6 +92,9 @@ export class Model {
 /** Whether the engine has SIMD128. */
 export function hasSimd(): boolean;
 
+/** Whether the engine has relaxed SIMD and computes with it what is allowed. */
+export function hasRelaxedSimd(): boolean;
+
 /** A picture as reals for an image input: bytes / 255, less mean, by deviation. */
 export function fromImageData(
   image: ImageData,

@@ -7,6 +7,12 @@ const SIMD = new Uint8Array([
   0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 9, 1, 7, 0, 65, 0, 253, 15, 26, 11,
 ]);
 
+// A module of one function, with relaxed SIMD: `a * a + b`, of which `a * a` is exact only with one rounding.
+const RELAXED = new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 125, 3, 2, 1, 0, 7, 5, 1, 1, 116, 0, 0, 10, 31, 1, 29, 0,
+  67, 0, 8, 128, 63, 253, 19, 67, 0, 8, 128, 63, 253, 19, 67, 0, 16, 128, 191, 253, 19, 253, 133, 2, 253, 31, 0, 11,
+]);
+
 // Compiled once per place, whoever asks.
 const compiled = new Map();
 
@@ -16,15 +22,30 @@ export function hasSimd() {
 }
 
 /**
+ * Whether the engine has relaxed SIMD, and computes with it what is allowed: a product and a sum with one rounding or with
+ * two. (Engines that compile it are known to give other numbers.)
+ */
+export function hasRelaxedSimd() {
+  if (!WebAssembly.validate(RELAXED)) return false;
+  const sum = new WebAssembly.Instance(new WebAssembly.Module(RELAXED)).exports.t();
+  return sum === 2 ** -24 || sum === 0;
+}
+
+// The package's modules stand as literals, by which bundlers find them.
+function own() {
+  if (hasRelaxedSimd()) return new URL("../wasm/mote-relaxed.wasm", import.meta.url);
+  if (hasSimd()) return new URL("../wasm/mote-simd.wasm", import.meta.url);
+  return new URL("../wasm/mote-plain.wasm", import.meta.url);
+}
+
+/**
  * The module: `wasm` is a compiled one, its bytes, its address, or nothing for the package's own, which bundlers find by
  * the form `new URL(.., import.meta.url)`.
  */
 export async function moduleFrom(wasm) {
   if (wasm instanceof WebAssembly.Module) return wasm;
   if (wasm instanceof ArrayBuffer || ArrayBuffer.isView(wasm)) return WebAssembly.compile(wasm);
-  const url = wasm ?? (hasSimd()
-    ? new URL("../wasm/mote-simd.wasm", import.meta.url)
-    : new URL("../wasm/mote-plain.wasm", import.meta.url));
+  const url = wasm ?? own();
   const key = String(url);
   if (!compiled.has(key)) {
     const promise = bytesFrom(url, "module").then((bytes) => WebAssembly.compile(bytes));

@@ -1,0 +1,167 @@
+// Mote and its peers behind one interface, in Node and in a page, and the interleaved run of all of them.
+//
+// A contestant has `name`, `run` (one inference; gives the first output), `start` (milliseconds from the model's bytes to the
+// first result) and, if known, `macs`. `surroundings` are what differs between Node and a page: `bytes(file)` (null if it
+// does not exist), `Model` of Mote, `ort` and `litert` (the peers' packages, or null), `clock()` in milliseconds.
+
+import { peaks } from "./peak.mjs";
+
+// Inputs are the same for all, and neither constant nor sparse.
+const noise = (length) => Float32Array.from({ length }, (_, i) => Math.sin(i * 12.9898) * 2);
+
+/** Mote on a plan: inputs are channels last. */
+async function mote({ Model, clock }, name, bytes) {
+  const begin = clock();
+  const model = await Model.load(bytes);
+  const [input] = model.inputs;
+  const [, height, width, channels] = input.shape;
+  const planes = noise(input.length);
+  const values = new Float32Array(input.length);
+  for (let c = 0; c < channels; c++) {
+    for (let p = 0; p < height * width; p++) values[p * channels + c] = planes[c * height * width + p];
+  }
+  const run = async () => model.run(values)[0].toFloat32();
+  await run();
+  const start = clock() - begin;
+  const laps = () => model.profile([values], { runs: 1 });
+  const macs = laps().reduce((sum, lap) => sum + lap.macs, 0);
+  return { name, run, start, macs, laps };
+}
+
+/** onnxruntime-web on an ONNX file: inputs are channels first. */
+async function onnxruntime({ ort, clock }, name, bytes) {
+  const begin = clock();
+  const session = await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"], logSeverityLevel: 3 });
+  const [input] = session.inputMetadata;
+  const shape = input.shape.map((n) => (typeof n === "number" ? n : 1));
+  const tensor = new ort.Tensor("float32", noise(shape.reduce((a, b) => a * b, 1)), shape);
+  const run = async () => (await session.run({ [input.name]: tensor }))[session.outputNames[0]].data;
+  await run();
+  return { name, run, start: clock() - begin };
+}
+
+/** LiteRT.js on a TFLite file. */
+async function litert({ litert, clock }, name, bytes) {
+  const begin = clock();
+  const model = await litert.loadAndCompile(bytes, { accelerator: "wasm" });
+  const [details] = model.getInputDetails();
+  const shape = Array.from(details.shape);
+  const reals = noise(shape.reduce((a, b) => a * b, 1));
+  const values = details.dtype === "int8" ? Int8Array.from(reals, (x) => x * 48) : reals;
+  const tensor = new litert.Tensor(values, shape);
+  const run = async () => {
+    const outputs = await model.run(tensor);
+    const data = await outputs[0].data();
+    outputs.forEach((output) => output.delete());
+    return data;
+  };
+  await run();
+  return { name, run, start: clock() - begin };
+}
+
+/** The times of each contestant, milliseconds per inference: the least and the median of its turns, which take `least` or more. */
+async function interleaved(clock, contestants, rounds, least) {
+  const times = contestants.map(() => []);
+  const turns = contestants.map(() => 1);
+  for (let round = 0; round < rounds; round++) {
+    for (let turn = 0; turn < contestants.length; turn++) {
+      const i = (round + turn) % contestants.length;
+      const begin = clock();
+      for (let run = 0; run < turns[i]; run++) await contestants[i].run();
+      const took = clock() - begin;
+      times[i].push(took / turns[i]);
+      if (took < least) turns[i] = Math.ceil((turns[i] * least) / Math.max(took, least / 100));
+    }
+  }
+  return times.map((times) => {
+    const sorted = times.slice().sort((a, b) => a - b);
+    return { least: sorted[0], median: sorted[sorted.length >> 1] };
+  });
+}
+
+// As share of the largest answer.
+function distance(found, wanted) {
+  const largest = wanted.reduce((max, x) => Math.max(max, Math.abs(x)), 0);
+  return found.reduce((max, x, i) => Math.max(max, Math.abs(x - wanted[i])), 0) / largest;
+}
+
+/** All contestants on one network: a row of the report. */
+export async function bench(surroundings, name, { rounds = 15, least = 20 } = {}) {
+  const kinds = [
+    [mote, "mote f32", `${name}.f32.mote`, true],
+    [mote, "mote int8", `${name}.int8.mote`, true],
+    [onnxruntime, "ort f32", `${name}.onnx`, surroundings.ort],
+    [onnxruntime, "ort int8", `${name}_qdq.onnx`, surroundings.ort],
+    [litert, "litert f32", `${name}.tflite`, surroundings.litert],
+    [litert, "litert int8", `${name}_int8.tflite`, surroundings.litert],
+  ];
+  const networks = [];
+  for (const [kind, who, file, present] of kinds) {
+    const bytes = present ? await surroundings.bytes(file) : null;
+    if (bytes) networks.push(await kind(surroundings, who, bytes));
+  }
+  const of = (who) => networks.find(({ name }) => name === who);
+  const differ = {};
+  for (const type of ["f32", "int8"]) {
+    const peer = of(`ort ${type}`);
+    if (peer) differ[type] = distance(await of(`mote ${type}`).run(), await peer.run());
+  }
+  if (!(differ.f32 === undefined || differ.f32 < 1e-3)) throw new Error(`${name}: f32 answers differ by ${differ.f32} of the largest`);
+  const contestants = [...networks, ...peaks()];
+  const times = await interleaved(surroundings.clock, contestants, rounds, least);
+  const { macs } = networks[0];
+  const ms = Object.fromEntries(networks.map(({ name }, i) => [name, times[i]]));
+  const peak = Object.fromEntries(
+    contestants.flatMap(({ name, macs }, i) => (name.startsWith("peak") ? [[name.slice(5), macs / times[i].least / 1e6]] : [])),
+  );
+  const best = (names) => names.filter((who) => ms[who]).reduce((best, who) => Math.min(best, ms[who].least), Infinity);
+  const f32 = best(["ort f32", "litert f32"]);
+  const any = best(["ort f32", "litert f32", "ort int8", "litert int8"]);
+  const floor = { f32: macs / Math.max(peak.f32, peak["f32 relaxed"] ?? 0) / 1e6, int8: macs / peak.i16 / 1e6 };
+  const [ours, ours8] = [ms["mote f32"].least, ms["mote int8"].least];
+  return {
+    name,
+    macs,
+    ms,
+    start: Object.fromEntries(networks.map(({ name, start }) => [name, start])),
+    differ,
+    peak,
+    // Time of the best peer by ours; of the floor by ours; our f32 by our int8.
+    ratio: { f32: f32 / ours, int8: any / ours8, own: ours / ours8 },
+    floor: { ...floor, ratio: { f32: floor.f32 / ours, int8: floor.int8 / ours8 } },
+    pointwise: { f32: pointwise(of("mote f32"), Math.max(peak.f32, peak["f32 relaxed"] ?? 0)), int8: pointwise(of("mote int8"), peak.i16) },
+  };
+}
+
+/** Share of the peak that the convolutions with most products reach, all of which but a few percent are pointwise. */
+function pointwise({ laps }, peak) {
+  const least = laps();
+  for (let i = 0; i < 10; i++) laps().forEach(({ ms }, step) => (least[step].ms = Math.min(least[step].ms, ms)));
+  const convolutions = least.filter(({ kernel }) => kernel.startsWith("conv"));
+  const sum = (key) => convolutions.reduce((sum, lap) => sum + lap[key], 0);
+  return sum("macs") / sum("ms") / 1e6 / peak;
+}
+
+/** The report as text. */
+export function told({ name, macs, ms, start, differ, peak, ratio, floor, pointwise }) {
+  const lines = [`${name}, ${(macs / 1e6).toFixed(0)} M multiplications`];
+  for (const [who, { least, median }] of Object.entries(ms)) {
+    const rate = (macs / least / 1e6).toFixed(1);
+    lines.push(
+      `  ${who.padEnd(12)} ${least.toFixed(2)} ms (median ${median.toFixed(2)})  ${rate} GMAC/s  to first result ${start[who].toFixed(0)} ms`,
+    );
+  }
+  const peaks = Object.entries(peak).map(([kind, rate]) => `${kind} ${rate.toFixed(1)}`);
+  const percent = (share) => `${(100 * share).toFixed(0)} %`;
+  lines.push(`  peak, GMAC/s: ${peaks.join(", ")}; floor f32 ${floor.f32.toFixed(2)} ms, int8 ${floor.int8.toFixed(2)} ms`);
+  lines.push(`  ours reach ${percent(floor.ratio.f32)} (f32), ${percent(floor.ratio.int8)} (int8) of it; convolutions alone ${percent(pointwise.f32)}, ${percent(pointwise.int8)}`);
+  lines.push(`  best peer by ours: f32 ${ratio.f32.toFixed(2)}, int8 ${ratio.int8.toFixed(2)} (peers in any precision); own f32 by int8 ${ratio.own.toFixed(2)}`);
+  for (const [type, share] of Object.entries(differ)) lines.push(`  ${type} answers differ from onnxruntime-web's by ${share.toExponential(1)} of the largest`);
+  return lines.join("\n");
+}
+
+/** Geometric means of the ratios. */
+export function means(rows) {
+  const mean = (kind) => Math.exp(rows.reduce((sum, { ratio }) => sum + Math.log(ratio[kind]), 0) / rows.length);
+  return { f32: mean("f32"), int8: mean("int8"), own: mean("own") };
+}
