@@ -4,10 +4,11 @@
 //
 // The folder holds node_modules of package.json and, for each name, NAME.onnx and NAME_qdq.onnx (float and int8),
 // NAME.f32.mote and NAME.int8.mote made of them, and, for LiteRT.js, NAME.tflite and NAME_int8.tflite (tflite.py). Times are
-// CPU time of the process in Node, and time that passes in the page; the least of all turns counts, since whatever else
-// runs can only lengthen one. LiteRT.js needs a page. `cargo xtask bench web` makes the files and calls this.
+// CPU times, of the process in Node, of the threads that run pages in Chromium (on Linux; elsewhere time that passes);
+// the least of all turns counts, since whatever else runs can only lengthen one. LiteRT.js needs a page.
+// `cargo xtask bench web` makes the files and calls this.
 
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -36,7 +37,7 @@ async function inNode() {
       return null;
     }
   };
-  const clock = () => {
+  const clock = async () => {
     const { user, system } = process.cpuUsage();
     return (user + system) / 1000;
   };
@@ -55,18 +56,33 @@ async function inChromium() {
     peers: resolve(folder, "node_modules"),
   });
   const browser = await chromium.launch({ executablePath: options.browser, args: ["--no-sandbox"] });
+  const processes = await browser.newBrowserCDPSession();
   const run = async (name) => {
     // A page for each network: nothing of the last one is in its memory.
     const page = await browser.newPage();
     page.on("pageerror", (error) => console.error(error.message));
     await page.goto(`${address}/web/page.html`);
-    await page.waitForFunction(() => window.bench, null, { timeout: 60_000 });
+    await page.waitForFunction(() => window.bench, null, { timeout: 120_000 });
+    if (existsSync("/proc/self/schedstat")) {
+      const { processInfo } = await processes.send("SystemInfo.getProcessInfo");
+      const renderers = processInfo.filter(({ type }) => type === "renderer").map(({ id }) => id);
+      await page.exposeFunction("cpuTime", () => renderers.reduce((sum, id) => sum + cpuTime(id), 0));
+    }
     page.setDefaultTimeout(600_000);
     const row = await page.evaluate(([name, rounds]) => window.bench(name, { rounds }), [name, rounds]);
     await page.close();
     return row;
   };
   return { run, end: () => Promise.all([browser.close(), close()]) };
+}
+
+/** Milliseconds that the main thread of a process has run; 0 of one that is gone. The other threads compile. */
+function cpuTime(id) {
+  try {
+    return Number(readFileSync(`/proc/${id}/task/${id}/schedstat`, "utf8").split(" ")[0]) / 1e6;
+  } catch {
+    return 0;
+  }
 }
 
 const { run, end } = options.browser ? await inChromium() : await inNode();

@@ -2,7 +2,8 @@
 //
 // A contestant has `name`, `run` (one inference; gives the first output), `start` (milliseconds from the model's bytes to the
 // first result) and, if known, `macs`. `surroundings` are what differs between Node and a page: `bytes(file)` (null if it
-// does not exist), `Model` of Mote, `ort` and `litert` (the peers' packages, or null), `clock()` in milliseconds.
+// does not exist), `Model` of Mote, `ort` and `litert` (the peers' packages, or null), `clock()`, which
+// promises milliseconds.
 
 import { peaks } from "./peak.mjs";
 
@@ -11,7 +12,7 @@ const noise = (length) => Float32Array.from({ length }, (_, i) => Math.sin(i * 1
 
 /** Mote on a plan: inputs are channels last. */
 async function mote({ Model, clock }, name, bytes) {
-  const begin = clock();
+  const begin = await clock();
   const model = await Model.load(bytes);
   const [input] = model.inputs;
   const [, height, width, channels] = input.shape;
@@ -22,7 +23,7 @@ async function mote({ Model, clock }, name, bytes) {
   }
   const run = async () => model.run(values)[0].toFloat32();
   await run();
-  const start = clock() - begin;
+  const start = (await clock()) - begin;
   const laps = () => model.profile([values], { runs: 1 });
   const macs = laps().reduce((sum, lap) => sum + lap.macs, 0);
   return { name, run, start, macs, laps };
@@ -30,19 +31,19 @@ async function mote({ Model, clock }, name, bytes) {
 
 /** onnxruntime-web on an ONNX file: inputs are channels first. */
 async function onnxruntime({ ort, clock }, name, bytes) {
-  const begin = clock();
+  const begin = await clock();
   const session = await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"], logSeverityLevel: 3 });
   const [input] = session.inputMetadata;
   const shape = input.shape.map((n) => (typeof n === "number" ? n : 1));
   const tensor = new ort.Tensor("float32", noise(shape.reduce((a, b) => a * b, 1)), shape);
   const run = async () => (await session.run({ [input.name]: tensor }))[session.outputNames[0]].data;
   await run();
-  return { name, run, start: clock() - begin };
+  return { name, run, start: (await clock()) - begin };
 }
 
 /** LiteRT.js on a TFLite file. */
 async function litert({ litert, clock }, name, bytes) {
-  const begin = clock();
+  const begin = await clock();
   const model = await litert.loadAndCompile(bytes, { accelerator: "wasm" });
   const [details] = model.getInputDetails();
   const shape = Array.from(details.shape);
@@ -56,7 +57,7 @@ async function litert({ litert, clock }, name, bytes) {
     return data;
   };
   await run();
-  return { name, run, start: clock() - begin };
+  return { name, run, start: (await clock()) - begin };
 }
 
 /** The times of each contestant, milliseconds per inference: the least and the median of its turns, which take `least` or more. */
@@ -66,9 +67,9 @@ async function interleaved(clock, contestants, rounds, least) {
   for (let round = 0; round < rounds; round++) {
     for (let turn = 0; turn < contestants.length; turn++) {
       const i = (round + turn) % contestants.length;
-      const begin = clock();
+      const begin = await clock();
       for (let run = 0; run < turns[i]; run++) await contestants[i].run();
-      const took = clock() - begin;
+      const took = (await clock()) - begin;
       times[i].push(took / turns[i]);
       if (took < least) turns[i] = Math.ceil((turns[i] * least) / Math.max(took, least / 100));
     }

@@ -2,9 +2,9 @@
 
     python tests/web/tflite.py FOLDER NAME...
 
-writes NAME.tflite (float32) and NAME_int8.tflite (int8 weights and activations, ranges from random pictures) with random
-weights, at the size of pictures that tests/golden/vision has: what is compared is time. Needs timm, litert-torch and
-ai-edge-quantizer (PyPI).
+writes NAME.tflite (float32) and NAME_int8.tflite (int8 weights and activations, floats in and out, ranges from random
+pictures) with random weights, at the size of pictures that tests/golden/vision has: what is compared is time. Needs timm,
+litert-torch and ai-edge-quantizer.
 """
 
 import json
@@ -15,7 +15,7 @@ import litert_torch
 import numpy as np
 import timm
 import torch
-from ai_edge_quantizer import quantizer, recipe
+from ai_edge_quantizer import qtyping, quantizer, recipe
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "vision"
 
@@ -31,6 +31,9 @@ def main(folder, *names):
         path = Path(folder) / f"{name}.tflite"
         litert_torch.convert(network, (sample,)).export(str(path))
         quantize = quantizer.Quantizer(str(path), recipe.static_wi8_ai8())
+        # LiteRT.js takes no int8 tensors: inputs and outputs stay floats.
+        for end in (qtyping.TFLOperationName.INPUT, qtyping.TFLOperationName.OUTPUT):
+            quantize.update_quantization_recipe(".*", end, algorithm_key="no_quantize")
         samples = [{"args_0": np.random.default_rng(i).normal(size=sample.shape).astype(np.float32)} for i in range(4)]
         ranges = quantize.calibrate({"serving_default": samples})
         quantize.quantize(ranges).export_model(str(path.with_name(f"{name}_int8.tflite")), overwrite=True)

@@ -108,7 +108,7 @@ fn module(features: &str, kernels: Option<&str>, to: &Path) -> Result<()> {
 pub fn clippy() -> Result<()> {
     let features = MODULES.first().map_or("", |(_, features)| features);
     let mut cargo = wasm_cargo("clippy", features);
-    run_command(cargo.args(["--release", "--features", "module", "--", "-Dwarnings"]))
+    Ok(run_command(cargo.args(["--release", "--features", "module", "--", "-Dwarnings"]))?)
 }
 
 fn wasm_cargo(task: &str, features: &str) -> Command {
@@ -182,7 +182,8 @@ pub fn install(folder: &Path, asked: &str) -> Result<()> {
     fs::copy(root().join(asked), folder.join("package.json"))?;
     let mut npm = command("npm");
     npm.args(["install", "--silent", "--no-audit", "--no-fund", "--prefer-offline"]).current_dir(folder);
-    capture(&mut npm).map(|_| ())
+    capture(&mut npm)?;
+    Ok(())
 }
 
 /// Runs tests of Node and counts them.

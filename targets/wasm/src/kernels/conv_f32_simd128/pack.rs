@@ -9,8 +9,12 @@ use crate::kernels::id;
 /// Bytes of inputs that share a first-level cache of 32 KB with a block of weights.
 const CACHE: usize = 16 << 10;
 
+/// Fewest groups, though inputs of many channels then come from the second-level cache: weights, which may come from
+/// beyond it, are read once for all groups.
+const FEWEST: usize = 4;
+
 /// Most groups: beyond it, more of them don't matter to the weights.
-const GROUPS: usize = 8;
+const MOST: usize = 8;
 
 /// The kernel, fed; `None` for layers with groups or with weights in half precision.
 pub fn pack(layer: &ConvF32<'_>) -> Option<Packed> {
@@ -18,7 +22,7 @@ pub fn pack(layer: &ConvF32<'_>) -> Option<Packed> {
     if layer.groups != 1 || layer.half || inputs >= 1 << 25 {
         return None;
     }
-    let groups = (CACHE / group(inputs).max(1)).clamp(1, GROUPS);
+    let groups = (CACHE / group(inputs).max(1)).clamp(FEWEST, MOST);
     let scratch = 4 * copies(inputs) + groups * group(inputs);
     Some(Packed { kernel: id::CONV_F32_SIMD128, scratch, ..layer.pack() })
 }

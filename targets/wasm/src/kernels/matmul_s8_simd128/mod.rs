@@ -19,7 +19,7 @@ use super::stage::{Factor, SINGLE, Stage};
 use crate::vector::{I16x8, I32x4};
 
 /// Columns of the right matrix whose sums are in registers.
-const COLUMNS: usize = 16;
+const COLUMNS: usize = 32;
 
 /// Bytes of scratch for a row of the left matrix.
 const fn scratch(depth: usize) -> usize {
@@ -79,10 +79,8 @@ fn multiply<const ROUNDING: u8>(call: Call<'_>, args: &MatmulArgs) -> Result<(),
         let (right, to) = (b.window(slice, row), s8_mut(to));
         if args.transpose_b == 0 {
             for (block, to) in to.chunks_mut(COLUMNS).enumerate() {
-                let [low, high] = columns(left, right, depth, block * COLUMNS, zero)?;
-                let (first, second) = to.split_at_mut(to.len().min(8));
-                codes(low, first);
-                codes(high, second);
+                let sums = columns(left, right, depth, block * COLUMNS, zero)?;
+                to.chunks_mut(8).zip(sums).for_each(|(to, sums)| codes(sums, to));
             }
             return Ok(());
         }
@@ -90,8 +88,8 @@ fn multiply<const ROUNDING: u8>(call: Call<'_>, args: &MatmulArgs) -> Result<(),
             let last = to.len().saturating_sub(1);
             let row = |n: usize| right.get(8 * block + n.min(last)).map(s8).ok_or(Mismatch);
             let four = |n| Ok([row(n)?, row(n + 1)?, row(n + 2)?, row(n + 3)?]);
-            let low = rows(left, four(0)?, zero)?;
-            let high = if last < 4 { low } else { rows(left, four(4)?, zero)? };
+            let low = rows(left, four(0)?, zero);
+            let high = if last < 4 { low } else { rows(left, four(4)?, zero) };
             codes([low, high], to);
         }
         Ok(())
@@ -128,47 +126,56 @@ fn columns(
     depth: usize,
     first: usize,
     zero: I16x8,
-) -> Result<[[I32x4; 2]; 2], Mismatch> {
-    let mut sums = [[I32x4::splat(0); 2]; 2];
+) -> Result<[[I32x4; 2]; COLUMNS / 8], Mismatch> {
+    let mut sums = [[I32x4::splat(0); 2]; COLUMNS / 8];
     let (pairs, _) = left.as_chunks::<2>();
     for (k, x) in pairs.iter().enumerate().take(depth.div_ceil(2)) {
         let above = right.get(2 * k).map(s8).ok_or(Mismatch)?;
         // Beside an odd row the left one has a zero.
         let below = if 2 * k + 1 < depth { right.get(2 * k + 1).map(s8).ok_or(Mismatch)? } else { above };
         let x = I16x8::repeated(x);
-        for (half, sums) in sums.iter_mut().enumerate() {
-            let eight = |row: &[i8]| match row.get(first + 8 * half..) {
-                Some(rest) => match rest.first_chunk::<8>() {
-                    Some(codes) => I16x8::widened(codes).minus(zero),
-                    None => I16x8::widened(&filled_up(rest)).minus(zero),
-                },
-                None => zero,
-            };
-            let [low, high] = eight(above).zipped(eight(below));
-            let [to_low, to_high] = sums;
-            *to_low = to_low.plus(x.dot(low));
-            *to_high = to_high.plus(x.dot(high));
+        let (above, below) = (above.get(first..).ok_or(Mismatch)?, below.get(first..).ok_or(Mismatch)?);
+        if let (Some(above), Some(below)) = (above.first_chunk::<COLUMNS>(), below.first_chunk::<COLUMNS>()) {
+            let eights = above.as_chunks::<8>().0.iter().zip(below.as_chunks::<8>().0);
+            sums.iter_mut().zip(eights).for_each(|(sums, (above, below))| add(sums, x, above, below, zero));
+            continue;
+        }
+        for (sums, (above, below)) in sums.iter_mut().zip(above.chunks(8).zip(below.chunks(8))) {
+            add(sums, x, &filled_up(above), &filled_up(below), zero);
         }
     }
     Ok(sums)
 }
 
+/// Adds the products of a pair with eight columns of two rows.
+#[inline(always)]
+fn add([low, high]: &mut [I32x4; 2], x: I16x8, above: &[i8; 8], below: &[i8; 8], zero: I16x8) {
+    let [of_low, of_high] = I16x8::widened(above).minus(zero).zipped(I16x8::widened(below).minus(zero));
+    *low = low.plus(x.dot(of_low));
+    *high = high.plus(x.dot(of_high));
+}
+
 /// Sums of a row with four rows of the transposed right matrix.
 #[inline(always)]
-fn rows(left: &[i16], rows: [&[i8]; 4], zero: I16x8) -> Result<I32x4, Mismatch> {
+fn rows(left: &[i16], rows: [&[i8]; 4], zero: I16x8) -> I32x4 {
     let mut sums = [I32x4::splat(0); 4];
     let (left, _) = left.as_chunks::<8>();
-    for (i, x) in left.iter().enumerate() {
+    let [(a, a_rest), (b, b_rest), (c, c_rest), (d, d_rest)] = rows.map(<[i8]>::as_chunks::<8>);
+    let mut add = |x: &[i16; 8], four: [&[i8; 8]; 4]| {
         let x = I16x8::load(x);
-        for (sum, row) in sums.iter_mut().zip(rows) {
-            let rest = row.get(8 * i..).ok_or(Mismatch)?;
-            // Beside codes that aren't there the left row has zeros.
-            let codes = match rest.first_chunk::<8>() {
-                Some(codes) => I16x8::widened(codes),
-                None => I16x8::widened(&filled_up(rest)),
-            };
-            *sum = sum.plus(x.dot(codes.minus(zero)));
-        }
+        sums.iter_mut().zip(four).for_each(|(sum, codes)| {
+            *sum = sum.plus(x.dot(I16x8::widened(codes).minus(zero)));
+        });
+    };
+    let mut left = left.iter();
+    // The rows first: what ends a loop is asked for before the left row has moved on.
+    for ((((a, b), c), d), x) in a.iter().zip(b).zip(c).zip(d).zip(&mut left) {
+        add(x, [a, b, c, d]);
     }
-    Ok(I32x4::totals(sums))
+    if let Some(x) = left.next() {
+        // Beside codes that aren't there the left row has zeros.
+        let [a, b, c, d] = [a_rest, b_rest, c_rest, d_rest].map(filled_up);
+        add(x, [&a, &b, &c, &d]);
+    }
+    I32x4::totals(sums)
 }
