@@ -102,6 +102,11 @@ pub struct Geometry {
 /// A target's choice of kernels: from the description of an operator to one of its kernels, fed. The only place where
 /// the target decides; what a target has no kernel for goes to the portable one.
 pub trait Packer: Sync {
+    /// How many rows of one column its kernels like to make in one call, since they then share weights.
+    fn rows_at_a_time(&self) -> usize {
+        1
+    }
+
     fn conv_s8(&self, layer: &ConvS8<'_>, geometry: Geometry) -> Packed {
         let _ = geometry;
         layer.pack()

@@ -33,6 +33,7 @@ pub mod pack;
 pub mod pool_s8_dsp;
 pub mod pool_s8_mve;
 pub mod running_sum_s8_dsp;
+pub mod running_sum_s8_mve;
 mod stage;
 mod taps;
 mod window;
@@ -88,6 +89,7 @@ target_library! {
     ADD_S8_MVE = 1116, "add_s8_mve", add_s8_mve::run::<SINGLE>, add_s8_mve::check;
     ADD_S8_MVE_DOUBLE = 1117, "add_s8_mve_double", add_s8_mve::run::<DOUBLE>, add_s8_mve::check;
     ADD_S8_MVE_RELU = 1118, "add_s8_mve_relu", add_s8_mve::run::<DOUBLE_CLAMPED>, add_s8_mve::check;
+    RUNNING_SUM_S8_MVE = 1120, "running_sum_s8_mve", running_sum_s8_mve::run, running_sum_s8_mve::check;
     LUT_S8_MVE = 1124, "lut_s8_mve", lut_s8_mve::run, lut_s8_mve::check;
     MUL_S8_MVE = 1128, "mul_s8_mve", mul_s8_mve::run::<SINGLE>, mul_s8_mve::check;
     MUL_S8_MVE_DOUBLE = 1129, "mul_s8_mve_double", mul_s8_mve::run::<DOUBLE>, mul_s8_mve::check;

@@ -10,6 +10,8 @@ mod pack;
 #[cfg(feature = "pack")]
 pub use pack::pack;
 
+use core::ops::Range;
+
 use mote_runtime::engine::{Call, Mismatch, Output, Source};
 use mote_runtime::kernels::StepView;
 use mote_runtime::kernels::columns::{Columns, Span};
@@ -63,27 +65,29 @@ where
     let source = given.source(0)?;
     let in_channels = args.in_channels as usize;
     let run = args.kernel_width as usize * in_channels;
+    let layer = Layer {
+        weights: given.constants(0)?,
+        blocks: given.constants(1)?,
+        steps: steps(run * usize::from(args.kernel_rows)),
+        out_channels: args.out_channels as usize,
+        stage: Stage::new(args.zero_point, args.min, args.max),
+    };
+    let x = s8_mut(scratch);
+    let first = args.pad_left.unsigned_abs() as usize * in_channels;
+    let one_tap = args.kernel_rows == 1 && args.kernel_width == 1 && args.pad_left <= 0;
+    if one_tap && output.row_bytes() == layer.out_channels && first < source.row_bytes() {
+        let inputs = first..first + in_channels;
+        return one_column(&layer, inputs, args.input_zero_point as i8, &source, &mut output, x);
+    }
     let conv = Conv {
         in_channels,
         columns: args.columns(),
         kernel_rows: args.kernel_rows.into(),
         run,
         input_zero_point: args.input_zero_point as i8,
-        layer: Layer {
-            weights: given.constants(0)?,
-            blocks: given.constants(1)?,
-            steps: steps(run * usize::from(args.kernel_rows)),
-            out_channels: args.out_channels as usize,
-            stage: Stage::new(args.zero_point, args.min, args.max),
-        },
+        layer: &layer,
     };
     let width = source.row_bytes().checked_div(in_channels).ok_or(Mismatch)?;
-    let x = s8_mut(scratch);
-    let first = args.pad_left.unsigned_abs() as usize * in_channels;
-    let one_tap = args.kernel_rows == 1 && run == in_channels && args.pad_left <= 0;
-    if one_tap && output.row_bytes() == conv.layer.out_channels && first < source.row_bytes() {
-        return conv.one_column(&source, &mut output, x, first);
-    }
     if x.is_empty() {
         return output.for_each(|slice, row, to| {
             let Some(row) = source.window(slice, row).get(0) else {
@@ -100,6 +104,57 @@ where
     })
 }
 
+/// One tap, rows of one column: the inputs of a position are these bytes of one row. The positions of two rows share their
+/// weights.
+#[inline(never)]
+fn one_column<const ROUNDING: u8>(
+    layer: &Layer<'_>,
+    inputs: Range<usize>,
+    padding: i8,
+    source: &Source<'_>,
+    output: &mut Output<'_>,
+    x: &mut [i8],
+) -> Result<(), Mismatch>
+where
+    for<'a> Layer<'a>: Loops<ROUNDING>,
+{
+    let (mut slice, end) = (output.slices().start, output.slices().end);
+    let given = |slice, row| {
+        let row = source.window(slice, row).get(0)?;
+        s8(row).get(inputs.clone())
+    };
+    while slice < end {
+        if let Some([first, second]) = output.two(slice)
+            && let (Some(a), Some(b)) = (given(slice, 0), given(slice + 1, 0))
+        {
+            let to = [s8_mut(first), s8_mut(second)];
+            if x.is_empty() {
+                layer.two([a, b], to)?;
+            } else {
+                let (x, other) = x.split_at_mut_checked(layer.steps * STEP).ok_or(Mismatch)?;
+                copy(a, x);
+                copy(b, other);
+                layer.two([x, other], to)?;
+            }
+            slice += 2;
+            continue;
+        }
+        for row in 0..output.rows() {
+            let to = s8_mut(output.row(slice, row)?);
+            match given(slice, row) {
+                Some(inputs) if x.is_empty() => layer.positions(inputs, 0, to)?,
+                Some(inputs) => {
+                    copy(inputs, x);
+                    layer.positions(x, 0, to)?;
+                }
+                None => layer.padding::<ROUNDING>(padding, to)?,
+            }
+        }
+        slice += 1;
+    }
+    Ok(())
+}
+
 /// Everything of a convolution but its rows.
 struct Conv<'a> {
     in_channels: usize,
@@ -108,62 +163,10 @@ struct Conv<'a> {
     /// Bytes of a run: what a kernel row reads of an input row.
     run: usize,
     input_zero_point: i8,
-    layer: Layer<'a>,
+    layer: &'a Layer<'a>,
 }
 
 impl Conv<'_> {
-    /// One tap, rows of one column: the inputs of a position lie in one row, from byte `first` on. The positions of two
-    /// rows share their weights.
-    #[inline(never)]
-    fn one_column<const ROUNDING: u8>(
-        &self,
-        source: &Source<'_>,
-        output: &mut Output<'_>,
-        x: &mut [i8],
-        first: usize,
-    ) -> Result<(), Mismatch>
-    where
-        for<'a> Layer<'a>: Loops<ROUNDING>,
-    {
-        let (mut slice, end) = (output.slices().start, output.slices().end);
-        let inputs = |slice, row| {
-            let row =
-                source.window(slice, row).get(0).and_then(|row| s8(row).get(first..first + self.in_channels));
-            row.ok_or(Mismatch)
-        };
-        let position = self.layer.steps * STEP;
-        while slice < end {
-            if let Some([first, second]) = output.two(slice)
-                && let (Ok(a), Ok(b)) = (inputs(slice, 0), inputs(slice + 1, 0))
-            {
-                let to = [s8_mut(first), s8_mut(second)];
-                if x.is_empty() {
-                    self.layer.two([a, b], to)?;
-                } else {
-                    let (x, other) = x.split_at_mut_checked(position).ok_or(Mismatch)?;
-                    copy(a, x);
-                    copy(b, other);
-                    self.layer.two([x, other], to)?;
-                }
-                slice += 2;
-                continue;
-            }
-            for row in 0..output.rows() {
-                let to = s8_mut(output.row(slice, row)?);
-                match inputs(slice, row) {
-                    Ok(inputs) if x.is_empty() => self.layer.positions(inputs, 0, to)?,
-                    Ok(inputs) => {
-                        copy(inputs, x);
-                        self.layer.positions(x, 0, to)?;
-                    }
-                    Err(_) => self.layer.padding::<ROUNDING>(self.input_zero_point, to)?,
-                }
-            }
-            slice += 1;
-        }
-        Ok(())
-    }
-
     /// Computes one output row, two positions at a time, whose inputs are put together in `x`.
     fn row<const ROUNDING: u8>(
         &self,

@@ -115,6 +115,15 @@ impl Position<'_> {
     fn each(&self, mut f: impl FnMut(*const u8)) {
         let Columns { kernel_width, stride, dilation, pad_left } = self.columns;
         let first = (self.column * stride) as isize - pad_left;
+        if kernel_width == 1 {
+            // The same place in each row.
+            let inside = (first as usize) < self.width;
+            let at = (first as usize).wrapping_mul(self.padding.len());
+            for start in self.window.starts() {
+                f(if inside && !start.is_null() { start.wrapping_add(at) } else { self.padding.as_ptr() });
+            }
+            return;
+        }
         for start in self.window.starts() {
             let mut at = first;
             for _ in 0..kernel_width {

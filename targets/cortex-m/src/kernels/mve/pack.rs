@@ -9,16 +9,21 @@ use mote_runtime::kernels::layer_norm_s8::LayerNormS8;
 use mote_runtime::kernels::lut_s8::LutS8;
 use mote_runtime::kernels::pack::{Geometry, Packed, Packer};
 use mote_runtime::kernels::pool_s8::PoolS8;
+use mote_runtime::kernels::running_sum::RunningSum;
 
 use crate::kernels::{
     add_s8_mve, attention_s8_mve, conv_s8_mve, depthwise_s8_mve, depthwise3x3_s8_mve, fully_connected_s8_mve,
-    layer_norm_s8_dsp, layer_norm_s8_mve, lut_s8_mve, mul_s8_mve, pool_s8_mve,
+    layer_norm_s8_dsp, layer_norm_s8_mve, lut_s8_mve, mul_s8_mve, pool_s8_mve, running_sum_s8_mve,
 };
 
 /// Chooses kernels for cores with Helium.
 pub struct Helium;
 
 impl Packer for Helium {
+    fn rows_at_a_time(&self) -> usize {
+        2
+    }
+
     fn conv_s8(&self, layer: &ConvS8<'_>, geometry: Geometry) -> Packed {
         conv_s8_mve::pack(layer, geometry).unwrap_or_else(|| layer.pack())
     }
@@ -57,6 +62,10 @@ impl Packer for Helium {
 
     fn max_pool_s8(&self, layer: &PoolS8) -> Packed {
         pool_s8_mve::pack_max(layer).unwrap_or_else(|| layer.pack_max())
+    }
+
+    fn running_sum_s8(&self, layer: &RunningSum) -> Packed {
+        running_sum_s8_mve::pack(layer).unwrap_or_else(|| layer.pack_s8())
     }
 
     fn attention_s8(&self, layer: &AttentionS8<'_>) -> Packed {

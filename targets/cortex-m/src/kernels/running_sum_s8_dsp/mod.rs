@@ -25,6 +25,15 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
 
 /// Computes the rows of a call.
 pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
+    rows(call, add)
+}
+
+/// Adds rows of whole columns to sums in fours, by `add`.
+#[inline(always)]
+pub(super) fn rows(
+    call: Call<'_>,
+    add: impl Fn(&mut [[i32; 4]], &[u8]) -> Result<(), Mismatch>,
+) -> Result<(), Mismatch> {
     let Call { given, mut output, .. } = call;
     let args = RunningSumArgs::read(given.args(), 0).ok_or(Mismatch)?;
     let source = given.source(0)?;
@@ -81,10 +90,17 @@ fn add(sums: &mut [[i32; 4]], row: &[u8]) -> Result<(), Mismatch> {
         );
     }
     #[cfg(not(mote_dsp))]
-    for pixel in row.chunks_exact(4 * sums.len()) {
+    plain(sums, row);
+    Ok(())
+}
+
+/// The same in plain Rust.
+#[cfg(not(mote_mve))]
+#[cfg_attr(mote_dsp, allow(dead_code))]
+pub(super) fn plain(sums: &mut [[i32; 4]], row: &[u8]) {
+    for pixel in row.chunks_exact((4 * sums.len()).max(1)) {
         for (sum, &code) in sums.as_flattened_mut().iter_mut().zip(pixel) {
             *sum = sum.wrapping_add((code as i8).into());
         }
     }
-    Ok(())
 }

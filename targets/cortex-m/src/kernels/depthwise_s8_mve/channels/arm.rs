@@ -19,7 +19,10 @@ impl Channels<'_> {
         let mut last = 0;
         position.each(|start| {
             last = start.expose_provenance() as u32;
-            for word in words.by_ref().take(1 + usize::from(single)) {
+            if let Some(word) = words.next() {
+                *word = last;
+            }
+            if single && let Some(word) = words.next() {
                 *word = last;
             }
         });
