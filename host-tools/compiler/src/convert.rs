@@ -216,6 +216,7 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
     if let Some(stream) = &options.stream {
         graph = stream::time::by_frames(&graph, stream).map_err(ConvertError::Stream)?;
     }
+    let at_a_time = packer.rows_at_a_time();
     let plan = |scratch: usize, rooms: &Rooms| {
         let mut graph = graph.clone();
         let choices = Choices {
@@ -232,7 +233,7 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
             None if by_steps => plan_steps(&mut graph, lowered)?,
             None => {
                 let costs = |lowered: &Lowered| StepCosts::of(&graph, lowered, profile.library, table);
-                plan_memory(&graph, lowered, options.rows, options.goal, &costs)
+                plan_memory(&graph, lowered, options.rows, options.goal, at_a_time, &costs)
             }
         };
         Ok((graph, planned))
@@ -379,12 +380,14 @@ fn plan_within(limit: usize, plan: impl Fn(usize) -> Planning) -> Planning {
 }
 
 /// The plan with the least arena, or the cheapest within a limit: whole tensors, or regions over rows; the graph's order
-/// of steps, or a better one. Of equal ones the first.
+/// of steps, or a better one. Of equal ones the first. With the least arena, then as many rows at a time as the target
+/// likes (`at_a_time`), for a sixth of it at the most.
 fn plan_memory(
     graph: &Graph,
     lowered: Lowered,
     rows: Rows,
     goal: Goal,
+    at_a_time: usize,
     costs: &dyn Fn(&Lowered) -> StepCosts,
 ) -> Planned {
     let order = order::order(&Network::new(graph, &lowered));
@@ -411,7 +414,16 @@ fn plan_memory(
     if let Some(cheapest) = within.min_by_key(|planned| planned.cost) {
         return Planned { arena_whole, ..cheapest };
     }
-    let by_rows = least(&|lowered| stream::choose(&Network::new(graph, lowered), &costs(lowered)));
+    let mut by_rows = least(&|lowered| stream::choose(&Network::new(graph, lowered), &costs(lowered)));
+    if at_a_time > 1 {
+        let several = least(&|lowered| {
+            let network = Network::new(graph, lowered);
+            stream::several(&network, &stream::choose(&network, &costs(lowered)), at_a_time)
+        });
+        if several.schedule.arena <= by_rows.schedule.arena / 6 * 7 {
+            by_rows = several;
+        }
+    }
     if by_rows.schedule.arena < arena_whole { Planned { arena_whole, ..by_rows } } else { whole }
 }
 

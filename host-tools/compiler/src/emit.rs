@@ -147,7 +147,7 @@ impl Tensors<'_> {
             scratch: self.schedule.scratch[index] as u32,
             every: rate.every as u16,
             phase: rate.phase as u32,
-            burst: 1,
+            burst: rate.burst as u16,
         }))
     }
 

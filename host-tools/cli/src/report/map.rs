@@ -21,7 +21,9 @@ pub fn steps(figures: &Figures) -> String {
             if s.in_place {
                 text += ", in place";
             }
-            if s.every > 1 {
+            if s.burst > 1 {
+                let _ = write!(text, ", {} rows every {} ticks", s.burst, s.every);
+            } else if s.every > 1 {
                 let _ = write!(text, ", every {} ticks", s.every);
             }
             text.push('\n');

@@ -234,7 +234,8 @@ impl<'p, 'b> Network<'p, 'b> {
         let phase = |step: usize| self.plan.step(step).map(|step| step.phase);
         let made = uses.made.map_or(Some(0), phase);
         let at_once = uses.read.iter().all(|&read| range(region).contains(&read) && phase(read) == made);
-        home && at_once && !uses.output && uses.view.is_some_and(|view| view.slots == 1)
+        let burst = uses.made.and_then(|made| self.plan.step(made)).map_or(1, |step| u32::from(step.burst));
+        home && at_once && !uses.output && uses.view.is_some_and(|view| view.slots <= burst)
     }
 }
 

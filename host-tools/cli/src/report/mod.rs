@@ -25,9 +25,10 @@ pub struct StepFigures {
     pub scratch_bytes: usize,
     pub output: String,
     pub in_place: bool,
-    /// Due at ticks `phase + i * every` of its region.
+    /// Due at ticks `phase + i * every` of its region; each time it makes `burst` slices.
     pub every: usize,
     pub phase: usize,
+    pub burst: usize,
     /// Kernels that the compiler weighed for it, with what they cost; the chosen one first.
     pub candidates: Vec<(&'static str, u32)>,
     /// Of a layer with many zeros, if the plan tells.
@@ -186,7 +187,7 @@ impl Figures {
                 json!({
                     "name": s.name, "op": s.kernel.split('_').next(), "kernel": s.kernel, "macs": s.macs,
                     "weight_bytes": s.weight_bytes, "scratch_bytes": s.scratch_bytes, "output": s.output,
-                    "in_place": s.in_place, "every": s.every, "phase": s.phase,
+                    "in_place": s.in_place, "every": s.every, "phase": s.phase, "burst": s.burst,
                     "candidates": s.candidates.iter().map(|(kernel, cost)| json!({"kernel": kernel, "cost": cost}))
                         .collect::<Vec<_>>(),
                     "weighed": s.weighed.as_ref().map(|weighed| weighed_json(weighed, s.is_sparse(), unit)),
@@ -336,6 +337,7 @@ fn step(plan: &Plan<'_>, index: usize) -> Option<StepFigures> {
         phase: record.phase as usize,
         candidates: candidates.map(|candidate| (name(candidate.kernel), candidate.cost)).collect(),
         weighed: (0..).map_while(|k| plan.weighed(k)).find(|weighed| usize::from(weighed.step) == index),
+        burst: record.burst.into(),
     })
 }
 

@@ -51,6 +51,20 @@ fn regions(pieces: &[Vec<Piece>], cut: &Cut) -> Vec<Region> {
     regions
 }
 
+/// The same cut with `rows` rows at a time wherever rows have one column: calls are fewer, and kernels can share weights
+/// between rows, for a little more memory. (Sums that grow row by row take single rows.)
+pub fn several(network: &Network<'_>, regions: &[Region], rows: usize) -> Vec<Region> {
+    let one_column = |index: &usize| {
+        let tensor = network.steps()[*index].output.tensor;
+        matches!(network.graph.tensor(tensor).shape[..], [_, _, 1, _])
+    };
+    let longer = |region: &Region| {
+        let fits = region.kind == RegionKind::Rows && region.steps.clone().all(|index| one_column(&index));
+        fits.then(|| over_rows(network, region.steps.clone(), region.port, rows)).flatten()
+    };
+    regions.iter().map(|region| longer(region).unwrap_or_else(|| region.clone())).collect()
+}
+
 /// Steps `start .. end` (the index under which it is kept) and what they cost.
 struct Piece {
     start: usize,
@@ -70,9 +84,9 @@ fn pieces(network: &Network<'_>, costs: &StepCosts) -> Vec<Vec<Piece>> {
         for (end, ending) in pieces.iter_mut().enumerate().skip(start + 1) {
             // Where the rows of the input can be delivered, there is no need of it as a whole.
             let delivered = network.graph.inputs.first().copied().filter(|_| start == 0);
-            let rings = delivered.and_then(|id| over_rows(network, start..end, Some(id)));
+            let rings = delivered.and_then(|id| over_rows(network, start..end, Some(id), 1));
             // A step that cannot go row by row ends every longer region, too.
-            let Some(region) = rings.or_else(|| over_rows(network, start..end, None)) else { break };
+            let Some(region) = rings.or_else(|| over_rows(network, start..end, None, 1)) else { break };
             let cost = costs.by_rows[start..end].iter().sum();
             let peak = rows_peak(network, &region);
             ending.push(Piece { start, region: Some(region), peak, cost });

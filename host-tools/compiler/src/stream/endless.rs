@@ -36,8 +36,7 @@ pub fn endless(network: &Network<'_>, hop: Option<usize>) -> Result<Region, Vec<
             None => refusal(Rule::Hop, reason),
         });
     }
-    let mut origins =
-        HashMap::from([(input, Origin { rate: Rate { every: 1, phase: 0 }, view: first.view })]);
+    let mut origins = HashMap::from([(input, Origin { rate: Rate::EACH, view: first.view })]);
     let mut violations = Vec::new();
     for step in network.steps() {
         match rate(network, step, &origins, hop) {
@@ -47,7 +46,7 @@ pub fn endless(network: &Network<'_>, hop: Option<usize>) -> Result<Region, Vec<
             }
             Err(reason) => {
                 violations.push(Violation::of_step(step, Rule::Unsupported, reason));
-                let rate = Rate { every: 1, phase: 0 };
+                let rate = Rate::EACH;
                 region.rates.push(rate);
                 origins.insert(step.output.tensor, Origin { rate, view: step.output.view });
             }
@@ -129,7 +128,7 @@ fn rate(
         }
         let window = Window::of(&operand.view, Axis::Slices);
         let stride = slide(&window, step, origin, hop)?;
-        rates.extend(behind(origin.rate, &Window { stride, ..window }));
+        rates.extend(behind(origin.rate, &Window { stride, ..window }, 1));
     }
     let every = rates.first().ok_or("it reads nothing")?.every;
     let phase = rates.iter().map(|rate| rate.phase).max().unwrap_or(0);
@@ -139,7 +138,7 @@ fn rate(
     if every > usize::from(u16::MAX) {
         return Err(format!("it would be due every {every} frames; at most 65535"));
     }
-    Ok(Rate { every, phase })
+    Ok(Rate { every, phase, burst: 1 })
 }
 
 /// Slices by which a window moves: its stride, or as far as the hop where the clip has only one window.

@@ -28,7 +28,7 @@ mod window;
 
 pub use apart::apart;
 pub use apply::apply;
-pub use choose::{Cheapest, cheapest, choose, plain};
+pub use choose::{Cheapest, cheapest, choose, plain, several};
 pub use endless::{endless, settle_period};
 pub use network::Network;
 pub use steps::{name_outputs, runs, stepwise};
@@ -65,11 +65,18 @@ pub struct Region {
     pub rings: BTreeMap<TensorId, Ring>,
 }
 
-/// When the slices of a tensor are made: slice `i` at tick `phase + i * every`.
+/// When the slices of a tensor are made: slice `i` at tick `phase + i / burst * every`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     pub every: usize,
     pub phase: usize,
+    /// Slices made at a time.
+    pub burst: usize,
+}
+
+impl Rate {
+    /// One slice at every tick.
+    pub const EACH: Self = Self { every: 1, phase: 0, burst: 1 };
 }
 
 /// How much of a tensor is kept.
@@ -93,12 +100,12 @@ impl Ring {
 impl Region {
     /// When slices of a tensor are made; those of the input, which no step makes, come with every tick.
     fn rate(&self, lowered: &Lowered, id: TensorId) -> Rate {
-        lowered.made(id).map_or(Rate { every: 1, phase: 0 }, |made| self.rates[made - self.steps.start])
+        lowered.made(id).map_or(Rate::EACH, |made| self.rates[made - self.steps.start])
     }
 
     /// Steps that make their whole outputs one after the other.
     pub fn plain(steps: Range<usize>) -> Self {
-        let rates = vec![Rate { every: 1, phase: 0 }; steps.len()];
+        let rates = vec![Rate::EACH; steps.len()];
         Self {
             kind: RegionKind::Plain,
             steps,

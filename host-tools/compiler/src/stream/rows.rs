@@ -9,8 +9,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 /// The region over rows of `steps`; `delivered` is the input whose rows arrive one a tick, if it is not there as a
-/// whole. `None` if one of the steps needs more than a window of rows.
-pub fn over_rows(network: &Network<'_>, steps: Range<usize>, delivered: Option<TensorId>) -> Option<Region> {
+/// whole. Each step makes `burst` rows at a time. `None` if one of the steps needs more than a window of rows.
+pub fn over_rows(
+    network: &Network<'_>,
+    steps: Range<usize>,
+    delivered: Option<TensorId>,
+    burst: usize,
+) -> Option<Region> {
+    // Sums that grow need each row by itself, and so does what is stretched.
+    let single = |step: &Step| step.stretch > 1 || step.accumulates || step.carries;
+    if burst > 1 && network.steps()[steps.clone()].iter().any(single) {
+        return None;
+    }
     let mut region = Region {
         kind: RegionKind::Rows,
         steps: steps.clone(),
@@ -28,7 +38,7 @@ pub fn over_rows(network: &Network<'_>, steps: Range<usize>, delivered: Option<T
     let finer: usize = network.steps()[steps.clone()].iter().map(|step| step.stretch).product();
     let mut height = None;
     for step in &network.steps()[steps.clone()] {
-        let rate = rate(network, step, &origins, &mut height, finer)?;
+        let rate = rate(network, step, &origins, &mut height, finer, burst)?;
         let output = step.output;
         if output.view.slices != 1 || output.view.rows < 2 || output.view.offset != 0 {
             return None;
@@ -40,7 +50,8 @@ pub fn over_rows(network: &Network<'_>, steps: Range<usize>, delivered: Option<T
         without_idle_ticks(&mut region.rates, &mut origins);
     }
     for (step, rate) in network.steps()[steps.clone()].iter().zip(&region.rates) {
-        region.ticks = region.ticks.max(rate.phase + (step.output.view.rows as usize - 1) * rate.every + 1);
+        let calls = (step.output.view.rows as usize).div_ceil(rate.burst);
+        region.ticks = region.ticks.max(rate.phase + (calls - 1) * rate.every + 1);
     }
     for (&id, origin) in &origins {
         region.ticks = region.ticks.max(if delivered == Some(id) { origin.view.rows as usize } else { 0 });
@@ -71,7 +82,7 @@ fn delivered_origin(network: &Network<'_>, steps: &Range<usize>, id: TensorId) -
     let first =
         network.steps()[steps.clone()].iter().flat_map(|step| &step.inputs).find(|o| o.tensor == id)?;
     let alone = !uses.is_output && uses.read.iter().all(|step| steps.contains(step));
-    alone.then_some(Origin { rate: Rate { every: 1, phase: 0 }, view: first.view })
+    alone.then_some(Origin { rate: Rate::EACH, view: first.view })
 }
 
 /// When a step is due; `height` is that of the first tensor that is there as a whole: one of its rows every `finer`
@@ -82,6 +93,7 @@ fn rate(
     origins: &HashMap<TensorId, Origin>,
     height: &mut Option<usize>,
     finer: usize,
+    burst: usize,
 ) -> Option<Rate> {
     let window = |view: &OperandRecord| Window { stretch: step.stretch, ..Window::of(view, Axis::Rows) };
     let mut rates = Vec::new();
@@ -91,7 +103,7 @@ fn rate(
         let moving = view.inner_stride > 0;
         match origins.get(&root) {
             Some(origin) if moving && root == *tensor && origin.same_slices(view, Axis::Rows) => {
-                rates.push(behind(origin.rate, &window(view))?);
+                rates.push(behind(origin.rate, &window(view), burst)?);
             }
             Some(_) => return None,
             None if moving && view.slices == 1 => whole.push(view),
@@ -105,13 +117,13 @@ fn rate(
         for view in whole {
             let rows = view.rows as usize;
             let every = height.is_multiple_of(rows).then_some(height / rows)?;
-            rates.push(behind(Rate { every, phase: 0 }, &window(view))?);
+            rates.push(behind(Rate { every, ..Rate::EACH }, &window(view), burst)?);
         }
     }
     let every = rates.first()?.every;
     let phase = rates.iter().map(|rate| rate.phase).max()?;
     let fits = every <= u16::MAX.into() && rates.iter().all(|rate| rate.every == every);
-    fits.then_some(Rate { every, phase })
+    fits.then_some(Rate { every, phase, burst })
 }
 
 /// Where a step can work in place, its input is given as many slots as its output, so that one ring serves both.
@@ -126,7 +138,7 @@ pub(super) fn share_memory(network: &Network<'_>, region: &mut Region) {
             let Some((made, &[_], false)) = made else { continue };
             let due_together = region.rates[made - region.steps.start] == rate;
             let carried = network.steps()[made].carries;
-            if due_together && !carried && from.slots == 1 && operand.same_view(&step.output) {
+            if due_together && !carried && from.slots <= rate.burst && operand.same_view(&step.output) {
                 region.rings.insert(id, Ring { shared: true, ..to });
                 break;
             }

@@ -175,7 +175,7 @@ fn region(graph: &Graph, lowered: &Lowered, kept: impl Iterator<Item = TensorId>
         port: graph.inputs.first().copied(),
         ticks: 0,
         period: 1,
-        rates: vec![Rate { every: 1, phase: 0 }; lowered.steps.len()],
+        rates: vec![Rate::EACH; lowered.steps.len()],
         rings,
     }
 }

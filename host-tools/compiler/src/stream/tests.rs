@@ -2,7 +2,8 @@
 //! result must be the same, whether the rows are delivered or the input is there as a whole.
 
 use super::rows::over_rows;
-use super::{Network, Region, Ring, apply};
+use super::{Network, Region, Ring, Rows, apply};
+use crate::convert::{Options, compile};
 use crate::emit::{Extras, emit};
 use crate::executor::Executor;
 use crate::graph::{BinaryFn, Graph, Op, PoolKind, ReduceFn, Spatial, TensorId, UnaryFn};
@@ -15,6 +16,7 @@ use crate::quantize::{Calibration, quantize};
 use crate::schedule::schedule;
 use crate::targets;
 use mote_runtime::Error;
+use mote_runtime::plan::{RegionKind, target};
 use std::collections::BTreeMap;
 
 /// What a region must be able to hold.
@@ -51,6 +53,8 @@ fn compare(int8: bool, operators: &[&str]) {
     let mut random = Random(if int8 { 77 } else { 78 });
     // Of each operator: steps in regions over rows.
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    // The same, several rows at a time.
+    let mut several: BTreeMap<&str, usize> = BTreeMap::new();
     for number in 0..300 {
         let graph = stack(&mut random);
         let graph = prepared(graph, int8, number);
@@ -60,12 +64,16 @@ fn compare(int8: bool, operators: &[&str]) {
             false => (0..input.len()).flat_map(|_| random.signed().to_le_bytes()).collect(),
         };
         let whole = run(&graph, None, &bytes, &mut BTreeMap::new());
-        for delivered in [true, false] {
-            let rows = run(&graph, Some(delivered), &bytes, &mut seen);
-            assert_eq!(rows, whole, "stack {number}, delivered {delivered}: {:#?}", graph.nodes);
+        for (delivered, burst) in [(true, 1), (false, 1), (true, 2), (false, 2), (true, 3), (false, 3)] {
+            let seen = if burst == 1 { &mut seen } else { &mut several };
+            let rows = run(&graph, Some((delivered, burst)), &bytes, seen);
+            assert_eq!(rows, whole, "stack {number}, delivered {delivered}, {burst}: {:#?}", graph.nodes);
         }
     }
-    println!("steps in regions over rows: {seen:?}");
+    println!("steps in regions over rows: {seen:?}; several rows at a time: {several:?}");
+    for operator in ["conv", "max_pool", "add", "concat", "slice", "softmax"] {
+        assert!(several.get(operator).is_some_and(|&count| count >= 10), "{operator}: {several:?}");
+    }
     for operator in operators {
         assert!(seen.get(operator).is_some_and(|&count| count >= 10), "{operator}: {seen:?}");
     }
@@ -76,11 +84,12 @@ fn compare(int8: bool, operators: &[&str]) {
 fn rings_are_as_short_as_can_be() {
     let mut random = Random(79);
     let (mut rings, mut stretched) = (0, 0);
-    for number in 0..150 {
+    for number in 0..300 {
         let mut graph = prepared(stack(&mut random), true, number);
         let lowered = lowered(&mut graph);
         let network = Network::new(&graph, &lowered);
-        let Some(region) = longest(&network, Some(graph.inputs[0])) else { continue };
+        let burst = 1 + number as usize % 2;
+        let Some(region) = longest(&network, Some(graph.inputs[0]), burst) else { continue };
         let (end, steps) = (region.steps.end, lowered.steps.len());
         let regions = [Some(region), (end < steps).then(|| Region::plain(end..steps))];
         let regions: Vec<Region> = regions.into_iter().flatten().collect();
@@ -101,6 +110,32 @@ fn rings_are_as_short_as_can_be() {
     assert!(rings > 200 && stretched > 20);
 }
 
+/// A target that shares weights between rows is given two of them at a time where rows have one column, if memory hardly
+/// grows.
+#[test]
+fn rows_of_one_column_come_in_twos() {
+    let mut build = Build::new();
+    let mut x = build.input(&[1, 40, 1, 16]);
+    x = build.conv(x, 16, 3, 1, 5);
+    x = build.conv_padded(x, 32, 1, 1, 0, 6);
+    x = build.conv(x, 24, 3, 1, 7);
+    let graph = prepared(build.finish(&[x]), true, 3);
+    let bytes: Vec<u8> = (0..40 * 16).map(|i: usize| (i * i % 251) as u8).collect();
+    let convert =
+        |target, rows| compile(graph.clone(), &Options { target, rows, ..Options::default() }).unwrap();
+    let whole = convert(target::PORTABLE, Rows::Off);
+    let want = Executor::new(&whole.plan).unwrap().run(&[&bytes[..]]).unwrap();
+    for (target, burst) in [(target::PORTABLE, 1), (target::CORTEX_M4, 1), (target::CORTEX_M55, 2)] {
+        let converted = convert(target, Rows::Auto);
+        let rates = converted.regions.iter().filter(|region| region.kind == RegionKind::Rows);
+        let bursts: Vec<usize> =
+            rates.flat_map(|region| region.rates.iter().map(|rate| rate.burst)).collect();
+        assert!(!bursts.is_empty() && bursts.iter().all(|&found| found == burst), "{target}: {bursts:?}");
+        let found = Executor::new(&converted.plan).unwrap().run(&[&bytes[..]]).unwrap();
+        assert_eq!(found, want, "{target}");
+    }
+}
+
 fn prepared(mut graph: Graph, int8: bool, seed: u64) -> Graph {
     optimize(&mut graph);
     if int8 {
@@ -110,10 +145,11 @@ fn prepared(mut graph: Graph, int8: bool, seed: u64) -> Graph {
     graph
 }
 
-/// The result with whole tensors, or with the longest region over rows from the first step on that is possible.
+/// The result with whole tensors, or with the longest region over rows from the first step on that is possible: whether
+/// rows are delivered, and how many are made at a time.
 fn run(
     graph: &Graph,
-    delivered: Option<bool>,
+    by_rows: Option<(bool, usize)>,
     bytes: &[u8],
     seen: &mut BTreeMap<&'static str, usize>,
 ) -> Vec<Vec<u8>> {
@@ -121,9 +157,9 @@ fn run(
     let lowered = lowered(&mut graph);
     let steps = lowered.steps.len();
     let mut regions = vec![Region::plain(0..steps)];
-    if let Some(delivered) = delivered {
+    if let Some((delivered, burst)) = by_rows {
         let network = Network::new(&graph, &lowered);
-        if let Some(region) = longest(&network, delivered.then_some(graph.inputs[0])) {
+        if let Some(region) = longest(&network, delivered.then_some(graph.inputs[0]), burst) {
             for step in &lowered.steps[region.steps.clone()] {
                 *seen.entry(step.op).or_default() += 1;
                 let kind = if delivered {
@@ -158,8 +194,8 @@ fn lowered(graph: &mut Graph) -> Lowered {
     .unwrap()
 }
 
-fn longest(network: &Network<'_>, delivered: Option<TensorId>) -> Option<Region> {
-    (1..=network.steps().len()).rev().find_map(|end| over_rows(network, 0..end, delivered))
+fn longest(network: &Network<'_>, delivered: Option<TensorId>, burst: usize) -> Option<Region> {
+    (1..=network.steps().len()).rev().find_map(|end| over_rows(network, 0..end, delivered, burst))
 }
 
 fn planned(graph: &Graph, lowered: &Lowered, regions: &[Region]) -> Result<Executor, Error> {

@@ -4,7 +4,8 @@
 //! dilation, pad)` makes a slice every `e * stride` ticks, from tick `f + max(0, (count - 1) * dilation - pad) * e` on:
 //! as soon as the first window is complete. A ring holds from the oldest slice that a reader wants to the newest that is
 //! there when it is due; both move in step, so the first output decides. Where several outputs share a window (a resize
-//! to more rows), they come that much faster, and the last of them decides what is kept.
+//! to more rows), they come that much faster, and the last of them decides what is kept. A step that makes several slices
+//! at a time (a burst) waits for the window of the last one.
 
 use super::{Network, Rate, Region, Ring};
 use crate::graph::TensorId;
@@ -54,9 +55,9 @@ impl Window {
         }
     }
 
-    /// Slices behind the first one that the first window needs.
-    fn wait(&self) -> usize {
-        let reach = (self.count as i64 - 1) * self.dilation as i64;
+    /// Slices behind the first one that the first `burst` windows need.
+    fn wait(&self, burst: usize) -> usize {
+        let reach = (self.count as i64 - 1) * self.dilation as i64 + ((burst - 1) * self.stride) as i64;
         usize::try_from(reach - self.pad).unwrap_or(0)
     }
 }
@@ -85,11 +86,13 @@ impl Origin {
     }
 }
 
-/// When a window over slices made at `rate` is complete; `None` if its outputs would come between two ticks.
-pub(super) fn behind(rate: Rate, window: &Window) -> Option<Rate> {
-    let ticks = rate.every * window.stride;
-    let every = ticks.is_multiple_of(window.stretch).then_some(ticks / window.stretch)?;
-    Some(Rate { every, phase: rate.phase + window.wait() * rate.every })
+/// When `burst` windows over slices made at `rate` are complete; `None` if outputs would come between two ticks, or
+/// between two slices that are made at a time.
+pub(super) fn behind(rate: Rate, window: &Window, burst: usize) -> Option<Rate> {
+    let (ticks, shared) = (rate.every * window.stride * burst, window.stretch * rate.burst);
+    let fits = ticks.is_multiple_of(shared) && (window.stride * burst).is_multiple_of(rate.burst);
+    let every = fits.then_some(ticks / shared)?;
+    Some(Rate { every, phase: rate.phase + window.wait(burst) / rate.burst * rate.every, burst })
 }
 
 /// How much of the tensor must be kept. All of it, `len` slices, if it is needed behind the region.
@@ -108,22 +111,22 @@ pub(super) fn ring(
     {
         return Some(Ring { slots: len, slice_bytes, temporary: false, shared: false });
     }
-    let Rate { every, phase } = origin.rate;
+    let Rate { every, phase, burst } = origin.rate;
     let (mut slots, mut temporary) = (1, true);
     for &reader in &uses.read {
-        let Rate { every: due_every, phase: due } = region.rates[reader - region.steps.start];
+        let Rate { every: due_every, phase: due, .. } = region.rates[reader - region.steps.start];
         // The last of those that share a window comes later than the first.
         let last = due.checked_sub(phase)? + (network.steps()[reader].stretch - 1) * due_every;
-        let newest = (last / every) as i64;
+        let made = ((last / every + 1) * burst) as i64;
         for operand in
             network.steps()[reader].inputs.iter().filter(|operand| network.root(operand.tensor) == id)
         {
-            let kept = newest + Window::of(&operand.view, axis).pad + 1;
+            let kept = made + Window::of(&operand.view, axis).pad;
             slots = slots.max(usize::try_from(kept).unwrap_or(1));
         }
         temporary &= due == phase && network.steps()[reader].stretch == 1;
     }
     let slots = slots.min(len);
     let carried = uses.made.is_some_and(|made| network.steps()[made].carries);
-    Some(Ring { slots, slice_bytes, temporary: temporary && slots == 1 && !carried, shared: false })
+    Some(Ring { slots, slice_bytes, temporary: temporary && slots <= burst && !carried, shared: false })
 }
