@@ -63,6 +63,20 @@ impl<'a> Window<'a> {
         self.starts.get(..self.count).unwrap_or_default()
     }
 
+    /// Makes [`Self::in_pairs`] whole: of an odd number the last row is named twice.
+    #[inline(always)]
+    pub fn close(&mut self) {
+        let last = self.count.checked_sub(1).and_then(|last| self.starts.get(last).copied());
+        if let (Some(last), Some(behind)) = (last, self.starts.get_mut(self.count)) {
+            *behind = last;
+        }
+    }
+
+    /// As [`Self::starts`], behind [`Self::close`], of an even number of rows.
+    pub fn in_pairs(&self) -> &[*const u8] {
+        self.starts.get(..self.count.next_multiple_of(2)).unwrap_or_default()
+    }
+
     /// Row `k`; `None` for padding.
     pub fn get(&self, k: usize) -> Option<&'a [u8]> {
         self.rows().nth(k).filter(|row| !row.is_empty())

@@ -85,6 +85,7 @@ where
     let beside = columns.reads_padding(output.row_bytes().checked_div(channels.count).unwrap_or(0), width);
     output.for_each(|slice, row, to| {
         window.look_up(&source.window(slice, row), source.row_bytes()).ok_or(Mismatch)?;
+        window.close();
         let to = s8_mut(to);
         if unwritten && (beside || !window.is_complete()) {
             padding.fill(args.input_zero_point as u8);
@@ -110,20 +111,21 @@ pub struct Position<'a> {
 }
 
 impl Position<'_> {
+    /// Taps one below the other that are all there: where their rows start, in pairs, and how far behind that their
+    /// channels lie.
+    #[cfg_attr(not(mote_mve), allow(dead_code))]
+    #[inline(always)]
+    fn column(&self) -> Option<(&[*const u8], usize)> {
+        let at = ((self.column * self.columns.stride) as isize - self.columns.pad_left) as usize;
+        let direct = self.columns.kernel_width == 1 && self.window.is_complete() && at < self.width;
+        direct.then(|| (self.window.in_pairs(), at * self.padding.len()))
+    }
+
     /// Calls `f` with the address of each tap's channels, in order.
     #[inline(always)]
     fn each(&self, mut f: impl FnMut(*const u8)) {
         let Columns { kernel_width, stride, dilation, pad_left } = self.columns;
         let first = (self.column * stride) as isize - pad_left;
-        if kernel_width == 1 {
-            // The same place in each row.
-            let inside = (first as usize) < self.width;
-            let at = (first as usize).wrapping_mul(self.padding.len());
-            for start in self.window.starts() {
-                f(if inside && !start.is_null() { start.wrapping_add(at) } else { self.padding.as_ptr() });
-            }
-            return;
-        }
         for start in self.window.starts() {
             let mut at = first;
             for _ in 0..kernel_width {

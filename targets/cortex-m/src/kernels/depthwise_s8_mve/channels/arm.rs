@@ -10,9 +10,21 @@ use crate::kernels::depthwise_s8_mve::Position;
 use crate::kernels::mve::stage::{DOUBLE, DOUBLE_CLAMPED, SINGLE};
 
 impl Channels<'_> {
+    /// Addresses of the position's taps, two for each pair, and how far behind them the channels lie.
+    #[inline(always)]
+    fn addresses(&mut self, position: &Position<'_>) -> (*const u32, usize) {
+        if let Some((starts, at)) = position.column()
+            && starts.len() == self.table.len()
+        {
+            return (starts.as_ptr().cast(), at);
+        }
+        self.write(position);
+        (self.table.as_ptr(), 0)
+    }
+
     /// Writes the addresses of the position's taps.
     #[inline(always)]
-    fn address(&mut self, position: &Position<'_>) {
+    fn write(&mut self, position: &Position<'_>) {
         // An empty second tap has the address of the first one.
         let single = self.table.len() / 2 == self.taps && self.taps > 1;
         let mut words = self.table.iter_mut();
@@ -36,7 +48,7 @@ macro_rules! loops {
         impl Compute<$rounding> for Channels<'_> {
             #[inline(never)]
             fn codes(&mut self, position: &Position<'_>, to: &mut [i8]) -> Result<(), Mismatch> {
-                self.address(position);
+                let (table, at) = self.addresses(position);
                 // SAFETY: `compute` has compared all lengths; the table holds addresses of pixels of `count` channels,
                 // of which loads fetch and stores write only as many as there are. The predicate is nobody's across a
                 // function that is not inlined. R6 and R7 are not used, and the stack pointer is given back.
@@ -50,7 +62,6 @@ macro_rules! loops {
                         r"vrshl.s32 \q, \q, q1",
                         ".endm",
                         "push {{r1, r2}}",
-                        "movs r4, #0",
                         "1:",
                         "vctp.8 r12",
                         "mov r1, r0",
@@ -109,11 +120,11 @@ macro_rules! loops {
                         "bgt.w 1b",
                         "add sp, #8",
                         ".purgem mote_code",
-                        in("r0") self.table.as_ptr(),
+                        in("r0") table,
                         inlateout("r1") self.stage.min => _,
                         inlateout("r2") self.stage.max => _,
                         out("r3") _,
-                        out("r4") _,
+                        inlateout("r4") at => _,
                         in("r5") self.stage.zero_point,
                         inlateout("r8") to.as_mut_ptr() => _,
                         inlateout("r9") self.scales.as_ptr() => _,
