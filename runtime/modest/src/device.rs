@@ -41,7 +41,7 @@ pub enum FromDevice {
 }
 
 /// Bytes of a message without what stands behind it, at most.
-pub const HEAD_BYTES: usize = 400;
+pub const HEAD_BYTES: usize = 288;
 /// The same of [`ToDevice::Train`] and [`FromDevice::Update`], which share their memory with parameters.
 pub const MODEL_HEAD_BYTES: usize = 96;
 

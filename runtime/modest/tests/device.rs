@@ -236,3 +236,62 @@ fn a_device_signs_in_and_trains_whenever_it_is_reset() {
 fn bytes_of(bytes: &[u8]) -> impl Iterator<Item = f32> {
     bytes.chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()))
 }
+
+/// What the classic head takes on a device: memory in all, and bytes on the line in a round.
+#[test]
+fn a_head_of_64_features_and_10_classes_fits_12_kb() {
+    static HEAD: [Layer; 1] = [Layer::Conv(Conv::dense(64, 10), Training::All)];
+    const PACKET: usize = 160;
+    type Head<'m> = Device<'m, Kept<'m>, PACKET>;
+    let network = Network::new(&HEAD).unwrap();
+    let training = network.memory(true).total();
+    let message = Head::message_bytes(network.trained());
+    // The host's pointers are wider than a device's: there it is less.
+    let memory = training + message + 4 * network.input() + size_of::<Head<'_>>();
+    println!(
+        "head 64 -> 10: {memory} bytes: training {training}, message {message}, line and state {}",
+        size_of::<Head<'_>>()
+    );
+    assert!(memory < 12 * 1024, "{memory}");
+    let parameters = vec![0.25f32; network.trained()];
+    let base: Vec<u8> = parameters.iter().flat_map(|v| v.to_le_bytes()).collect();
+    for (codec, name) in [(0, "f32"), (1, "f16"), (2, "int8"), (3, "sign")] {
+        let (wire, kept) = (RefCell::new(Wire::default()), RefCell::new(0));
+        let (mut memory, mut input, mut room) = (vec![0.0; training / 4], [0.0; 64], vec![0; message]);
+        let trainer = Trainer::new(network, &[], &mut memory, true).unwrap();
+        let device = Device::new(&SECRET, Kept(&kept), trainer, &mut input, &mut room, Config::DEFAULT);
+        let mut device: Head<'_> = device.map_err(|_: device::DeviceError<Infallible, _>| ()).unwrap();
+        let mut gateway = Gateway::new(1);
+        gateway.room.resize(message, 0);
+        let id = Sealer::new(&SECRET, TASK, 0).id();
+        let ticket = Ticket::issue(&ISSUER, TASK, id, 9);
+        let (ticket, issuer) = (Proof::of_ticket(&ticket.signature), Sealer::new(&ISSUER, TASK, 0).id());
+        let serve = ToDevice::Serve { task: TASK, issuer, until: 9, ticket, gateway: id, statement: 1 };
+        let (mut bytes, mut counting, mut now, mut said) = ([0, 0], false, 0, 0);
+        loop {
+            now += 1;
+            assert!(now < 10_000, "{name}");
+            if said < 2 && !gateway.link.sending() && gateway.came.len() == [1, 2][said] {
+                counting = said == 1;
+                match said {
+                    0 => gateway.say(&serve, &[], now),
+                    _ => gateway.say(&ToDevice::Train { round: 1, recipe: RECIPE, codec }, &base, now),
+                }
+                said += 1;
+            }
+            let happened = device.turn(&mut Port(&wire), &mut Points, now).unwrap();
+            let up = wire.borrow().to_gateway.len();
+            gateway.turn(&wire, now);
+            let down = wire.borrow().to_device.len();
+            if counting {
+                bytes = [bytes[0] + up, bytes[1] + down];
+            }
+            if matches!(happened, Some(Happened::Sent { .. })) {
+                break;
+            }
+        }
+        println!("head 64 -> 10, update in {name}: {} bytes up and {} down a round", bytes[0], bytes[1]);
+        let update = device::codec(codec).unwrap().bytes(network.trained());
+        assert!(bytes[0] < update + 96 + 400 && bytes[1] < base.len() + 500, "{bytes:?}");
+    }
+}
