@@ -60,6 +60,14 @@ async function litert({ litert, clock }, name, bytes) {
   return { name, run, start: (await clock()) - begin };
 }
 
+/** Runs each for a while: engines compile what runs often anew, beside it, and later where the machine is busy. */
+async function warm(contestants, milliseconds) {
+  for (const { run } of contestants) {
+    const begin = performance.now();
+    for (let runs = 0; runs < 10 || performance.now() - begin < milliseconds; runs++) await run();
+  }
+}
+
 /** The times of each contestant, milliseconds per inference: the least and the median of its turns, which take `least` or more. */
 async function interleaved(clock, contestants, rounds, least) {
   const times = contestants.map(() => []);
@@ -109,6 +117,7 @@ export async function bench(surroundings, name, { rounds = 15, least = 20 } = {}
   }
   if (!(differ.f32 === undefined || differ.f32 < 1e-3)) throw new Error(`${name}: f32 answers differ by ${differ.f32} of the largest`);
   const contestants = [...networks, ...peaks()];
+  await warm(contestants, 1500);
   const times = await interleaved(surroundings.clock, contestants, rounds, least);
   const { macs } = networks[0];
   const ms = Object.fromEntries(networks.map(({ name }, i) => [name, times[i]]));

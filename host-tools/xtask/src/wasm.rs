@@ -56,15 +56,24 @@ pub fn add_steps(steps: &mut Steps) {
     }
 }
 
-/// The modules: name, and what the engine must have beside the base.
-const MODULES: &[(&str, &str)] = &[
-    ("mote-relaxed", "-Ctarget-feature=+simd128,+relaxed-simd"),
-    (SIMD, "-Ctarget-feature=+simd128"),
-    ("mote-plain", ""),
+/// A module of the package.
+struct Module {
+    name: &'static str,
+    /// What the engine must have beside the base.
+    engine: &'static str,
+    /// Features of the crate.
+    features: &'static str,
+}
+
+const MODULES: &[Module] = &[
+    Module { name: "mote-dot", engine: "-Ctarget-feature=+simd128,+relaxed-simd", features: "module,dot" },
+    Module { name: "mote-relaxed", engine: "-Ctarget-feature=+simd128,+relaxed-simd", features: "module" },
+    SIMD,
+    Module { name: "mote-plain", engine: "", features: "module" },
 ];
 
 /// The module for every current engine.
-const SIMD: &str = "mote-simd";
+const SIMD: Module = Module { name: "mote-simd", engine: "-Ctarget-feature=+simd128", features: "module" };
 
 /// Kernels take a few hundred bytes of stack, the deepest calls a few thousand.
 const STACK: &str = "-Clink-arg=-zstack-size=65536";
@@ -73,10 +82,10 @@ const STACK: &str = "-Clink-arg=-zstack-size=65536";
 pub fn build() -> Result<()> {
     let folder = package().join("wasm");
     fs::create_dir_all(&folder)?;
-    for (name, features) in MODULES {
-        let to = folder.join(format!("{name}.wasm"));
-        module(features, None, &to)?;
-        println!("{name}.wasm: {} bytes", fs::metadata(&to)?.len());
+    for each in MODULES {
+        let to = folder.join(format!("{}.wasm", each.name));
+        module(each, None, &to)?;
+        println!("{}.wasm: {} bytes", each.name, fs::metadata(&to)?.len());
     }
     Ok(())
 }
@@ -86,15 +95,14 @@ fn cut(plan: &Path, output: &Path) -> Result<()> {
     let steps = models::facts(plan)?.steps;
     let kernels: BTreeSet<&str> = steps.iter().map(|step| step.kernel.as_str()).collect();
     let kernels: Vec<&str> = kernels.into_iter().collect();
-    let features = MODULES.iter().find(|(name, _)| *name == SIMD).map_or("", |(_, features)| features);
-    module(features, Some(&kernels.join(",")), output)?;
+    module(&SIMD, Some(&kernels.join(",")), output)?;
     sizes(&format!("module of {} kernels", kernels.len()), output)
 }
 
-/// Builds a module with these features of the engine; `kernels`: names of those that it holds, if not all.
-fn module(features: &str, kernels: Option<&str>, to: &Path) -> Result<()> {
-    let mut cargo = wasm_cargo("rustc", features);
-    cargo.args(["--lib", "--crate-type", "cdylib", "--profile", "wasm", "--features", "module"]);
+/// Builds a module; `kernels`: names of those that it holds, if not all.
+fn module(module: &Module, kernels: Option<&str>, to: &Path) -> Result<()> {
+    let mut cargo = wasm_cargo("rustc", module);
+    cargo.args(["--lib", "--crate-type", "cdylib", "--profile", "wasm"]);
     if let Some(kernels) = kernels {
         cargo.env("MOTE_KERNELS", kernels);
     }
@@ -104,18 +112,20 @@ fn module(features: &str, kernels: Option<&str>, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Clippy on the module's code with all vectors. (That without them is the host's, too.)
+/// Clippy on the modules' code with vectors. (That without them is the host's, too.)
 pub fn clippy() -> Result<()> {
-    let features = MODULES.first().map_or("", |(_, features)| features);
-    let mut cargo = wasm_cargo("clippy", features);
-    Ok(run_command(cargo.args(["--release", "--features", "module", "--", "-Dwarnings"]))?)
+    for module in MODULES.iter().filter(|module| !module.engine.is_empty()) {
+        run_command(wasm_cargo("clippy", module).args(["--release", "--", "-Dwarnings"]))?;
+    }
+    Ok(())
 }
 
-fn wasm_cargo(task: &str, features: &str) -> Command {
-    let flags: Vec<_> = [features, STACK].into_iter().filter(|flag| !flag.is_empty()).collect();
+fn wasm_cargo(task: &str, module: &Module) -> Command {
+    let flags: Vec<_> = [module.engine, STACK].into_iter().filter(|flag| !flag.is_empty()).collect();
     let mut cargo = cargo();
     cargo
         .args([task, "--quiet", "--package", "mote-wasm", "--target", "wasm32-unknown-unknown"])
+        .args(["--features", module.features])
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
     cargo
 }
@@ -142,13 +152,19 @@ pub fn browser() -> Option<PathBuf> {
     })
 }
 
-/// The package's tests; among them the conformance suite, whose cases are written first.
-fn in_node() -> Result<Tally> {
-    const RELAXED: &str = "--experimental-wasm-relaxed-simd";
+/// Writes the cases of the conformance suite, which the package's tests run.
+fn cases() -> Result<PathBuf> {
     let cases = target()?.join("wasm-cases.json");
     let mut cargo = cargo();
     cargo.args(["run", "--quiet", "--release", "--package", "mote-conformance", "--example", "cases", "--"]);
     run_command(cargo.arg(&cases))?;
+    Ok(cases)
+}
+
+/// The package's tests; among them the conformance suite.
+fn in_node() -> Result<Tally> {
+    const RELAXED: &str = "--experimental-wasm-relaxed-simd";
+    let cases = cases()?;
     let mut node = command("node");
     // Older versions have relaxed SIMD behind this flag, newer ones don't know it.
     if capture(command("node").args([RELAXED, "-e", "0"])).is_ok() {
@@ -170,6 +186,7 @@ fn in_browser(browser: &Path) -> Result<Tally> {
     let mut node = command("node");
     node.args(["--test", "--test-reporter=tap"]).arg(root().join("tests/web/pages/"));
     node.current_dir(root())
+        .env("MOTE_CASES", cases()?)
         .env("MOTE_CHROMIUM", browser)
         .env("MOTE_WEB_TESTS", &folder)
         .env("MOTE_PLAN", plan);

@@ -9,7 +9,7 @@ type End = Link<96>;
 
 /// The message of the recording, so long that it takes some chunks.
 fn message() -> Vec<u8> {
-    (0..700u32).map(|i| (i * 37 >> 3) as u8).collect()
+    (0..700u32).map(|i| ((i * 37) >> 3) as u8).collect()
 }
 
 /// All that the sender of a message puts on the line.

@@ -1,24 +1,24 @@
 // The npm package in Chromium: in a page, a worker and an audio worklet; the demo built by Vite; the page of `mote bundle`.
 // `cargo xtask wasm test` makes what this needs: MOTE_WEB_TESTS is a folder with node_modules and page.html, MOTE_PLAN the
-// plan in that page, MOTE_CHROMIUM the browser. Screenshots go to that folder, too.
+// plan in that page, MOTE_CASES the conformance suite's cases, MOTE_CHROMIUM the browser. Screenshots go to that folder, too.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import test, { after, before } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 import { Model } from "../../../targets/wasm/npm/src/index.js";
 import { serve } from "../serve.mjs";
 
-const { MOTE_WEB_TESTS: folder, MOTE_PLAN: plan, MOTE_CHROMIUM: executablePath } = process.env;
+const { MOTE_WEB_TESTS: folder, MOTE_PLAN: plan, MOTE_CHROMIUM: executablePath, MOTE_CASES: cases } = process.env;
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const packages = createRequire(join(folder, "x.js"));
 const picture = here("../../../models/cifar10/samples/horse-nokota.jpg");
 const golden = here("../../golden/plans/v2");
-const folders = { mote: here("../../../targets/wasm/npm"), golden, pages: here("."), tests: folder };
+const folders = { mote: here("../../../targets/wasm/npm"), golden, pages: here("."), target: dirname(cases) };
 let browser, server;
 
 before(async () => {
@@ -53,6 +53,28 @@ test("a page has relaxed SIMD, and gives the bytes that Node gives", async () =>
     return [hasRelaxedSimd(), Array.from(model.run(input.subarray(0, model.inputs[0].length))[0].data)];
   });
   assert.deepEqual(found, [true, await wanted()]);
+  assert.deepEqual(errors, []);
+  await page.close();
+});
+
+test("every kernel gives the bytes of the portable one in the module that this browser gets, and in all that it can run", async () => {
+  const { page, errors } = await opened(`${server.address}/pages/empty.html`);
+  page.setDefaultTimeout(300_000);
+  const found = await page.evaluate(async (file) => {
+    const { Model, hasExactDot } = await import("/mote/src/index.js");
+    const { differing } = await import("/mote/test/cases.js");
+    const cases = await (await fetch(`/target/${file}`)).json();
+    const names = [...(hasExactDot() ? ["mote-dot"] : []), "mote-relaxed", "mote-simd", "mote-plain"];
+    const differ = {};
+    for (const name of names) {
+      const wasm = await WebAssembly.compile(await (await fetch(`/mote/wasm/${name}.wasm`)).arrayBuffer());
+      // More than once: what has run often is compiled anew, by another compiler.
+      for (let turn = 0; turn < 3; turn++) differ[name] = [...(differ[name] ?? []), ...(await differing(Model, wasm, cases))];
+    }
+    return { count: cases.length, differ: Object.values(differ).flat() };
+  }, basename(cases));
+  assert.ok(found.count > 200, `${found.count} cases`);
+  assert.deepEqual(found.differ, []);
   assert.deepEqual(errors, []);
   await page.close();
 });

@@ -70,7 +70,7 @@ pub fn run(options: &Options) -> Result<()> {
     node.arg("--rounds").arg(options.rounds.to_string()).args(options.json.then_some("--json"));
     run_command(&mut node)?;
     if !options.json {
-        for module in ["mote-relaxed", "mote-simd", "mote-plain"] {
+        for module in ["mote-dot", "mote-relaxed", "mote-simd", "mote-plain"] {
             let file = root().join("targets/wasm/npm/wasm").join(module).with_extension("wasm");
             wasm::sizes(&format!("{module}, every kernel"), &file)?;
         }

@@ -95,6 +95,9 @@ export function hasSimd(): boolean;
 /** Whether the engine has relaxed SIMD and computes with it what is allowed. */
 export function hasRelaxedSimd(): boolean;
 
+/** Whether its relaxed dot product takes codes times numbers from 0 to 255 without losing anything. */
+export function hasExactDot(): boolean;
+
 /** A picture as reals for an image input: bytes / 255, less mean, by deviation. */
 export function fromImageData(
   image: ImageData,

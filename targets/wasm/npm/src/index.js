@@ -1,10 +1,10 @@
 // Mote in JavaScript: `const model = await Model.load("net.mote"); const [scores] = model.run(pixels);`
 
 import { MoteError, codeOf } from "./errors.js";
-import { bytesFrom, hasRelaxedSimd, hasSimd, moduleFrom, start } from "./module.js";
+import { bytesFrom, hasExactDot, hasRelaxedSimd, hasSimd, moduleFrom, start } from "./module.js";
 import { Port, fromImageData } from "./tensor.js";
 
-export { MoteError, fromImageData, hasRelaxedSimd, hasSimd };
+export { MoteError, fromImageData, hasExactDot, hasRelaxedSimd, hasSimd };
 
 /** A network, ready to run. */
 export class Model {

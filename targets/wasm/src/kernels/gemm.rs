@@ -4,6 +4,11 @@
 //! `i32x4.dot_i16x8_s` multiplies a pair of inputs, repeated, with four channels. Inputs are widened once for all blocks,
 //! into groups of four positions, `[pairs][4 positions][2 inputs]`: eight sums in registers, as many as two loads of weights
 //! and four of inputs can feed.
+//!
+//! Where the relaxed dot product is exact (feature `dot`), the same weights are multiplied four inputs at a time
+//! ([`quads`]).
+
+mod quads;
 
 use mote_runtime::engine::Mismatch;
 
@@ -18,6 +23,9 @@ pub const GROUP: usize = 4;
 
 /// A pair of inputs of each position of a group.
 pub type Pairs = [i16; 2 * GROUP];
+
+/// Whether groups hold four inputs side by side ([`quads`]) instead of widened pairs.
+const QUADS: bool = cfg!(feature = "dot");
 
 /// Pairs of inputs that are widened at a time.
 const STEP: usize = 4;
@@ -53,7 +61,11 @@ impl Layer<'_> {
             let room = self.out_channels.checked_sub(first).ok_or(Mismatch)?;
             let of_groups = to.chunks_mut((GROUP * self.out_channels).max(1));
             for (group, to) in groups.chunks_exact(memory(self.inputs).max(1)).zip(of_groups) {
-                let sums = four(group, weights, block);
+                let sums = if QUADS {
+                    quads::four(group, weights, block, self.inputs).ok_or(Mismatch)?
+                } else {
+                    four(group, weights, block)
+                };
                 for (sums, to) in sums.into_iter().zip(to.chunks_exact_mut(self.out_channels.max(1))) {
                     let to = to.get_mut(first..).ok_or(Mismatch)?;
                     match to.first_chunk_mut::<8>() {
@@ -130,9 +142,12 @@ fn add([low, high]: &mut [I32x4; 2], x: I16x8, w: [I16x8; 2]) {
     *high = high.plus(x.dot(w[1]));
 }
 
-/// Widens the inputs of four positions, which have as many, into a group.
+/// Puts the inputs of four positions, which have as many, into a group: widened pairs, or what [`quads`] needs.
 #[inline(always)]
 pub fn widen(x: [&[i8]; GROUP], group: &mut [Pairs]) {
+    if QUADS {
+        return quads::beside(x, group);
+    }
     let [(a, a_rest), (b, b_rest), (c, c_rest), (d, d_rest)] = x.map(<[i8]>::as_chunks::<8>);
     let (steps, _) = group.as_chunks_mut::<STEP>();
     let mut steps = steps.iter_mut();

@@ -8,6 +8,60 @@ pub struct I16x8([i16; 8]);
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct I32x4([i32; 4]);
 
+/// Sixteen codes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct I8x16([i8; 16]);
+
+impl I8x16 {
+    #[inline(always)]
+    pub fn splat(code: i8) -> Self {
+        Self([code; 16])
+    }
+
+    #[inline(always)]
+    pub fn load(codes: &[i8; 16]) -> Self {
+        Self(*codes)
+    }
+
+    /// Four codes, four times.
+    #[inline(always)]
+    pub fn repeated(codes: &[i8; 4]) -> Self {
+        Self(core::array::from_fn(|i| codes[i % 4]))
+    }
+
+    #[inline(always)]
+    pub fn store(self, to: &mut [i8; 16]) {
+        *to = self.0;
+    }
+
+    /// Pairs of the first eight codes of both in turns, and of the last eight.
+    #[inline(always)]
+    pub fn zipped_pairs(self, other: Self) -> [Self; 2] {
+        let both = [self.0, other.0];
+        [0, 8].map(|first| Self(core::array::from_fn(|i| both[i / 2 % 2][first + i / 4 * 2 + i % 2])))
+    }
+
+    /// Four codes `i` of all four, for each `i`.
+    #[inline(always)]
+    pub fn transposed(rows: [Self; 4]) -> [Self; 4] {
+        core::array::from_fn(|i| Self(core::array::from_fn(|k| rows[k / 4].0[4 * i + k % 4])))
+    }
+
+    /// Each plus 128, as numbers from 0 to 255.
+    #[inline(always)]
+    pub fn raised(self) -> Self {
+        Self(self.0.map(|code| code ^ -128))
+    }
+
+    /// `sums` and the products of four codes each with four numbers from 0 to 255.
+    #[inline(always)]
+    pub fn plus_dot(self, numbers: Self, sums: I32x4) -> I32x4 {
+        let product = |i: usize| i32::from(self.0[i]) * i32::from(numbers.0[i].cast_unsigned());
+        let four = |i: usize| (4 * i..4 * i + 4).map(product).sum::<i32>();
+        I32x4(core::array::from_fn(|i| sums.0[i].wrapping_add(four(i))))
+    }
+}
+
 impl I16x8 {
     #[inline(always)]
     pub fn splat(value: i16) -> Self {
@@ -104,6 +158,11 @@ impl I16x8 {
 }
 
 impl I32x4 {
+    #[inline(always)]
+    pub fn store(self, to: &mut [i32; 4]) {
+        *to = self.0;
+    }
+
     #[inline(always)]
     pub fn splat(value: i32) -> Self {
         Self([value; 4])

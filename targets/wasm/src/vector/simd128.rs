@@ -10,6 +10,75 @@ pub struct I16x8(v128);
 #[derive(Clone, Copy)]
 pub struct I32x4(v128);
 
+/// Sixteen codes.
+#[derive(Clone, Copy)]
+pub struct I8x16(v128);
+
+impl I8x16 {
+    #[inline(always)]
+    pub fn splat(code: i8) -> Self {
+        Self(i8x16_splat(code))
+    }
+
+    #[inline(always)]
+    pub fn load(codes: &[i8; 16]) -> Self {
+        // SAFETY: a reference to all bytes that are read; any alignment is allowed.
+        Self(unsafe { v128_load(codes.as_ptr().cast()) })
+    }
+
+    /// Four codes, four times.
+    #[inline(always)]
+    pub fn repeated(codes: &[i8; 4]) -> Self {
+        // SAFETY: a reference to all four bytes that are read; any alignment is allowed.
+        Self(unsafe { v128_load32_splat(codes.as_ptr().cast()) })
+    }
+
+    #[inline(always)]
+    pub fn store(self, to: &mut [i8; 16]) {
+        // SAFETY: a reference to all bytes that are written; any alignment is allowed.
+        unsafe { v128_store(to.as_mut_ptr().cast(), self.0) }
+    }
+
+    /// Pairs of the first eight codes of both in turns, and of the last eight.
+    #[inline(always)]
+    pub fn zipped_pairs(self, other: Self) -> [Self; 2] {
+        let (a, b) = (self.0, other.0);
+        [
+            Self(i16x8_shuffle::<0, 8, 1, 9, 2, 10, 3, 11>(a, b)),
+            Self(i16x8_shuffle::<4, 12, 5, 13, 6, 14, 7, 15>(a, b)),
+        ]
+    }
+
+    /// Four codes `i` of all four, for each `i`.
+    #[inline(always)]
+    pub fn transposed(rows: [Self; 4]) -> [Self; 4] {
+        I16x8::transposed(rows.map(|row| I16x8(row.0))).map(|row| Self(row.0))
+    }
+
+    /// Each plus 128, as numbers from 0 to 255.
+    #[inline(always)]
+    pub fn raised(self) -> Self {
+        Self(v128_xor(self.0, i8x16_splat(-128)))
+    }
+
+    /// `sums` and the products of four codes each with four numbers from 0 to 255.
+    #[cfg(feature = "dot")]
+    #[inline(always)]
+    pub fn plus_dot(self, numbers: Self, sums: I32x4) -> I32x4 {
+        I32x4(i32x4_relaxed_dot_i8x16_i7x16_add(self.0, numbers.0, sums.0))
+    }
+
+    /// `sums` and the products of four codes each with four numbers from 0 to 255.
+    #[cfg(not(feature = "dot"))]
+    #[inline(always)]
+    pub fn plus_dot(self, numbers: Self, sums: I32x4) -> I32x4 {
+        let low = i32x4_dot_i16x8(i16x8_extend_low_i8x16(self.0), i16x8_extend_low_u8x16(numbers.0));
+        let high = i32x4_dot_i16x8(i16x8_extend_high_i8x16(self.0), i16x8_extend_high_u8x16(numbers.0));
+        let (even, odd) = (i32x4_shuffle::<0, 2, 4, 6>(low, high), i32x4_shuffle::<1, 3, 5, 7>(low, high));
+        I32x4(i32x4_add(sums.0, i32x4_add(even, odd)))
+    }
+}
+
 impl I16x8 {
     #[inline(always)]
     pub fn splat(value: i16) -> Self {
@@ -121,6 +190,12 @@ impl I16x8 {
 }
 
 impl I32x4 {
+    #[inline(always)]
+    pub fn store(self, to: &mut [i32; 4]) {
+        // SAFETY: a reference to all bytes that are written; any alignment is allowed.
+        unsafe { v128_store(to.as_mut_ptr().cast(), self.0) }
+    }
+
     #[inline(always)]
     pub fn splat(value: i32) -> Self {
         Self(i32x4_splat(value))
