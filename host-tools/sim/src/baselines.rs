@@ -3,9 +3,9 @@
 //! Time of a round: its slowest part, of a training and transfers over the same lines.
 
 use crate::links::Links;
-use crate::modest::Scored;
+use crate::modest::{Driver, Scored};
 use crate::pool::Pool;
-use crate::{Scenario, Score, Task};
+use crate::{Scenario, Score, Task, Update};
 use mote_modest::order;
 use mote_runtime::random::Random;
 use serde::Serialize;
@@ -55,13 +55,14 @@ impl<'s> Run<'s> {
     fn server(mut self) -> BaselineReport {
         let Scenario { nodes, params, seed, .. } = *self.scenario;
         let (rules, count) = (self.scenario.rules, self.task.parameters());
-        let (up, down) = (rules.up.bytes(count), rules.down.bytes(count));
+        let (up, down) = (rules.update_bytes(count), rules.down.bytes(count));
         // The server is one node more, with as good a line as all of a sample together.
         let latencies = self.scenario.latencies.clone();
         let mut links = Links::new(nodes + 1, latencies, self.scenario.bandwidth, 0, seed);
         links.widen(nodes, params.sample as f64);
         let mut report = BaselineReport { scores: Vec::new(), bytes: 0, trainings: 0, end: 0 };
         let mut model = Arc::new(self.task.initial());
+        let mut drivers: Vec<Driver> = (0..nodes).map(|_| Driver::default()).collect();
         for round in 1..=self.scenario.rounds {
             let key = order::seed(&params.beacon, round);
             let keys = (0..nodes).map(|n| order::key(&key, &crate::modest::id(seed, n)));
@@ -69,8 +70,14 @@ impl<'s> Run<'s> {
             order::first(keys, None, &mut found);
             let sample: Vec<usize> = found.iter().map(|(_, id)| crate::modest::number(id)).collect();
             let jobs: Vec<u64> = sample.iter().map(|n| self.train(*n, round, &model)).collect();
-            let updates: Vec<Arc<Vec<f32>>> =
-                jobs.into_iter().map(|job| Arc::new(self.parameters(job))).collect();
+            let updates: Vec<Update> = sample
+                .iter()
+                .zip(jobs)
+                .map(|(n, job)| Update {
+                    values: Arc::new(self.parameters(job)),
+                    weight: drivers[*n].weigh(rules.weigh, round, self.task.samples(*n)),
+                })
+                .collect();
             let mut end = report.end;
             for n in &sample {
                 let there = links.arrival(nodes, *n, down, report.end).unwrap_or(report.end);

@@ -10,7 +10,7 @@
 //! * [`trials`]: networks in trouble.
 //! * [`command`]: options and figures of the command line.
 //!
-//! Called by `mote-sim`, the command of this crate, by `mote simulate`, and by tests.
+//! Called by `mote-sim`, the command of this crate, and by tests.
 #![forbid(unsafe_code)]
 
 pub mod baselines;
@@ -27,6 +27,6 @@ pub mod tasks;
 pub mod trials;
 
 pub use error::SimError;
-pub use rules::{Lie, Merge, Rules};
+pub use rules::{Lie, Merge, Rules, Update, Weigh};
 pub use scenario::{Change, Scenario};
 pub use task::{Protocol, Score, Task};

@@ -16,6 +16,23 @@ pub enum Merge {
     Ties(u16),
 }
 
+/// What counts how much in [`Merge::Mean`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Weigh {
+    Evenly,
+    /// By the node's samples.
+    Samples,
+    /// FedAU: who takes part rarely counts more ([`aggregate::Participation`]).
+    Participation,
+}
+
+/// An update as the aggregator sees it.
+#[derive(Clone, Debug)]
+pub struct Update {
+    pub values: Arc<Vec<f32>>,
+    pub weight: f32,
+}
+
 /// What liars make of their update.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Lie {
@@ -30,6 +47,7 @@ pub struct Rules {
     /// Of means.
     pub down: Codec,
     pub merge: Merge,
+    pub weigh: Weigh,
     /// Differences longer than the round's median are shortened to it.
     pub clip: bool,
     /// The first so many nodes lie.
@@ -42,6 +60,7 @@ impl Rules {
         up: Codec::F32,
         down: Codec::F32,
         merge: Merge::Mean,
+        weigh: Weigh::Evenly,
         clip: false,
         liars: 0,
         lie: Lie::Flipped,
@@ -50,6 +69,11 @@ impl Rules {
     /// Means are made of differences from the round's base.
     pub fn needs_base(&self) -> bool {
         self.up != Codec::F32 || self.clip || matches!(self.merge, Merge::Ties(_))
+    }
+
+    /// Bytes of an update of so many parameters.
+    pub fn update_bytes(&self, parameters: usize) -> usize {
+        self.up.bytes(parameters) + if self.weigh == Weigh::Evenly { 0 } else { 4 }
     }
 
     /// What the aggregator sees of an update, which began at `base`; `error` is the node's memory of what earlier ones
@@ -90,14 +114,19 @@ impl Rules {
     }
 
     /// Makes one of the updates of a round that began at `base`.
-    pub fn merge(&self, updates: &[Arc<Vec<f32>>], base: &[f32]) -> Vec<f32> {
-        let finite = |u: &&Arc<Vec<f32>>| u.len() == base.len() && aggregate::finite(u).is_ok();
-        let mut updates: Vec<Vec<f32>> = updates.iter().filter(finite).map(|u| u.to_vec()).collect();
+    pub fn merge(&self, updates: &[Update], base: &[f32]) -> Vec<f32> {
+        let finite = |u: &&Update| u.values.len() == base.len() && aggregate::finite(&u.values).is_ok();
+        let updates: Vec<&Update> = updates.iter().filter(finite).collect();
+        let weights: Vec<f32> = updates.iter().map(|u| u.weight).collect();
+        let mut updates: Vec<Vec<f32>> = updates.iter().map(|u| u.values.to_vec()).collect();
         let mut out = vec![0.0; base.len()];
+        let average = |updates: &[Vec<f32>], out: &mut [f32]| {
+            let mut mean = Mean::new(out);
+            updates.iter().zip(&weights).for_each(|(update, weight)| _ = mean.add(update, *weight));
+            mean.finish()
+        };
         if self.merge == Merge::Mean && !self.clip {
-            let mut mean = Mean::new(&mut out);
-            updates.iter().for_each(|update| _ = mean.add(update, 1.0));
-            mean.finish();
+            average(&updates, &mut out);
             return out;
         }
         let (mut parts, mut variances) = (updates.len().max(1) as f32, 0.0);
@@ -125,11 +154,7 @@ impl Rules {
                 let slices: Vec<&[f32]> = updates.iter().map(Vec::as_slice).collect();
                 let _ = aggregate::elect_and_merge(&slices, &mut out);
             }
-            Merge::Mean | Merge::VarianceCorrected => {
-                let mut mean = Mean::new(&mut out);
-                updates.iter().for_each(|update| _ = mean.add(update, 1.0));
-                parts = mean.finish();
-            }
+            Merge::Mean | Merge::VarianceCorrected => parts = average(&updates, &mut out),
         }
         out.iter_mut().zip(base).for_each(|(new, base)| *new += base);
         if self.merge == Merge::VarianceCorrected && parts > 0.0 {
@@ -148,7 +173,8 @@ mod tests {
         let base = vec![1.0; 100];
         let honest = |n: usize| (0..100).map(|i| 1.1 + 0.01 * ((i * 7 + n) % 5) as f32).collect::<Vec<f32>>();
         let with = |rules: Rules| {
-            let updates = (0..10).map(|n| Arc::new(rules.sent(n, 1, &base, honest(n), &mut Vec::new())));
+            let sent = |n| Arc::new(rules.sent(n, 1, &base, honest(n), &mut Vec::new()));
+            let updates = (0..10).map(|n| Update { values: sent(n), weight: 1.0 });
             rules.merge(&updates.collect::<Vec<_>>(), &base).iter().sum::<f32>() / 100.0
         };
         let lying = Rules { liars: 1, lie: Lie::Scaled(-20.0), ..Rules::PLAIN };
@@ -158,10 +184,19 @@ mod tests {
     }
 
     #[test]
+    fn weights_count_in_means_and_clipped_ones() {
+        let updates = [(1.0, 3.0), (5.0, 1.0)]
+            .map(|(value, weight)| Update { values: Arc::new(vec![value; 4]), weight });
+        assert_eq!(Rules::PLAIN.merge(&updates, &[0.0; 4]), [2.0; 4]);
+        // The median of two lengths is the greater one, so nothing is shortened.
+        assert_eq!(Rules { clip: true, ..Rules::PLAIN }.merge(&updates, &[0.0; 4]), [2.0; 4]);
+    }
+
+    #[test]
     fn variance_is_kept_by_the_corrected_mean() {
         let mut random = mote_runtime::random::Random::new(1);
-        let updates: Vec<_> =
-            (0..10).map(|_| Arc::new((0..1000).map(|_| random.unit()).collect::<Vec<f32>>())).collect();
+        let mut values = || Arc::new((0..1000).map(|_| random.unit()).collect::<Vec<f32>>());
+        let updates: Vec<_> = (0..10).map(|_| Update { values: values(), weight: 1.0 }).collect();
         let variance =
             |merge| aggregate::moments(&Rules { merge, ..Rules::PLAIN }.merge(&updates, &[0.0; 1000])).1;
         assert!(variance(Merge::Mean) < 0.01);

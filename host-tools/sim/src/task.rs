@@ -15,11 +15,16 @@ pub trait Task: Sync {
 
     fn initial(&self) -> Vec<f32>;
 
-    /// One local epoch of `node` on `parameters`, in `round`.
+    /// What `node` makes of `parameters` in `round`.
     fn train(&self, node: usize, round: u32, parameters: &[f32]) -> Vec<f32>;
 
-    /// Batches of a local epoch.
+    /// Batches of a round.
     fn steps(&self, node: usize) -> u32;
+
+    /// What `node` has to learn from.
+    fn samples(&self, node: usize) -> usize {
+        self.steps(node) as usize
+    }
 
     fn evaluate(&self, parameters: &[f32]) -> Score;
 

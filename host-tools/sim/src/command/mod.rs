@@ -1,5 +1,5 @@
-//! The command line of simulations: options, and the figures that they ask for, as JSON. Called by `mote-sim` and by
-//! `mote simulate`.
+//! The command line of simulations: options, and the figures that they ask for, as JSON. Called by
+//! `mote-sim`.
 
 mod page;
 mod parse;
@@ -11,7 +11,7 @@ pub use text::text;
 
 use crate::links::Latencies;
 use crate::tasks::{Deal, MovieLens, Pictures};
-use crate::{Lie, Merge, Rules, Scenario, SimError, Task, trials};
+use crate::{Lie, Merge, Rules, Scenario, SimError, Task, Weigh, trials};
 use clap::{Args, Subcommand};
 use mote_modest::compress::Codec;
 use serde_json::{Value, json};
@@ -71,10 +71,10 @@ enum Command {
     },
     /// MoDeST beside FedAvg, D-SGD and gossip, really trained.
     Train {
-        #[arg(long, default_value_t = 150)]
+        #[arg(long, default_value_t = 100)]
         rounds: u32,
         /// Rounds of D-SGD and gossip, in which all nodes train; 0: none.
-        #[arg(long, default_value_t = 20)]
+        #[arg(long, default_value_t = 12)]
         peer_rounds: u32,
         /// So many runs, with seeds that follow each other.
         #[arg(long, default_value_t = 1)]
@@ -89,22 +89,34 @@ enum Command {
     },
     /// The same training with updates and means in fewer bytes.
     Compress {
-        #[arg(long, default_value_t = 150)]
+        #[arg(long, default_value_t = 100)]
         rounds: u32,
         #[arg(long, default_value_t = 1)]
         seeds: u64,
         #[command(flatten)]
         task: TaskOptions,
-        /// Codecs of updates and of means, `UP/DOWN` or `UP/DOWN/EPOCHS`: so many local epochs, in so many times fewer
-        /// rounds.
+        /// Codecs of updates and of means, `UP/DOWN` or `UP/DOWN/TIMES`: so many times the local steps, in so many
+        /// times fewer rounds.
         #[arg(long = "codec", value_parser = parse::pair)]
         codecs: Vec<(Codec, Codec, u32)>,
         #[arg(long)]
         html: Option<PathBuf>,
     },
+    /// The same training with other ways to average: mean by samples or participation, with corrected variance, trimmed,
+    /// TIES.
+    Merge {
+        #[arg(long, default_value_t = 100)]
+        rounds: u32,
+        #[arg(long, default_value_t = 1)]
+        seeds: u64,
+        #[command(flatten)]
+        task: TaskOptions,
+        #[arg(long)]
+        html: Option<PathBuf>,
+    },
     /// The same training with members that lie, averaged plainly, and with clipping and trimmed means.
     Lies {
-        #[arg(long, default_value_t = 150)]
+        #[arg(long, default_value_t = 100)]
         rounds: u32,
         #[arg(long, default_value_t = 1)]
         seeds: u64,
@@ -134,7 +146,7 @@ struct TaskOptions {
     #[arg(long)]
     ratings: Option<PathBuf>,
     /// Pictures to train with, of all nodes together.
-    #[arg(long, default_value_t = 8000)]
+    #[arg(long, default_value_t = 50_000)]
     train_pictures: usize,
     #[arg(long, default_value_t = 2000)]
     test_pictures: usize,
@@ -147,6 +159,9 @@ struct TaskOptions {
     /// Learning rate; the task's own without it.
     #[arg(long)]
     rate: Option<f32>,
+    /// Batches of 20 pictures that a node learns from in a round; 5 without it. Of ratings it learns from all.
+    #[arg(long)]
+    steps: Option<usize>,
     /// Participants a round.
     #[arg(long, default_value_t = 10)]
     sample: usize,
@@ -167,6 +182,9 @@ struct RuleOptions {
     /// mean, trimmed:COUNT, variance, ties:PERMILLE.
     #[arg(long, default_value = "mean", value_parser = parse::merge)]
     merge: Merge,
+    /// How much each update counts in a mean: evenly, by its samples, or by participation (FedAU).
+    #[arg(long, default_value = "evenly", value_parser = parse::weigh)]
+    weigh: Weigh,
     /// Updates longer than the round's median are shortened to it.
     #[arg(long)]
     clip: bool,
@@ -216,14 +234,18 @@ pub fn run(options: Options) -> Result<Value, SimError> {
             training::crashes(&with(trials::crashing(seed, rounds)), trained.as_task(), html, curves)?
         }
         Command::Train { rounds, peer_rounds, seeds, task, rules, html } => {
-            let RuleOptions { up, down, merge, clip, liars, lie } = rules;
-            let rules = Rules { up, down, merge, clip, liars, lie };
+            let RuleOptions { up, down, merge, weigh, clip, liars, lie } = rules;
+            let rules = Rules { up, down, merge, weigh, clip, liars, lie };
             let plan = training::Plan { rounds, seeds: seed..seed + seeds, task: &task, with: &with, curves };
             training::compare(&plan, rules, peer_rounds, html)?
         }
         Command::Compress { rounds, seeds, task, codecs, html } => {
             let plan = training::Plan { rounds, seeds: seed..seed + seeds, task: &task, with: &with, curves };
             training::compress(&plan, &codecs, html)?
+        }
+        Command::Merge { rounds, seeds, task, html } => {
+            let plan = training::Plan { rounds, seeds: seed..seed + seeds, task: &task, with: &with, curves };
+            training::merges(&plan, html)?
         }
         Command::Lies { rounds, seeds, task, liars, lies, trim, html } => {
             let plan = training::Plan { rounds, seeds: seed..seed + seeds, task: &task, with: &with, curves };
@@ -255,7 +277,7 @@ impl TaskOptions {
         let folder = self.pictures.as_deref().ok_or(SimError::NoTask)?;
         let counts = (self.train_pictures, self.test_pictures);
         let pictures = Pictures::read(folder, counts, self.nodes, self.deal(), seed)?;
-        Ok(Trained::Pictures(Box::new(pictures.at(self.rate))))
+        Ok(Trained::Pictures(Box::new(pictures.at(self.rate, self.steps))))
     }
 
     /// The same task with another seed; files are not read again where data don't depend on it.

@@ -1,6 +1,6 @@
 //! Values of options.
 
-use crate::{Lie, Merge};
+use crate::{Lie, Merge, Weigh};
 use mote_modest::compress::Codec;
 
 pub(super) fn codec(text: &str) -> Result<Codec, String> {
@@ -17,15 +17,16 @@ pub(super) fn codec(text: &str) -> Result<Codec, String> {
     })
 }
 
-/// `UP/DOWN`, or `UP/DOWN/EPOCHS`.
+/// `UP/DOWN`, or `UP/DOWN/TIMES`.
 pub(super) fn pair(text: &str) -> Result<(Codec, Codec, u32), String> {
     let mut parts = text.split('/');
     let (up, down) = (parts.next().unwrap_or(""), parts.next().ok_or("two codecs, `UP/DOWN`, are needed")?);
-    let epochs = parts.next().map_or(Ok(1), str::parse).map_err(|_| "a number of epochs is needed")?;
-    if epochs == 0 || parts.next().is_some() {
-        return Err("`UP/DOWN` or `UP/DOWN/EPOCHS` is needed".into());
+    let times =
+        parts.next().map_or(Ok(1), str::parse).map_err(|_| "a number is needed behind the second `/`")?;
+    if times == 0 || parts.next().is_some() {
+        return Err("`UP/DOWN` or `UP/DOWN/TIMES` is needed".into());
     }
-    Ok((codec(up)?, codec(down)?, epochs))
+    Ok((codec(up)?, codec(down)?, times))
 }
 
 pub(super) fn merge(text: &str) -> Result<Merge, String> {
@@ -37,6 +38,15 @@ pub(super) fn merge(text: &str) -> Result<Merge, String> {
         "variance" => Merge::VarianceCorrected,
         "ties" => Merge::Ties(number()?.min(1000)),
         _ => return Err("one of mean, trimmed:COUNT, variance, ties:PERMILLE is needed".into()),
+    })
+}
+
+pub(super) fn weigh(text: &str) -> Result<Weigh, String> {
+    Ok(match text {
+        "evenly" => Weigh::Evenly,
+        "samples" => Weigh::Samples,
+        "participation" => Weigh::Participation,
+        _ => return Err("one of evenly, samples, participation is needed".into()),
     })
 }
 

@@ -3,7 +3,7 @@
 use super::{TaskOptions, Trained, page, parse, protocol};
 use crate::baselines::{self, Baseline};
 use crate::modest::{Report, Scored};
-use crate::{Lie, Merge, Rules, Scenario, SimError, Task};
+use crate::{Lie, Merge, Rules, Scenario, SimError, Task, Weigh};
 use mote_modest::compress::Codec;
 use serde_json::{Map, Value, json};
 use std::ops::Range;
@@ -179,50 +179,20 @@ pub(super) fn crashes(
     Ok(figures)
 }
 
-/// Codecs beside plain numbers: bytes of models a round, and what is reached in as many local epochs.
+/// Codecs beside plain numbers: bytes of models, and what is reached in as many local steps.
 pub(super) fn compress(
     plan: &Plan<'_>,
     codecs: &[(Codec, Codec, u32)],
-    mut html: Option<PathBuf>,
+    html: Option<PathBuf>,
 ) -> Result<Value, SimError> {
     let plain = [(Codec::F32, Codec::F32, 1)];
-    let all: Vec<_> = plain.iter().chain(codecs.iter().filter(|c| **c != plain[0])).collect();
-    let rows = plan.each(|task, scenario| {
-        let (mut rows, mut curves, mut reports) = (Vec::new(), Vec::new(), Vec::new());
-        for (up, down, epochs) in all.iter().copied() {
-            let rules = Rules { up: *up, down: *down, ..scenario.rules };
-            let rounds = (scenario.rounds / epochs).max(1);
-            let evaluate_every = (rounds / 40).max(1);
-            let scenario = Scenario { rules, rounds, evaluate_every, ..scenario.clone() };
-            let report = run(&scenario, &Longer { task, epochs: *epochs })?;
-            let name = format!("{}/{}/{epochs}", parse::name(*up), parse::name(*down));
-            let run = Named::new(name.clone(), report.scores.clone());
-            let mut row = plan.told(&run);
-            row["codec"] = name.into();
-            row["update_bytes"] = up.bytes(task.parameters()).into();
-            row["mean_bytes"] = down.bytes(task.parameters()).into();
-            row["model_bytes"] = report.traffic.models.into();
-            rows.push(row);
-            curves.push(run);
-            reports.push(report);
-        }
-        let first = rows.first().cloned().unwrap_or_default();
-        for row in &mut rows {
-            row["times_fewer_model_bytes"] = json!(ratio(&first["model_bytes"], &row["model_bytes"]));
-            row["difference"] =
-                json!(row["result"].as_f64().zip(first["result"].as_f64()).map(|(a, b)| a - b));
-        }
-        if let (Some(path), Some(report)) = (html.take(), reports.first()) {
-            page::write(&path, &scenario, task, report, &curves)?;
-        }
-        Ok(json!({ "seed": scenario.seed, "codecs": rows }))
-    })?;
-    let summary = summary(&rows, "codecs", "codec", &["result", "difference", "times_fewer_model_bytes"]);
-    Ok(json!({ "summary": summary, "seeds": rows }))
-}
-
-fn ratio(a: &Value, b: &Value) -> Option<f64> {
-    Some(a.as_f64()? / b.as_f64()?)
+    let all = plain.iter().chain(codecs.iter().filter(|c| **c != plain[0]));
+    let cases = all.map(|&(up, down, times)| Case {
+        name: format!("{}/{}/{times}", parse::name(up), parse::name(down)),
+        rules: Rules { up, down, ..Rules::PLAIN },
+        times,
+    });
+    beside(plan, &cases.collect::<Vec<_>>(), html)
 }
 
 /// Members that lie, beside the same network without: plain means, and clipped and trimmed ones.
@@ -231,54 +201,95 @@ pub(super) fn lies(
     liars: usize,
     lies: &[Lie],
     trim: usize,
-    mut html: Option<PathBuf>,
+    html: Option<PathBuf>,
 ) -> Result<Value, SimError> {
     let lies = if lies.is_empty() { &[Lie::Flipped, Lie::Scaled(-10.0), Lie::Scaled(10.0)] } else { lies };
-    let cases: Vec<(usize, Lie)> =
-        [(0, Lie::Flipped)].into_iter().chain(lies.iter().map(|l| (liars, *l))).collect();
+    let mut cases = Vec::new();
+    for (liars, lie) in [(0, Lie::Flipped)].into_iter().chain(lies.iter().map(|l| (liars, *l))) {
+        let said = match lie {
+            _ if liars == 0 => "nobody lies".to_owned(),
+            Lie::Flipped => format!("{liars} send the opposite"),
+            Lie::Scaled(factor) => format!("{liars} send {factor} times theirs"),
+        };
+        let guards = [("mean", false, Merge::Mean), ("clipped, trimmed", true, Merge::Trimmed(trim))];
+        for (guard, clip, merge) in guards {
+            let rules = Rules { liars, lie, clip, merge, ..Rules::PLAIN };
+            cases.push(Case { name: format!("{said}: {guard}"), rules, times: 1 });
+        }
+    }
+    beside(plan, &cases, html)
+}
+
+/// Ways to average.
+pub(super) fn merges(plan: &Plan<'_>, html: Option<PathBuf>) -> Result<Value, SimError> {
+    let case = |name: &str, weigh, merge| Case {
+        name: name.to_owned(),
+        rules: Rules { weigh, merge, ..Rules::PLAIN },
+        times: 1,
+    };
+    let cases = [
+        case("mean", Weigh::Evenly, Merge::Mean),
+        case("mean by samples", Weigh::Samples, Merge::Mean),
+        case("mean by participation (FedAU)", Weigh::Participation, Merge::Mean),
+        case("mean, variance corrected", Weigh::Evenly, Merge::VarianceCorrected),
+        case("trimmed by 1", Weigh::Evenly, Merge::Trimmed(1)),
+        case("TIES, half kept", Weigh::Evenly, Merge::Ties(500)),
+    ];
+    beside(plan, &cases, html)
+}
+
+/// One of several ways to train the same.
+struct Case {
+    name: String,
+    rules: Rules,
+    /// So many times the local steps a round, in so many times fewer rounds.
+    times: u32,
+}
+
+/// All cases of each seed beside the first.
+fn beside(plan: &Plan<'_>, cases: &[Case], mut html: Option<PathBuf>) -> Result<Value, SimError> {
     let rows = plan.each(|task, scenario| {
-        let (mut rows, mut curves, mut reports) = (Vec::new(), Vec::new(), Vec::new());
-        for (liars, lie) in &cases {
-            for (guard, clip, merge) in
-                [("mean", false, Merge::Mean), ("clipped, trimmed", true, Merge::Trimmed(trim))]
-            {
-                let rules = Rules { liars: *liars, lie: *lie, clip, merge, ..scenario.rules };
-                let report = run(&Scenario { rules, ..scenario.clone() }, task)?;
-                let said = match lie {
-                    _ if *liars == 0 => "nobody lies".to_owned(),
-                    Lie::Flipped => format!("{liars} send the opposite"),
-                    Lie::Scaled(factor) => format!("{liars} send {factor} times theirs"),
-                };
-                let run = Named::new(format!("{said}: {guard}"), report.scores.clone());
-                let mut row = plan.told(&run);
-                row["case"] = run.name.clone().into();
-                rows.push(row);
-                curves.push(run);
-                reports.push(report);
-            }
+        let (mut rows, mut curves, mut first): (Vec<Value>, Vec<_>, _) = (Vec::new(), Vec::new(), None);
+        for Case { name, rules, times } in cases {
+            let rounds = (scenario.rounds / times).max(1);
+            let scenario =
+                Scenario { rules: *rules, rounds, evaluate_every: (rounds / 40).max(1), ..scenario.clone() };
+            let report = run(&scenario, &Longer { task, times: *times })?;
+            let run = Named::new(name.clone(), report.scores.clone());
+            let mut row = plan.told(&run);
+            row["case"] = name.clone().into();
+            row["update_bytes"] = rules.update_bytes(task.parameters()).into();
+            row["mean_bytes"] = rules.down.bytes(task.parameters()).into();
+            row["model_bytes"] = report.traffic.models.into();
+            rows.push(row);
+            curves.push(run);
+            first.get_or_insert(report);
         }
-        let first = rows.first().cloned().unwrap_or_default();
+        let plain = rows.first().cloned().unwrap_or_default();
         for row in &mut rows {
-            row["difference"] =
-                json!(row["result"].as_f64().zip(first["result"].as_f64()).map(|(a, b)| a - b));
+            let both = |key: &str| plain[key].as_f64().zip(row[key].as_f64());
+            let (fewer, difference) =
+                (both("model_bytes").map(|(a, b)| a / b), both("result").map(|(a, b)| b - a));
+            row["times_fewer_model_bytes"] = json!(fewer);
+            row["difference"] = json!(difference);
         }
-        if let (Some(path), Some(report)) = (html.take(), reports.first()) {
+        if let (Some(path), Some(report)) = (html.take(), &first) {
             page::write(&path, &scenario, task, report, &curves)?;
         }
         Ok(json!({ "seed": scenario.seed, "cases": rows }))
     })?;
-    Ok(json!({ "summary": summary(&rows, "cases", "case", &["result", "difference"]), "seeds": rows }))
+    Ok(json!({ "summary": summary(&rows), "seeds": rows }))
 }
 
-/// Means over seeds of rows that have the same name.
-fn summary(seeds: &[Value], list: &str, name: &str, keys: &[&str]) -> Value {
-    let Some(first) = seeds.first().and_then(|seed| seed[list].as_array()) else { return Value::Null };
+/// Means over seeds of the same case.
+fn summary(seeds: &[Value]) -> Value {
+    let Some(first) = seeds.first().and_then(|seed| seed["cases"].as_array()) else { return Value::Null };
     let row = |(at, row): (usize, &Value)| {
-        let mut out = json!({ name: row[name] });
-        for key in keys {
-            out[*key] = json!(mean(seeds, |seed| seed[list][at][*key].as_f64()));
-        }
-        out
+        let of = |key: &str| mean(seeds, |seed| seed["cases"][at][key].as_f64());
+        json!({
+            "case": row["case"], "result": of("result"), "difference": of("difference"),
+            "times_fewer_model_bytes": of("times_fewer_model_bytes"),
+        })
     };
     first.iter().enumerate().map(row).collect()
 }
@@ -288,10 +299,10 @@ fn mean(rows: &[Value], of: impl Fn(&Value) -> Option<f64>) -> Option<f64> {
     all.filter(|all| !all.is_empty()).map(|all| all.iter().sum::<f64>() / all.len() as f64)
 }
 
-/// A task with more local epochs a round.
+/// A task with more local steps a round.
 struct Longer<'a> {
     task: &'a dyn Task,
-    epochs: u32,
+    times: u32,
 }
 
 impl Task for Longer<'_> {
@@ -303,16 +314,20 @@ impl Task for Longer<'_> {
         self.task.initial()
     }
 
-    /// Each epoch has an order of its own, as a round's.
+    /// Each time has samples of its own, as a round's.
     fn train(&self, node: usize, round: u32, parameters: &[f32]) -> Vec<f32> {
-        let first = round * self.epochs;
-        (1..self.epochs).fold(self.task.train(node, first, parameters), |parameters, epoch| {
-            self.task.train(node, first + epoch, &parameters)
+        let first = round * self.times;
+        (1..self.times).fold(self.task.train(node, first, parameters), |parameters, time| {
+            self.task.train(node, first + time, &parameters)
         })
     }
 
     fn steps(&self, node: usize) -> u32 {
-        self.epochs * self.task.steps(node)
+        self.times * self.task.steps(node)
+    }
+
+    fn samples(&self, node: usize) -> usize {
+        self.task.samples(node)
     }
 
     fn evaluate(&self, parameters: &[f32]) -> crate::Score {

@@ -1,6 +1,8 @@
 //! What a driver does for a node: keeps parameters, trains and averages when told to.
 
 use super::{Done, Due, Member, Model, Parameters, Simulation};
+use crate::rules::{Update, Weigh};
+use mote_modest::aggregate::Participation;
 use mote_modest::{Action, Kind, Mark, Message, NodeId};
 use std::sync::Arc;
 
@@ -40,13 +42,39 @@ pub(crate) struct Driver {
     base: Option<Arc<Vec<f32>>>,
     /// What the updates that were sent lacked.
     error: Vec<f32>,
+    /// Through which round its participation is known.
+    participation: Option<(Participation, u32)>,
+    weight: f32,
 }
+
+/// Rounds at which FedAU cuts intervals: as many as a hundred nodes need to take part ten at a time, five times.
+const CUTOFF: u32 = 50;
 
 impl Driver {
     pub fn trained(&mut self, parameters: Vec<f32>, error: Vec<f32>) {
         self.training = None;
         self.error = error;
-        self.trained = Some(Model { values: Arc::new(parameters), base: self.base.clone() });
+        self.trained =
+            Some(Model { values: Arc::new(parameters), base: self.base.clone(), weight: self.weight });
+    }
+
+    /// The weight of the node's update, now that it takes part in `round`.
+    pub(crate) fn weigh(&mut self, by: Weigh, round: u32, samples: usize) -> f32 {
+        match by {
+            Weigh::Evenly => 1.0,
+            Weigh::Samples => samples.max(1) as f32,
+            Weigh::Participation => self.took_part(round),
+        }
+    }
+
+    fn took_part(&mut self, round: u32) -> f32 {
+        let (participation, through) =
+            self.participation.get_or_insert_with(|| (Participation::new(CUTOFF), 0));
+        for passed in *through + 1..=round {
+            participation.round(passed == round);
+        }
+        *through = round.max(*through);
+        participation.weight()
     }
 }
 
@@ -85,7 +113,7 @@ impl Simulation<'_> {
         let rules = &self.scenario.rules;
         match (self.task.parameters(), kind) {
             (0, _) => self.scenario.model_bytes,
-            (count, Kind::Trained) => rules.up.bytes(count),
+            (count, Kind::Trained) => rules.update_bytes(count),
             (count, Kind::Aggregated) => rules.down.bytes(count),
         }
     }
@@ -94,6 +122,7 @@ impl Simulation<'_> {
         let base = parameters.as_ref().map_or(&self.initial, |model| &model.values);
         let (base, driver) = (Arc::clone(base), &mut self.drivers[n]);
         driver.base = Some(Arc::clone(&base));
+        driver.weight = driver.weigh(self.scenario.rules.weigh, round, self.task.samples(n));
         if let Some(job) = driver.training.take() {
             self.pool.cancel(job);
         }
@@ -118,7 +147,8 @@ impl Simulation<'_> {
             self.report.traffic.models += rules.down.bytes(count) as u64;
         }
         let job = self.pool.submit(move || {
-            let updates: Vec<_> = kept.iter().map(|model| Arc::clone(&model.values)).collect();
+            let update = |model: &Model| Update { values: Arc::clone(&model.values), weight: model.weight };
+            let updates: Vec<_> = kept.iter().map(update).collect();
             let base = kept.iter().find_map(|model| model.base.clone()).unwrap_or_default();
             Done::Parameters(rules.handed_out(rules.merge(&updates, &base), round))
         });
@@ -127,7 +157,7 @@ impl Simulation<'_> {
 
     pub(super) fn averaged(&mut self, n: usize, round: u32, mean: Vec<f32>) {
         let mean = Arc::new(mean);
-        self.drivers[n].mean = Some(Model { values: Arc::clone(&mean), base: None });
+        self.drivers[n].mean = Some(Model { values: Arc::clone(&mean), base: None, weight: 1.0 });
         self.report.loads[n].averaged += 1;
         // It is made of what was trained in the round before.
         self.score(round.saturating_sub(1), mean);

@@ -11,7 +11,7 @@ pub use report::{Load, Look, Report, Round, Scored, Traffic};
 use crate::links::Links;
 use crate::pool::Pool;
 use crate::{Change, Scenario, SimError, Task};
-use driver::Driver;
+pub(crate) use driver::Driver;
 use mote_modest::{Entry, Event, HEADER_BYTES, Mark, Membership, Message, Node, NodeId, Store, View, seal};
 use mote_runtime::random::{Random, word};
 use std::cmp::Reverse;
@@ -51,6 +51,7 @@ pub fn run(scenario: &Scenario, task: &dyn Task) -> Result<Report, SimError> {
 pub(crate) struct Model {
     values: Arc<Vec<f32>>,
     base: Option<Arc<Vec<f32>>>,
+    weight: f32,
 }
 
 /// What has come with a message beside its bytes.

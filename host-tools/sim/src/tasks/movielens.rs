@@ -134,6 +134,10 @@ impl Task for MovieLens {
         self.train.get(node).map_or(1, |ratings| ratings.len().div_ceil(BATCH)) as u32
     }
 
+    fn samples(&self, node: usize) -> usize {
+        self.train.get(node).map_or(0, Vec::len)
+    }
+
     /// `value`: mean square error of the ratings that were kept aside.
     fn evaluate(&self, parameters: &[f32]) -> Score {
         let square = |rating| f64::from(self.error(parameters, rating)).powi(2);

@@ -13,6 +13,8 @@ const PIXELS: usize = SIDE * SIDE * 3;
 const BATCH: usize = 20;
 const RATE: f32 = 0.02;
 const MOMENTUM: f32 = 0.9;
+/// Local steps of a round, as Plexus takes them.
+const STEPS: usize = 5;
 const CLASSES: [&str; 10] =
     ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
@@ -64,6 +66,8 @@ pub struct Pictures {
     hands: Vec<Vec<u32>>,
     seed: u64,
     rate: f32,
+    /// Batches of a round at most.
+    steps: usize,
 }
 
 impl Pictures {
@@ -81,12 +85,13 @@ impl Pictures {
         let train = archive(&folder.join("cifar10-train-jpeg.tar.xz"), counts.0)?;
         let test = archive(&folder.join("cifar10-test-jpeg.tar.xz"), counts.1)?;
         let hands = deal.deal(&train.classes, nodes, seed);
-        Ok(Pictures { train, test, hands, seed, rate: RATE })
+        Ok(Pictures { train, test, hands, seed, rate: RATE, steps: STEPS })
     }
 
-    /// With another learning rate, if one is given.
-    pub fn at(self, rate: Option<f32>) -> Pictures {
-        Pictures { rate: rate.unwrap_or(self.rate), ..self }
+    /// With another learning rate and number of local steps, if they are given. As many batches as a node has pictures
+    /// for are an epoch; more are not taken.
+    pub fn at(self, rate: Option<f32>, steps: Option<usize>) -> Pictures {
+        Pictures { rate: rate.unwrap_or(self.rate), steps: steps.unwrap_or(self.steps).max(1), ..self }
     }
 
     /// The same pictures, dealt and drawn anew.
@@ -149,7 +154,7 @@ impl Task for Pictures {
         let sgd = Sgd { rate: self.rate, momentum: MOMENTUM, decay: 0.0 };
         with_trainer(true, |trainer| {
             trainer.parameters_mut().copy_from_slice(parameters);
-            for batch in order.chunks(BATCH) {
+            for batch in order.chunks(BATCH).take(self.steps) {
                 for sample in batch {
                     let class = usize::from(self.train.classes[*sample as usize]);
                     // What is not finite does not count; a batch of nothing else changes nothing.
@@ -162,7 +167,11 @@ impl Task for Pictures {
     }
 
     fn steps(&self, node: usize) -> u32 {
-        self.hands.get(node).map_or(1, |hand| hand.len().div_ceil(BATCH)) as u32
+        self.hands.get(node).map_or(1, |hand| hand.len().div_ceil(BATCH).min(self.steps)) as u32
+    }
+
+    fn samples(&self, node: usize) -> usize {
+        self.hands.get(node).map_or(0, Vec::len)
     }
 
     /// `value`: share of right answers.
@@ -216,11 +225,11 @@ mod tests {
     fn a_few_rounds_learn_a_toy() {
         let (train, test) = (toy(400, 1), toy(100, 2));
         let hands = Deal::Even.deal(&train.classes, 4, 1);
-        let task = Pictures { train, test, hands, seed: 1, rate: RATE };
+        let task = Pictures { train, test, hands, seed: 1, rate: RATE, steps: STEPS };
         assert_eq!(task.parameters(), 4010);
         let mut parameters = task.initial();
         let before = task.evaluate(&parameters);
-        for round in 1..4 {
+        for round in 1..6 {
             parameters = task.train(0, round, &parameters);
             assert_eq!(parameters.len(), 4010);
         }
