@@ -49,9 +49,10 @@ struct Network {
 static mut NETWORK: Option<Network> = None;
 
 fn network() -> Option<&'static mut Network> {
+    let network = &raw mut NETWORK;
     // SAFETY: exported functions don't call each other and aren't called by what they call (`now` calls nothing), so there
     // is one borrow at a time.
-    unsafe { (*(&raw mut NETWORK)).as_mut() }
+    unsafe { (*network).as_mut() }
 }
 
 /// Reserves `bytes` of zeros, 16-byte aligned; 0 if the engine gives no more memory.

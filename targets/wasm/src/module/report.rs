@@ -49,16 +49,18 @@ impl Text {
     }
 
     pub fn last() -> &'static str {
+        let kept = &raw const TEXT;
         // SAFETY: as above; the text changes only while a later call fails.
-        let (bytes, len) = unsafe { &*(&raw const TEXT) };
+        let (bytes, len) = unsafe { &*kept };
         core::str::from_utf8(bytes.get(..*len).unwrap_or(&[])).unwrap_or("")
     }
 }
 
 impl core::fmt::Write for Text {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        let kept = &raw mut TEXT;
         // SAFETY: as above.
-        let (bytes, len) = unsafe { &mut *(&raw mut TEXT) };
+        let (bytes, len) = unsafe { &mut *kept };
         let room = bytes.get_mut(*len..).unwrap_or_default();
         if text.len() > room.len() {
             return Err(core::fmt::Error);
