@@ -16,6 +16,7 @@ use mote_compiler::import::{ImportError, Refusal};
 use mote_compiler::quantize::QuantizeError;
 use mote_compiler::stream::time::{Rule, Violation, broken};
 use mote_models::{BuildError, Fault, WeightsError};
+use mote_sim::SimError;
 use serde_json::{Value, json};
 use std::fmt::{Display, Write};
 use std::path::{Path, PathBuf};
@@ -50,6 +51,10 @@ pub enum Failure {
     /// Firmware was not built, not run, or not counted.
     #[error(transparent)]
     Board(#[from] mote_emulator::Error),
+
+    /// A network of devices was not simulated, or came to a halt.
+    #[error(transparent)]
+    Simulation(#[from] SimError),
 
     /// Something that cannot be, but was.
     #[error("{message}")]
@@ -99,6 +104,13 @@ impl Failure {
             Failure::Usage { .. } => "usage",
             Failure::Board(mote_emulator::Error::TooLarge { .. }) => "too_large",
             Failure::Board(_) => "board",
+            Failure::Simulation(error) => match error {
+                SimError::Read { .. } => "file",
+                SimError::Write { .. } => "output",
+                SimError::NoTask => "usage",
+                SimError::Stalled { .. } | SimError::Ended { .. } => "stalled",
+                _ => "input",
+            },
             Failure::Defect { .. } => "internal",
             Failure::Convert { error, .. } => match &**error {
                 ConvertError::Import(ImportError::Unsupported(_)) | ConvertError::NoKernel(_) => {
@@ -129,7 +141,12 @@ impl Failure {
             | Failure::Convert { path, .. }
             | Failure::Build { path, .. }
             | Failure::Plan { path, .. } => Some(path),
-            Failure::Usage { .. } | Failure::Board(_) | Failure::Defect { .. } => None,
+            Failure::Simulation(
+                SimError::Read { path, .. } | SimError::Write { path, .. } | SimError::Data { path, .. },
+            ) => Some(path),
+            Failure::Simulation(_) | Failure::Usage { .. } | Failure::Board(_) | Failure::Defect { .. } => {
+                None
+            }
         }
     }
 
@@ -152,6 +169,7 @@ impl Failure {
                 _ => "the plan may come from a newer version of mote: convert the model again with this one".into(),
             },
             Failure::Board(error) => board_advice(error),
+            Failure::Simulation(error) => simulation_advice(error).into(),
             Failure::Defect { .. } => DEFECT.into(),
             Failure::Convert { error, .. } => convert_advice(error),
             Failure::Build { error, .. } => build_advice(error).into(),
@@ -322,6 +340,21 @@ fn board_advice(error: &mote_emulator::Error) -> String {
             "check that the program and the sources' target folder are yours to use".into()
         }
         _ => DEFECT.into(),
+    }
+}
+
+/// What to do about a simulation that was not made, or came to a halt.
+fn simulation_advice(error: &SimError) -> &'static str {
+    match error {
+        SimError::Read { .. } => "check the path: the option wants a file that you may read",
+        SimError::Write { .. } => "choose another place, or create the folder",
+        SimError::NoTask => {
+            "give the data to train on, which are not part of mote; `mote simulate protocol` needs none"
+        }
+        SimError::Stalled { .. } | SimError::Ended { .. } => {
+            "too many members are gone or cut off for the parameters; another --seed tells whether that was chance"
+        }
+        _ => "the file is not what the option wants: `mote simulate help COMMAND` tells",
     }
 }
 

@@ -10,7 +10,7 @@
 //! * [`trials`]: networks in trouble.
 //! * [`command`]: options and figures of the command line.
 //!
-//! Called by `mote-sim`, the command of this crate, and by tests.
+//! Called by `mote-sim`, the command of this crate, by `mote simulate`, and by tests.
 #![forbid(unsafe_code)]
 
 pub mod baselines;

@@ -11,5 +11,6 @@ pub mod family;
 pub mod inspect;
 pub mod profile;
 pub mod run;
+pub mod simulate;
 pub mod stream;
 pub mod tinynet;

@@ -1,8 +1,8 @@
 //! The `mote` command as scripts use it: arguments in, files, one JSON object and an exit code out.
 //!
 //! * [`support`]: starts the command, keeps folders for its files, reads and writes `.npy`, makes small ONNX files.
-//! * [`bundle`], [`convert`], [`run`], [`inspect`], [`stream`], [`eval`], [`family`], [`profile`], [`sparse`]: what
-//!   each command promises.
+//! * [`bundle`], [`convert`], [`run`], [`inspect`], [`stream`], [`eval`], [`family`], [`profile`], [`simulate`],
+//!   [`sparse`]: what each command promises.
 //! * [`failures`]: what is wrong with what people hand over, and what they are told.
 
 mod bundle;
@@ -13,6 +13,7 @@ mod family;
 mod inspect;
 mod profile;
 mod run;
+mod simulate;
 mod sparse;
 mod stream;
 mod support;

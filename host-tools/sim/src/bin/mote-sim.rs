@@ -1,4 +1,4 @@
-//! `mote-sim`: runs simulations and prints JSON.
+//! `mote-sim`: runs simulations and prints JSON. `mote simulate` is the same.
 
 use clap::Parser;
 use mote_sim::command::{Options, run};

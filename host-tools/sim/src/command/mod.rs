@@ -1,5 +1,5 @@
-//! The command line of simulations: options, and the figures that they ask for, as JSON. Called by
-//! `mote-sim`.
+//! The command line of simulations: options, and the figures that they ask for, as JSON. Called by `mote-sim` and by
+//! `mote simulate`.
 
 mod page;
 mod parse;
