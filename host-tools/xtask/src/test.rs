@@ -34,6 +34,7 @@ pub fn run(options: &Options) -> Result<()> {
     setup::add_steps(&mut steps);
     lint::add_steps(&mut steps);
     steps.tests("tests on the host", host_tests);
+    steps.tests("peers in memory", peer_tests);
     for core in linux::CORES {
         steps.tests(&format!("kernels on {}", core.cpu), || cargo_tests(linux::tests(core)?));
     }
@@ -117,6 +118,19 @@ fn start_up(steps: &mut Steps, board: &'static Board) {
 fn host_tests() -> Result<Tally> {
     let mut cargo = cargo();
     cargo.args(["test", "--release", "--workspace", "--no-fail-fast"]);
+    cargo_tests(cargo)
+}
+
+/// Peers without connections: their own workspace, of which iroh alone would take minutes.
+fn peer_tests() -> Result<Tally> {
+    let mut cargo = cargo();
+    cargo.args([
+        "test",
+        "--release",
+        "--manifest-path",
+        "host-tools/peer/Cargo.toml",
+        "--no-default-features",
+    ]);
     cargo_tests(cargo)
 }
 

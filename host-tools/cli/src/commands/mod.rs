@@ -9,6 +9,7 @@ pub mod estimate;
 pub mod eval;
 pub mod family;
 pub mod inspect;
+pub mod peer;
 pub mod profile;
 pub mod run;
 pub mod simulate;

@@ -58,8 +58,19 @@ pub struct Answer {
 
 /// Starts `mote` with these arguments.
 pub fn mote<S: AsRef<str>>(arguments: &[S]) -> Answer {
+    answer(Command::new(env!("CARGO_BIN_EXE_mote")), arguments)
+}
+
+/// The same where this folder is the whole search path.
+pub fn mote_in<S: AsRef<str>>(folder: &Folder, arguments: &[S]) -> Answer {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mote"));
+    command.env("PATH", &folder.0);
+    answer(command, arguments)
+}
+
+fn answer<S: AsRef<str>>(mut command: Command, arguments: &[S]) -> Answer {
     let arguments: Vec<&str> = arguments.iter().map(AsRef::as_ref).collect();
-    let output = Command::new(env!("CARGO_BIN_EXE_mote")).args(&arguments).output().unwrap();
+    let output = command.args(&arguments).output().unwrap();
     Answer {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8(output.stdout).unwrap(),
