@@ -181,19 +181,7 @@ fn print_table(rows: &[Row]) {
             row.instructions_per_mac,
             row.ratio
         );
-        for step in &row.steps {
-            let per_mac = match step.macs {
-                0 => String::new(),
-                macs => format!("{:.3} a MAC", step.instructions as f64 / macs as f64),
-            };
-            println!(
-                "    {:32.32} {:24} {:>12} {:>5} calls {per_mac}",
-                step.name,
-                step.kernel,
-                grouped(step.instructions),
-                step.calls
-            );
-        }
+        row.steps.iter().for_each(|step| step.print(row.instructions));
     }
     println!(
         "ratio: instructions of the portable kernels, compiled for NEON, over these; outputs are the same bytes"

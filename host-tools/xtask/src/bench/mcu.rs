@@ -312,21 +312,7 @@ fn print_layers(row: &Row) {
         return; // a board without room for every kernel
     }
     println!("\n{} on {}, per layer", row.model, row.core);
-    for step in &row.steps {
-        let per_mac = match step.macs {
-            0 => String::new(),
-            macs => format!("{:.2} a MAC", step.instructions as f64 / macs as f64),
-        };
-        println!(
-            "  {:32.32} {:16} {:27} {:>12} {:>5.1}% {:>5} calls {per_mac}",
-            step.name,
-            step.op,
-            step.kernel,
-            grouped(step.instructions),
-            100.0 * step.instructions as f64 / row.instructions.max(1) as f64,
-            step.calls
-        );
-    }
+    row.steps.iter().for_each(|step| step.print(row.instructions));
 }
 
 /// 1234567 as 1,234,567.

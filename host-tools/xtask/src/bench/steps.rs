@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use mote_emulator::profile::{Profile, StepCounts};
 use serde::Serialize;
 
+use super::mcu::grouped;
 use crate::{counts::Section, models::Facts};
 
 /// One step. Names in the JSON are a stable interface.
@@ -42,6 +43,23 @@ pub fn profiled(profile: &Profile, facts: &Facts) -> Result<Vec<StepRow>> {
 }
 
 impl StepRow {
+    /// A line of a table per layer; `whole` is the instructions of the inference.
+    pub fn print(&self, whole: u64) {
+        let per_mac = match self.macs {
+            0 => String::new(),
+            macs => format!("{:.3} a MAC", self.instructions as f64 / macs as f64),
+        };
+        println!(
+            "  {:32.32} {:16} {:27} {:>12} {:>5.1}% {:>5} calls {per_mac}",
+            self.name,
+            self.op,
+            self.kernel,
+            grouped(self.instructions),
+            100.0 * self.instructions as f64 / whole.max(1) as f64,
+            self.calls
+        );
+    }
+
     fn new(facts: &Facts, step: usize, instructions: u64, calls: usize) -> Result<Self> {
         let facts = facts.steps.get(step).context("a lap of a step that the plan does not have")?;
         let (name, op, kernel) = (facts.name.clone(), facts.op.clone(), facts.kernel.clone());
