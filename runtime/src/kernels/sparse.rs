@@ -20,7 +20,10 @@
 //! everyone else.
 
 use crate::engine::Mismatch;
+use crate::kernels::StepView;
+use crate::kernels::s8::require;
 use crate::plan::Fault;
+use core::ops::Range;
 
 /// The shortest strip that a plan may have room for, and the unit of longer ones.
 pub const LEAST: usize = 4;
@@ -67,18 +70,122 @@ impl Block {
     }
 }
 
-/// Whether the entries of one block of output channels stay within `groups` groups of input channels. Each entry is
-/// `entry` bytes long and starts with its step.
-pub(crate) const fn stays_within(mut entries: &[u8], entry: usize, groups: usize) -> Result<(), Fault> {
-    let mut reached = 0;
-    while let Some((step, rest)) = entries.split_first() {
-        reached += *step as usize;
-        entries = match rest.split_at_checked(entry - 1) {
-            Some((_, behind)) => behind,
-            None => return Err(Fault::Shape),
-        };
+/// What the arguments of all sparse kernels tell of a layer.
+#[derive(Clone, Copy)]
+pub(crate) struct Geometry {
+    pub in_channels: usize,
+    pub out_channels: usize,
+    /// Along the row.
+    pub stride: usize,
+    /// Positions that the scratch has room for.
+    pub strip: usize,
+    pub block: Block,
+}
+
+impl Geometry {
+    /// Groups of input channels.
+    pub const fn groups(&self) -> usize {
+        self.in_channels.div_ceil(self.block.inputs)
     }
-    if reached < groups { Ok(()) } else { Err(Fault::Range) }
+
+    /// Output channels, filled up to whole blocks.
+    pub const fn filled_outputs(&self) -> usize {
+        self.out_channels.next_multiple_of(self.block.outputs)
+    }
+
+    /// Accepts a step with such rows and scratch for strips of elements of `size` bytes; fewer than `most` channels.
+    pub const fn check(&self, step: &StepView<'_>, most: usize, size: usize) -> Result<(), Fault> {
+        let Self { in_channels: inputs, out_channels: outputs, stride, strip, block } = *self;
+        require!(block.is_known() && stride > 0, Arguments);
+        require!(is_strip(strip), Arguments);
+        require!(inputs > 0 && outputs > 0 && inputs < most && outputs < most, Arguments);
+        require!(step.row_len(0).is_multiple_of(inputs) && step.row_len(1).is_multiple_of(outputs), Shape);
+        let (width, columns) = (step.row_len(0) / inputs, step.row_len(1) / outputs);
+        require!(columns > 0 && width.div_ceil(stride) >= columns, Shape);
+        require!(step.window(0) == 1 && step.within(0), Shape);
+        let positions = (self.groups() * block.inputs) as u64 * strip as u64;
+        require!(step.has_scratch(positions * size as u64, size), Shape);
+        Ok(())
+    }
+}
+
+/// Positions for which a plan should have room where its machine has `vectors` for blocks of 1, 2 and 4 output channels.
+#[cfg(feature = "pack")]
+pub(crate) fn longest([one, two, four]: [usize; 3], block: Block) -> usize {
+    match block.outputs {
+        1 => one,
+        2 => two,
+        _ => four,
+    }
+}
+
+/// Where the records are that tell how many entries each block of output channels has (`u16`).
+#[derive(Clone, Copy)]
+pub(crate) struct Counts<'a> {
+    pub records: &'a [u8],
+    /// Bytes of a block's record, and of what stands in it before the count.
+    pub record: usize,
+    pub before: usize,
+}
+
+impl Geometry {
+    /// Whether `stream` has all entries that are told, and no more, and none leads beyond the last input channel. An entry
+    /// is `entry` bytes long and starts with its step.
+    pub const fn check_entries(&self, stream: &[u8], entry: usize, counts: Counts<'_>) -> Result<(), Fault> {
+        match entry {
+            1 => entries_fit::<1>(stream, counts, self.groups()),
+            2 => entries_fit::<2>(stream, counts, self.groups()),
+            3 => entries_fit::<3>(stream, counts, self.groups()),
+            5 => entries_fit::<5>(stream, counts, self.groups()),
+            _ => Err(Fault::Arguments),
+        }
+    }
+}
+
+/// Start-up with a plan at run time spends most of a sparse layer's time here.
+const fn entries_fit<const E: usize>(stream: &[u8], counts: Counts<'_>, groups: usize) -> Result<(), Fault> {
+    let Counts { mut records, record, before } = counts;
+    let (mut entries, cut) = stream.as_chunks::<E>();
+    while let Some((first, rest)) = records.split_at_checked(record) {
+        let count = match first.split_at_checked(before) {
+            Some((_, count)) => count.first_chunk::<2>(),
+            None => None,
+        };
+        let Some(count) = count else { return Err(Fault::Shape) };
+        let Some((mut own, behind)) = entries.split_at_checked(u16::from_le_bytes(*count) as usize) else {
+            return Err(Fault::Range);
+        };
+        let mut reached = 0;
+        while let Some((entry, rest)) = own.split_first() {
+            reached += entry[0] as usize;
+            own = rest;
+        }
+        require!(reached < groups, Range);
+        (entries, records) = (behind, rest);
+    }
+    require!(records.is_empty() && entries.is_empty() && cut.is_empty(), Shape);
+    Ok(())
+}
+
+/// Hands out the `columns` of a row in strips of `P`, or, where a plan has no room for them or most of one would be empty, of
+/// [`LEAST`].
+#[inline(always)]
+pub(crate) fn in_strips<const P: usize>(
+    columns: usize,
+    room: usize,
+    mut strip: impl FnMut(Range<usize>, bool) -> Result<(), Mismatch>,
+) -> Result<(), Mismatch> {
+    // What an emulated plan for a small machine has no room for here is done in short strips.
+    let wide = P <= LEAST || room >= P;
+    let mut first = 0;
+    while first < columns {
+        // Half-filled strips of all positions cost more than short ones.
+        let long = wide && (P <= LEAST || columns - first > P / 2);
+        let end = first + if long { P } else { LEAST };
+        strip(first..columns.min(end), long)?;
+        first = end;
+    }
+    Ok(())
 }
 
 /// `strips[c][p] = row[(first + p) * stride][c]`, for all channels and up to `P` positions; zeros for those that the row
@@ -88,7 +195,7 @@ pub(crate) fn turn<T: Copy, S: Copy + Default, const P: usize>(
     strips: &mut [[S; P]],
     row: &[T],
     channels: usize,
-    pixels: core::iter::StepBy<core::ops::Range<usize>>,
+    pixels: core::iter::StepBy<Range<usize>>,
     as_stored: impl Fn(T) -> S,
 ) -> Result<(), Mismatch> {
     let mut sources = [[].as_slice(); P];

@@ -15,7 +15,7 @@ use crate::engine::{Call, Mismatch};
 use crate::kernels::StepView;
 use crate::kernels::numbers::{Weight, limit, numbers, numbers_mut};
 use crate::kernels::s8::{arguments, require};
-use crate::kernels::sparse::{Block, LEAST, is_strip, stays_within, turn};
+use crate::kernels::sparse::{Block, Counts, Geometry, LEAST, in_strips, turn};
 use crate::plan::{DType, Fault};
 use crate::records;
 
@@ -36,6 +36,18 @@ records! {
     }
 }
 
+impl SpmmF32Args {
+    const fn geometry(&self) -> Geometry {
+        Geometry {
+            in_channels: self.in_channels as usize,
+            out_channels: self.out_channels as usize,
+            stride: self.stride as usize,
+            strip: self.strip as usize,
+            block: Block::of(self.block_outputs as usize, self.block_inputs as usize),
+        }
+    }
+}
+
 /// Positions at a time for a block of 1, 2 or 4 output channels: as many sums as there are vector registers for.
 const VECTORS: [usize; 3] = [32, 16, 8];
 
@@ -45,12 +57,7 @@ const WIDE: [usize; 3] = if cfg!(target_arch = "arm") { [4, 4, 4] } else { VECTO
 /// Positions for which a plan should have room where its machine has vector registers.
 #[cfg(feature = "pack")]
 pub fn longest(block: Block) -> usize {
-    let [one, two, four] = VECTORS;
-    match block.outputs {
-        1 => one,
-        2 => two,
-        _ => four,
-    }
+    super::sparse::longest(VECTORS, block)
 }
 
 /// Float weights.
@@ -75,36 +82,23 @@ const fn check_size(step: &StepView<'_>, weight_bytes: usize) -> Result<(), Faul
     let args = arguments!(SpmmF32Args, step);
     require!(step.inputs() == 1 && step.blobs() == 4 && !step.any_in_place(), Arguments);
     require!(step.is(0, DType::F32) && step.is(1, DType::F32), Shape);
-    let (inputs, outputs) = (args.in_channels as usize, args.out_channels as usize);
-    let block = Block::of(args.block_outputs as usize, args.block_inputs as usize);
-    let (stride, strip) = (args.stride as usize, args.strip as usize);
-    require!(block.is_known() && stride > 0, Arguments);
-    require!(is_strip(strip), Arguments);
-    require!(inputs > 0 && outputs > 0 && inputs < 1 << 22 && outputs < 1 << 22, Arguments);
-    require!(step.row_len(0).is_multiple_of(inputs) && step.row_len(1).is_multiple_of(outputs), Shape);
-    let (width, columns) = (step.row_len(0) / inputs, step.row_len(1) / outputs);
-    require!(columns > 0 && width.div_ceil(stride) >= columns, Shape);
-    require!(step.window(0) == 1 && step.within(0), Shape);
-    let groups = inputs.div_ceil(block.inputs);
-    require!(step.has_scratch((groups * block.inputs) as u64 * strip as u64 * 4, 4), Shape);
-    let blocks = outputs.div_ceil(block.outputs);
-    let (mut steps, mut counts) = (step.blob(1), step.blob(3));
+    let layer = args.geometry();
+    if let Err(fault) = layer.check(step, 1 << 22, 4) {
+        return Err(fault);
+    }
+    let block = layer.block;
+    let steps = step.blob(1);
     let weights = match steps.len().checked_mul(block.len() * weight_bytes) {
         Some(bytes) => bytes,
         None => return Err(Fault::Shape),
     };
     require!(step.blob_is(0, weights, weight_bytes), Shape);
-    require!(step.blob_is(2, blocks * block.outputs * 4, 4) && step.blob_is(3, blocks * 2, 2), Shape);
-    while let Some((count, rest)) = counts.split_first_chunk::<2>() {
-        let entries = u16::from_le_bytes(*count) as usize;
-        let Some((own, behind)) = steps.split_at_checked(entries) else { return Err(Fault::Range) };
-        if let Err(fault) = stays_within(own, 1, groups) {
-            return Err(fault);
-        }
-        (steps, counts) = (behind, rest);
-    }
-    require!(steps.is_empty(), Shape);
-    Ok(())
+    require!(
+        step.blob_is(2, layer.filled_outputs() * 4, 4)
+            && step.blob_is(3, layer.filled_outputs() / block.outputs * 2, 2),
+        Shape
+    );
+    layer.check_entries(steps, 1, Counts { records: step.blob(3), record: 2, before: 0 })
 }
 
 fn multiply<W: Weight>(call: Call<'_>) -> Result<(), Mismatch> {
@@ -137,24 +131,13 @@ fn rows<W: Weight, const B: usize, const G: usize, const E: usize, const P: usiz
         counts: given.constants(3)?,
     };
     let room: &mut [f32] = numbers_mut(scratch)?;
-    // What an emulated plan for a small machine has no room for here is done in short strips.
-    let wide = P <= LEAST || usize::from(args.strip) >= P;
     output.for_each(|slice, row, to| {
         let (from, to) = (numbers::<f32>(source.only(slice, row)?)?, numbers_mut::<f32>(to)?);
         let columns = to.len().checked_div(layer.outputs).ok_or(Mismatch)?;
-        let mut first = 0;
-        while first < columns {
-            let left = columns - first;
-            // Half-filled strips of all positions cost more than short ones.
-            if wide && (P <= LEAST || left > P / 2) {
-                layer.strip::<P>(room, from, to, first..columns.min(first + P))?;
-                first += P;
-            } else {
-                layer.strip::<LEAST>(room, from, to, first..columns.min(first + LEAST))?;
-                first += LEAST;
-            }
-        }
-        Ok(())
+        in_strips::<P>(columns, usize::from(args.strip), |columns, long| match long {
+            true => layer.strip::<P>(room, from, to, columns),
+            false => layer.strip::<LEAST>(room, from, to, columns),
+        })
     })
 }
 

@@ -20,7 +20,7 @@ pub use pack::SpmmS8;
 use crate::engine::{Call, Mismatch};
 use crate::kernels::StepView;
 use crate::kernels::s8::{Stage, arguments, is_stage, require, s8, s8_mut};
-use crate::kernels::sparse::{Block, LEAST, is_strip, stays_within, turn};
+use crate::kernels::sparse::{Block, Counts, Geometry, LEAST, in_strips, turn};
 use crate::plan::{DType, Fault};
 use crate::records;
 
@@ -47,6 +47,18 @@ records! {
 /// Start of the accumulator, multiplier, shift and number of entries.
 type Channel = [i32; 3];
 
+impl SpmmS8Args {
+    const fn geometry(&self) -> Geometry {
+        Geometry {
+            in_channels: self.in_channels as usize,
+            out_channels: self.out_channels as usize,
+            stride: self.stride as usize,
+            strip: self.strip as usize,
+            block: Block::of(self.block_outputs as usize, self.block_inputs as usize),
+        }
+    }
+}
+
 /// Positions at a time for a block of 1, 2 or 4 output channels: as many sums as there are vector registers for.
 const VECTORS: [usize; 3] = [16, 16, 8];
 
@@ -56,12 +68,7 @@ const WIDE: [usize; 3] = if cfg!(target_arch = "arm") { [4, 4, 2] } else { VECTO
 /// Positions for which a plan should have room where its machine has vector registers.
 #[cfg(feature = "pack")]
 pub fn longest(block: Block) -> usize {
-    let [one, two, four] = VECTORS;
-    match block.outputs {
-        1 => one,
-        2 => two,
-        _ => four,
-    }
+    super::sparse::longest(VECTORS, block)
 }
 
 /// Computes the rows of a call.
@@ -83,36 +90,14 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     require!(step.inputs() == 1 && step.blobs() == 2 && !step.any_in_place(), Arguments);
     require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
     require!(is_stage(args.zero_point, args.min, args.max, args.rounding), Arguments);
-    let (inputs, outputs) = (args.in_channels as usize, args.out_channels as usize);
-    let block = Block::of(args.block_outputs as usize, args.block_inputs as usize);
-    let (stride, strip) = (args.stride as usize, args.strip as usize);
-    require!(block.is_known() && stride > 0, Arguments);
-    require!(is_strip(strip), Arguments);
-    require!(inputs > 0 && outputs > 0 && inputs < 1 << 24 && outputs < 1 << 24, Arguments);
-    require!(step.row_len(0).is_multiple_of(inputs) && step.row_len(1).is_multiple_of(outputs), Shape);
-    let (width, columns) = (step.row_len(0) / inputs, step.row_len(1) / outputs);
-    require!(columns > 0 && width.div_ceil(stride) >= columns, Shape);
-    require!(step.window(0) == 1 && step.within(0), Shape);
-    let groups = inputs.div_ceil(block.inputs);
-    require!(step.has_scratch((groups * block.inputs) as u64 * strip as u64 * 2, 2), Shape);
-    let blocks = outputs.div_ceil(block.outputs);
-    require!(step.channels_are(1, blocks * block.outputs), Shape);
-    let entry = block.len() + 1;
-    let (mut stream, mut channels) = (step.blob(0), step.blob(1));
-    while let Some((first, rest)) = channels.split_first_chunk::<12>() {
-        let entries = u16::from_le_bytes([first[10], first[11]]) as usize;
-        let Some((own, behind)) = stream.split_at_checked(entries * entry) else { return Err(Fault::Range) };
-        if let Err(fault) = stays_within(own, entry, groups) {
-            return Err(fault);
-        }
-        stream = behind;
-        channels = match rest.split_at_checked((block.outputs - 1) * 12) {
-            Some((_, behind)) => behind,
-            None => return Err(Fault::Shape),
-        };
+    let layer = args.geometry();
+    if let Err(fault) = layer.check(step, 1 << 24, 2) {
+        return Err(fault);
     }
-    require!(stream.is_empty(), Shape);
-    Ok(())
+    let block = layer.block;
+    require!(step.channels_are(1, layer.filled_outputs()), Shape);
+    let counts = Counts { records: step.blob(1), record: block.outputs * 12, before: 10 };
+    layer.check_entries(step.blob(0), block.len() + 1, counts)
 }
 
 /// Rows for blocks of `B` times `G` weights, entries of `E` bytes, `P` positions at a time.
@@ -132,24 +117,13 @@ fn rows<const B: usize, const G: usize, const E: usize, const P: usize>(
         channels: given.constants::<Channel>(1)?,
     };
     let room: &mut [i16] = bytemuck::try_cast_slice_mut(scratch).map_err(|_| Mismatch)?;
-    // What an emulated plan for a small machine has no room for here is done in short strips.
-    let wide = P <= LEAST || usize::from(args.strip) >= P;
     output.for_each(|slice, row, to| {
         let (from, to) = (s8(source.only(slice, row)?), s8_mut(to));
         let columns = to.len().checked_div(layer.outputs).ok_or(Mismatch)?;
-        let mut first = 0;
-        while first < columns {
-            let left = columns - first;
-            // Half-filled strips of all positions cost more than short ones.
-            if wide && (P <= LEAST || left > P / 2) {
-                layer.strip::<P>(room, from, to, first..columns.min(first + P))?;
-                first += P;
-            } else {
-                layer.strip::<LEAST>(room, from, to, first..columns.min(first + LEAST))?;
-                first += LEAST;
-            }
-        }
-        Ok(())
+        in_strips::<P>(columns, usize::from(args.strip), |columns, long| match long {
+            true => layer.strip::<P>(room, from, to, columns),
+            false => layer.strip::<LEAST>(room, from, to, columns),
+        })
     })
 }
 
