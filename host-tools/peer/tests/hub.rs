@@ -199,8 +199,7 @@ impl World {
             if hub.deadline().is_some_and(|at| at <= now) {
                 hub.tick(now);
             }
-            loop {
-                let Some(hub) = &mut self.hubs[n] else { break };
+            while let Some(hub) = &mut self.hubs[n] {
                 let outputs = hub.outputs();
                 if outputs.is_empty() {
                     break;

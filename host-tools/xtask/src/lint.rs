@@ -25,6 +25,11 @@ pub fn add_steps(steps: &mut Steps) {
     steps.run("clippy, host", || {
         run_command(clippy().args(["--workspace", "--all-targets"]).args(["--", "-Dwarnings"]))
     });
+    steps.run("peer without connections", || {
+        let peer = "--manifest-path=host-tools/peer/Cargo.toml";
+        run_command(cargo().args(["fmt", peer, "--check"]))?;
+        run_command(clippy().args([peer, "--no-default-features", "--all-targets", "--", "-Dwarnings"]))
+    });
     for (name, packages, features) in DEVICE {
         steps.run(&format!("clippy, device: {name}"), || device_clippy(packages, features));
     }

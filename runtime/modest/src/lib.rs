@@ -40,6 +40,8 @@ pub use error::Error;
 pub use member::Member;
 pub use message::{HEADER_BYTES, Kind, Message, NodeId};
 pub use node::Node;
+#[cfg(feature = "alloc")]
+pub use params::OwnedAction;
 pub use params::{Action, Event, Params};
 pub use seal::Identity;
 pub use view::{Entry, Membership, Proof, Statement, Store, Trust, View};

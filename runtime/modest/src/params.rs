@@ -110,3 +110,47 @@ pub enum Action<'a> {
         models: usize,
     },
 }
+
+/// An [`Action`] that outlives the node's borrow, for drivers that handle a node's actions after it.
+#[cfg(feature = "alloc")]
+#[derive(Clone, Debug, PartialEq)]
+pub enum OwnedAction {
+    /// The message as bytes.
+    Send {
+        to: NodeId,
+        message: alloc::vec::Vec<u8>,
+    },
+    SendModel {
+        to: NodeId,
+        round: u32,
+        kind: Kind,
+        since: Mark,
+    },
+    Keep {
+        round: u32,
+    },
+    Train {
+        round: u32,
+    },
+    Aggregate {
+        round: u32,
+    },
+}
+
+#[cfg(feature = "alloc")]
+impl From<Action<'_>> for OwnedAction {
+    fn from(action: Action<'_>) -> OwnedAction {
+        match action {
+            Action::Send { to, message } => {
+                // Longer ones are made by `Node::model` alone.
+                let mut bytes = [0; 512];
+                let used = message.write(&mut bytes).unwrap_or(0);
+                OwnedAction::Send { to, message: bytes.get(..used).unwrap_or_default().to_vec() }
+            }
+            Action::SendModel { to, round, kind, since } => OwnedAction::SendModel { to, round, kind, since },
+            Action::Keep { round, .. } => OwnedAction::Keep { round },
+            Action::Train { round } => OwnedAction::Train { round },
+            Action::Aggregate { round, .. } => OwnedAction::Aggregate { round },
+        }
+    }
+}

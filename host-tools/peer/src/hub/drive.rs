@@ -5,34 +5,9 @@ use crate::mean::{Update, combine, common_base};
 use crate::wire::{Payload, Wire};
 use mote_modest::device::ToDevice;
 use mote_modest::vouch::{Claim, hash};
-use mote_modest::{Action, Event, Kind, Mark, Membership, Message, NodeId};
+use mote_modest::{Event, Kind, Mark, Membership, Message, NodeId, OwnedAction};
 use serde_json::json;
 use std::sync::Arc;
-
-/// An action that outlives the node's borrow.
-enum Own {
-    Send(NodeId, Vec<u8>),
-    Model(NodeId, u32, Kind, Mark),
-    Keep(u32),
-    Train(u32),
-    Aggregate(u32),
-}
-
-impl From<Action<'_>> for Own {
-    fn from(action: Action<'_>) -> Own {
-        match action {
-            Action::Send { to, message } => {
-                let mut bytes = [0; 512];
-                let used = message.write(&mut bytes).unwrap_or(0);
-                Own::Send(to, bytes[..used].to_vec())
-            }
-            Action::SendModel { to, round, kind, since } => Own::Model(to, round, kind, since),
-            Action::Keep { round, .. } => Own::Keep(round),
-            Action::Train { round } => Own::Train(round),
-            Action::Aggregate { round, .. } => Own::Aggregate(round),
-        }
-    }
-}
 
 /// What came with a message, checked.
 pub(super) enum Model {
@@ -126,7 +101,7 @@ impl Hub {
     pub(super) fn handle(&mut self, id: NodeId, event: Event<'_>, model: Option<Model>, now: u64) {
         let Some(mut node) = self.hosted.get_mut(&id).and_then(|hosted| hosted.node.take()) else { return };
         let mut actions = Vec::new();
-        if let Err(error) = node.handle(event, now, &mut |action| actions.push(Own::from(action))) {
+        if let Err(error) = node.handle(event, now, &mut |action| actions.push(OwnedAction::from(action))) {
             let from = match event {
                 Event::Message { from, .. } => from,
                 _ => id,
@@ -137,9 +112,11 @@ impl Hub {
         let mut aggregates = false;
         for action in actions {
             match action {
-                Own::Send(to, message) => self.post(id, to, &message, &Payload::None),
-                Own::Model(to, round, kind, since) => self.model(id, &mut node, (to, round, kind, since)),
-                Own::Keep(round) => {
+                OwnedAction::Send { to, message } => self.post(id, to, &message, Payload::None),
+                OwnedAction::SendModel { to, round, kind, since } => {
+                    self.model(id, &mut node, (to, round, kind, since))
+                }
+                OwnedAction::Keep { round } => {
                     if let (Some(Model::Update(update)), Some(hosted)) = (&model, self.hosted.get_mut(&id)) {
                         if hosted.kept.0 != round {
                             hosted.kept = (round, Vec::new());
@@ -147,8 +124,8 @@ impl Hub {
                         hosted.kept.1.push(update.clone());
                     }
                 }
-                Own::Train(round) => self.train(id, round, &model),
-                Own::Aggregate(round) => {
+                OwnedAction::Train { round } => self.train(id, round, &model),
+                OwnedAction::Aggregate { round } => {
                     if let Some(hosted) = self.hosted.get_mut(&id) {
                         hosted.lacking = Some((round, 0, now));
                         aggregates = true;
@@ -164,14 +141,7 @@ impl Hub {
         }
     }
 
-    fn post(&mut self, from: NodeId, to: NodeId, message: &[u8], payload: &Payload<'_>) {
-        let payload = match *payload {
-            Payload::None => Payload::None,
-            Payload::Mean(bytes) => Payload::Mean(bytes),
-            Payload::Update { base, counter, proof, bytes } => {
-                Payload::Update { base, counter, proof, bytes }
-            }
-        };
+    fn post(&mut self, from: NodeId, to: NodeId, message: &[u8], payload: Payload<'_>) {
         let wire = Wire::Node { from, to, message, payload };
         let bytes = postcard::to_allocvec(&wire).unwrap_or_default();
         if self.hosted.contains_key(&to) {
@@ -191,14 +161,14 @@ impl Hub {
         match kind {
             Kind::Aggregated => {
                 let Some(mean) = hosted.mean.clone() else { return };
-                self.post(id, to, &bytes[..used], &Payload::Mean(&bytes_of(&mean)));
+                self.post(id, to, &bytes[..used], Payload::Mean(&bytes_of(&mean)));
             }
             Kind::Trained => {
                 let Some(Coded { base, counter, proof, bytes: update }) = hosted.trained.clone() else {
                     return;
                 };
                 let payload = Payload::Update { base, counter, proof, bytes: &update };
-                self.post(id, to, &bytes[..used], &payload);
+                self.post(id, to, &bytes[..used], payload);
             }
         }
     }

@@ -3,33 +3,8 @@
 use super::{Done, Due, Member, Model, Parameters, Simulation};
 use crate::rules::{Update, Weigh};
 use mote_modest::aggregate::Participation;
-use mote_modest::{Action, Kind, Mark, Message, NodeId};
+use mote_modest::{Kind, Message, OwnedAction};
 use std::sync::Arc;
-
-/// An action that outlives the node's borrow.
-pub(super) enum Own {
-    Send(NodeId, Vec<u8>),
-    Model(NodeId, u32, Kind, Mark),
-    Keep(u32),
-    Train(u32),
-    Aggregate(u32),
-}
-
-impl From<Action<'_>> for Own {
-    fn from(action: Action<'_>) -> Own {
-        match action {
-            Action::Send { to, message } => {
-                let mut bytes = [0; 512];
-                let used = message.write(&mut bytes).unwrap_or(0);
-                Own::Send(to, bytes[..used].to_vec())
-            }
-            Action::SendModel { to, round, kind, since } => Own::Model(to, round, kind, since),
-            Action::Keep { round, .. } => Own::Keep(round),
-            Action::Train { round } => Own::Train(round),
-            Action::Aggregate { round, .. } => Own::Aggregate(round),
-        }
-    }
-}
 
 /// The parameters that a node has in hand.
 #[derive(Default)]
@@ -79,14 +54,14 @@ impl Driver {
 }
 
 impl Simulation<'_> {
-    pub(super) fn act(&mut self, n: usize, node: &mut Member, action: Own, parameters: &Parameters) {
+    pub(super) fn act(&mut self, n: usize, node: &mut Member, action: OwnedAction, parameters: &Parameters) {
         match action {
-            Own::Send(to, bytes) => {
-                if let Ok((message, _)) = Message::parse(&bytes) {
+            OwnedAction::Send { to, message } => {
+                if let Ok((message, _)) = Message::parse(&message) {
                     self.send(n, &to, &message, None, 0);
                 }
             }
-            Own::Model(to, round, kind, since) => {
+            OwnedAction::SendModel { to, round, kind, since } => {
                 let mut changes = vec![0; self.scenario.changes_bytes];
                 let message = node.model(round, kind, since, &mut changes);
                 let driver = &self.drivers[n];
@@ -94,7 +69,7 @@ impl Simulation<'_> {
                 let bytes = self.model_bytes(kind);
                 self.send(n, &to, &message, model.clone(), bytes);
             }
-            Own::Keep(round) => {
+            OwnedAction::Keep { round } => {
                 let driver = &mut self.drivers[n];
                 if driver.kept.0 != round {
                     driver.kept = (round, Vec::new());
@@ -104,8 +79,8 @@ impl Simulation<'_> {
                     self.aggregator = Some(n);
                 }
             }
-            Own::Train(round) => self.train(n, round, parameters),
-            Own::Aggregate(round) => self.aggregate(n, round),
+            OwnedAction::Train { round } => self.train(n, round, parameters),
+            OwnedAction::Aggregate { round } => self.aggregate(n, round),
         }
     }
 

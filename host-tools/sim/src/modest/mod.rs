@@ -12,7 +12,9 @@ use crate::links::Links;
 use crate::pool::Pool;
 use crate::{Change, Scenario, SimError, Task};
 pub(crate) use driver::Driver;
-use mote_modest::{Entry, Event, HEADER_BYTES, Mark, Membership, Message, Node, NodeId, Store, View, seal};
+use mote_modest::{
+    Entry, Event, HEADER_BYTES, Mark, Membership, Message, Node, NodeId, OwnedAction, Store, View, seal,
+};
 use mote_runtime::random::{Random, word};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -244,7 +246,7 @@ impl<'s> Simulation<'s> {
         let Some(mut node) = self.nodes[n].take() else { return };
         // Actions borrow from the node, so they are kept until it has done.
         let mut actions = Vec::new();
-        let _ = node.handle(event, self.now, &mut |action| actions.push(driver::Own::from(action)));
+        let _ = node.handle(event, self.now, &mut |action| actions.push(OwnedAction::from(action)));
         for action in actions {
             self.act(n, &mut node, action, parameters);
         }
