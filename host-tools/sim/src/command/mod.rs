@@ -71,57 +71,33 @@ enum Command {
     },
     /// MoDeST beside FedAvg, D-SGD and gossip, really trained.
     Train {
-        #[arg(long, default_value_t = 100)]
-        rounds: u32,
+        #[command(flatten)]
+        runs: RunOptions,
         /// Rounds of D-SGD and gossip, in which all nodes train; 0: none.
         #[arg(long, default_value_t = 12)]
         peer_rounds: u32,
-        /// So many runs, with seeds that follow each other.
-        #[arg(long, default_value_t = 1)]
-        seeds: u64,
-        #[command(flatten)]
-        task: TaskOptions,
         #[command(flatten)]
         rules: RuleOptions,
-        /// Writes a page of charts of the first seed.
-        #[arg(long)]
-        html: Option<PathBuf>,
     },
     /// The same training with updates and means in fewer bytes.
     Compress {
-        #[arg(long, default_value_t = 100)]
-        rounds: u32,
-        #[arg(long, default_value_t = 1)]
-        seeds: u64,
         #[command(flatten)]
-        task: TaskOptions,
+        runs: RunOptions,
         /// Codecs of updates and of means, `UP/DOWN` or `UP/DOWN/TIMES`: so many times the local steps, in so many
         /// times fewer rounds.
         #[arg(long = "codec", value_parser = parse::pair)]
         codecs: Vec<(Codec, Codec, u32)>,
-        #[arg(long)]
-        html: Option<PathBuf>,
     },
     /// The same training with other ways to average: mean by samples or participation, with corrected variance, trimmed,
     /// TIES.
     Merge {
-        #[arg(long, default_value_t = 100)]
-        rounds: u32,
-        #[arg(long, default_value_t = 1)]
-        seeds: u64,
         #[command(flatten)]
-        task: TaskOptions,
-        #[arg(long)]
-        html: Option<PathBuf>,
+        runs: RunOptions,
     },
     /// The same training with members that lie, averaged plainly, and with clipping and trimmed means.
     Lies {
-        #[arg(long, default_value_t = 100)]
-        rounds: u32,
-        #[arg(long, default_value_t = 1)]
-        seeds: u64,
         #[command(flatten)]
-        task: TaskOptions,
+        runs: RunOptions,
         /// So many members lie.
         #[arg(long, default_value_t = 10)]
         liars: usize,
@@ -131,9 +107,22 @@ enum Command {
         /// Least and greatest values that a trimmed mean leaves out.
         #[arg(long, default_value_t = 2)]
         trim: usize,
-        #[arg(long)]
-        html: Option<PathBuf>,
     },
+}
+
+/// How long something is trained, how often, and what.
+#[derive(Args, Clone, Debug)]
+struct RunOptions {
+    #[arg(long, default_value_t = 100)]
+    rounds: u32,
+    /// So many runs, with seeds that follow each other.
+    #[arg(long, default_value_t = 1)]
+    seeds: u64,
+    #[command(flatten)]
+    task: TaskOptions,
+    /// Writes a page of charts of the first seed.
+    #[arg(long)]
+    html: Option<PathBuf>,
 }
 
 /// What is trained.
@@ -233,23 +222,15 @@ pub fn run(options: Options) -> Result<Value, SimError> {
             let trained = task.read(seed)?;
             training::crashes(&with(trials::crashing(seed, rounds)), trained.as_task(), html, curves)?
         }
-        Command::Train { rounds, peer_rounds, seeds, task, rules, html } => {
+        Command::Train { runs, peer_rounds, rules } => {
             let RuleOptions { up, down, merge, weigh, clip, liars, lie } = rules;
             let rules = Rules { up, down, merge, weigh, clip, liars, lie };
-            let plan = training::Plan { rounds, seeds: seed..seed + seeds, task: &task, with: &with, curves };
-            training::compare(&plan, rules, peer_rounds, html)?
+            training::compare(&runs.plan(seed, curves, &with), rules, peer_rounds)?
         }
-        Command::Compress { rounds, seeds, task, codecs, html } => {
-            let plan = training::Plan { rounds, seeds: seed..seed + seeds, task: &task, with: &with, curves };
-            training::compress(&plan, &codecs, html)?
-        }
-        Command::Merge { rounds, seeds, task, html } => {
-            let plan = training::Plan { rounds, seeds: seed..seed + seeds, task: &task, with: &with, curves };
-            training::merges(&plan, html)?
-        }
-        Command::Lies { rounds, seeds, task, liars, lies, trim, html } => {
-            let plan = training::Plan { rounds, seeds: seed..seed + seeds, task: &task, with: &with, curves };
-            training::lies(&plan, liars, &lies, trim, html)?
+        Command::Compress { runs, codecs } => training::compress(&runs.plan(seed, curves, &with), &codecs)?,
+        Command::Merge { runs } => training::merges(&runs.plan(seed, curves, &with))?,
+        Command::Lies { runs, liars, lies, trim } => {
+            training::lies(&runs.plan(seed, curves, &with), liars, &lies, trim)?
         }
     })
 }
@@ -266,6 +247,18 @@ impl Trained {
             Trained::Pictures(task) => task.as_ref(),
             Trained::MovieLens(task) => task.as_ref(),
         }
+    }
+}
+
+impl RunOptions {
+    fn plan<'a>(
+        &'a self,
+        seed: u64,
+        curves: bool,
+        with: &'a dyn Fn(Scenario) -> Scenario,
+    ) -> training::Plan<'a> {
+        let RunOptions { rounds, seeds, ref task, ref html } = *self;
+        training::Plan { rounds, seeds: seed..seed + seeds, task, html: html.as_deref(), with, curves }
     }
 }
 

@@ -7,13 +7,15 @@ use crate::{Lie, Merge, Rules, Scenario, SimError, Task, Weigh};
 use mote_modest::compress::Codec;
 use serde_json::{Map, Value, json};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What all runs of a figure have in common.
 pub(super) struct Plan<'a> {
     pub rounds: u32,
     pub seeds: Range<u64>,
     pub task: &'a TaskOptions,
+    /// A page of charts of the first seed.
+    pub html: Option<&'a Path>,
     /// Adds lines and threads.
     pub with: &'a dyn Fn(Scenario) -> Scenario,
     /// Tells every score, too.
@@ -80,12 +82,8 @@ impl Plan<'_> {
 
 /// MoDeST beside FedAvg for as many rounds, and beside D-SGD and gossip: how many times the bytes do these need to be
 /// as good as they get?
-pub(super) fn compare(
-    plan: &Plan<'_>,
-    rules: Rules,
-    peer_rounds: u32,
-    mut html: Option<PathBuf>,
-) -> Result<Value, SimError> {
+pub(super) fn compare(plan: &Plan<'_>, rules: Rules, peer_rounds: u32) -> Result<Value, SimError> {
+    let mut html = plan.html;
     let rows = plan.each(|task, scenario| {
         let scenario = Scenario { rules, ..scenario };
         let report = run(&scenario, task)?;
@@ -102,7 +100,7 @@ pub(super) fn compare(
             }
         }
         if let Some(path) = html.take() {
-            page::write(&path, &scenario, task, &report, &all)?;
+            page::write(path, &scenario, task, &report, &all)?;
         }
         let [modest, fedavg, ..] = all.as_slice() else { return Ok(Value::Null) };
         let difference = modest.result() - fedavg.result();
@@ -180,11 +178,7 @@ pub(super) fn crashes(
 }
 
 /// Codecs beside plain numbers: bytes of models, and what is reached in as many local steps.
-pub(super) fn compress(
-    plan: &Plan<'_>,
-    codecs: &[(Codec, Codec, u32)],
-    html: Option<PathBuf>,
-) -> Result<Value, SimError> {
+pub(super) fn compress(plan: &Plan<'_>, codecs: &[(Codec, Codec, u32)]) -> Result<Value, SimError> {
     let plain = [(Codec::F32, Codec::F32, 1)];
     let all = plain.iter().chain(codecs.iter().filter(|c| **c != plain[0]));
     let cases = all.map(|&(up, down, times)| Case {
@@ -192,17 +186,11 @@ pub(super) fn compress(
         rules: Rules { up, down, ..Rules::PLAIN },
         times,
     });
-    beside(plan, &cases.collect::<Vec<_>>(), html)
+    beside(plan, &cases.collect::<Vec<_>>())
 }
 
 /// Members that lie, beside the same network without: plain means, and clipped and trimmed ones.
-pub(super) fn lies(
-    plan: &Plan<'_>,
-    liars: usize,
-    lies: &[Lie],
-    trim: usize,
-    html: Option<PathBuf>,
-) -> Result<Value, SimError> {
+pub(super) fn lies(plan: &Plan<'_>, liars: usize, lies: &[Lie], trim: usize) -> Result<Value, SimError> {
     let lies = if lies.is_empty() { &[Lie::Flipped, Lie::Scaled(-10.0), Lie::Scaled(10.0)] } else { lies };
     let mut cases = Vec::new();
     for (liars, lie) in [(0, Lie::Flipped)].into_iter().chain(lies.iter().map(|l| (liars, *l))) {
@@ -217,11 +205,11 @@ pub(super) fn lies(
             cases.push(Case { name: format!("{said}: {guard}"), rules, times: 1 });
         }
     }
-    beside(plan, &cases, html)
+    beside(plan, &cases)
 }
 
 /// Ways to average.
-pub(super) fn merges(plan: &Plan<'_>, html: Option<PathBuf>) -> Result<Value, SimError> {
+pub(super) fn merges(plan: &Plan<'_>) -> Result<Value, SimError> {
     let case = |name: &str, weigh, merge| Case {
         name: name.to_owned(),
         rules: Rules { weigh, merge, ..Rules::PLAIN },
@@ -235,7 +223,7 @@ pub(super) fn merges(plan: &Plan<'_>, html: Option<PathBuf>) -> Result<Value, Si
         case("trimmed by 1", Weigh::Evenly, Merge::Trimmed(1)),
         case("TIES, half kept", Weigh::Evenly, Merge::Ties(500)),
     ];
-    beside(plan, &cases, html)
+    beside(plan, &cases)
 }
 
 /// One of several ways to train the same.
@@ -247,7 +235,8 @@ struct Case {
 }
 
 /// All cases of each seed beside the first.
-fn beside(plan: &Plan<'_>, cases: &[Case], mut html: Option<PathBuf>) -> Result<Value, SimError> {
+fn beside(plan: &Plan<'_>, cases: &[Case]) -> Result<Value, SimError> {
+    let mut html = plan.html;
     let rows = plan.each(|task, scenario| {
         let (mut rows, mut curves, mut first): (Vec<Value>, Vec<_>, _) = (Vec::new(), Vec::new(), None);
         for Case { name, rules, times } in cases {
@@ -274,7 +263,7 @@ fn beside(plan: &Plan<'_>, cases: &[Case], mut html: Option<PathBuf>) -> Result<
             row["difference"] = json!(difference);
         }
         if let (Some(path), Some(report)) = (html.take(), &first) {
-            page::write(&path, &scenario, task, report, &curves)?;
+            page::write(path, &scenario, task, report, &curves)?;
         }
         Ok(json!({ "seed": scenario.seed, "cases": rows }))
     })?;
