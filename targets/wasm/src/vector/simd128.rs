@@ -14,6 +14,19 @@ pub struct I32x4(v128);
 #[derive(Clone, Copy)]
 pub struct I8x16(v128);
 
+/// Word `i` of all four, for each `i`.
+#[inline(always)]
+fn transposed([a, b, c, d]: [v128; 4]) -> [v128; 4] {
+    let [ab, cd] = [(a, b), (c, d)].map(|(a, b)| i32x4_shuffle::<0, 4, 1, 5>(a, b));
+    let [ab2, cd2] = [(a, b), (c, d)].map(|(a, b)| i32x4_shuffle::<2, 6, 3, 7>(a, b));
+    [
+        i64x2_shuffle::<0, 2>(ab, cd),
+        i64x2_shuffle::<1, 3>(ab, cd),
+        i64x2_shuffle::<0, 2>(ab2, cd2),
+        i64x2_shuffle::<1, 3>(ab2, cd2),
+    ]
+}
+
 impl I8x16 {
     #[inline(always)]
     pub fn splat(code: i8) -> Self {
@@ -42,17 +55,13 @@ impl I8x16 {
     /// Pairs of the first eight codes of both in turns, and of the last eight.
     #[inline(always)]
     pub fn zipped_pairs(self, other: Self) -> [Self; 2] {
-        let (a, b) = (self.0, other.0);
-        [
-            Self(i16x8_shuffle::<0, 8, 1, 9, 2, 10, 3, 11>(a, b)),
-            Self(i16x8_shuffle::<4, 12, 5, 13, 6, 14, 7, 15>(a, b)),
-        ]
+        I16x8(self.0).zipped(I16x8(other.0)).map(|half| Self(half.0))
     }
 
     /// Four codes `i` of all four, for each `i`.
     #[inline(always)]
     pub fn transposed(rows: [Self; 4]) -> [Self; 4] {
-        I16x8::transposed(rows.map(|row| I16x8(row.0))).map(|row| Self(row.0))
+        transposed(rows.map(|row| row.0)).map(Self)
     }
 
     /// Each plus 128, as numbers from 0 to 255.
@@ -131,17 +140,8 @@ impl I16x8 {
 
     /// Pair `i` of all four, for each `i`.
     #[inline(always)]
-    pub fn transposed([a, b, c, d]: [Self; 4]) -> [Self; 4] {
-        let ab = i32x4_shuffle::<0, 4, 1, 5>(a.0, b.0);
-        let cd = i32x4_shuffle::<0, 4, 1, 5>(c.0, d.0);
-        let ab2 = i32x4_shuffle::<2, 6, 3, 7>(a.0, b.0);
-        let cd2 = i32x4_shuffle::<2, 6, 3, 7>(c.0, d.0);
-        [
-            Self(i64x2_shuffle::<0, 2>(ab, cd)),
-            Self(i64x2_shuffle::<1, 3>(ab, cd)),
-            Self(i64x2_shuffle::<0, 2>(ab2, cd2)),
-            Self(i64x2_shuffle::<1, 3>(ab2, cd2)),
-        ]
+    pub fn transposed(rows: [Self; 4]) -> [Self; 4] {
+        transposed(rows.map(|row| row.0)).map(Self)
     }
 
     /// Sums of the products of each pair.
@@ -342,16 +342,7 @@ impl F32x4 {
 
     /// Number `i` of all four, for each `i`.
     #[inline(always)]
-    pub fn transposed([a, b, c, d]: [Self; 4]) -> [Self; 4] {
-        let ab = i32x4_shuffle::<0, 4, 1, 5>(a.0, b.0);
-        let cd = i32x4_shuffle::<0, 4, 1, 5>(c.0, d.0);
-        let ab2 = i32x4_shuffle::<2, 6, 3, 7>(a.0, b.0);
-        let cd2 = i32x4_shuffle::<2, 6, 3, 7>(c.0, d.0);
-        [
-            Self(i64x2_shuffle::<0, 2>(ab, cd)),
-            Self(i64x2_shuffle::<1, 3>(ab, cd)),
-            Self(i64x2_shuffle::<0, 2>(ab2, cd2)),
-            Self(i64x2_shuffle::<1, 3>(ab2, cd2)),
-        ]
+    pub fn transposed(rows: [Self; 4]) -> [Self; 4] {
+        transposed(rows.map(|row| row.0)).map(Self)
     }
 }
