@@ -26,11 +26,14 @@ pub struct Heard {
 
 type Connections = Arc<Mutex<HashMap<NodeId, Connection>>>;
 
+/// A frame on its way out, and where its peer is said to be.
+type Outgoing = (Option<SocketAddr>, Vec<u8>);
+
 /// The endpoint, and a queue for each peer.
 pub struct Net {
     endpoint: Endpoint,
     connections: Connections,
-    queues: HashMap<NodeId, mpsc::Sender<(Option<SocketAddr>, Vec<u8>)>>,
+    queues: HashMap<NodeId, mpsc::Sender<Outgoing>>,
     heard: mpsc::Sender<Heard>,
     largest: usize,
 }
@@ -80,7 +83,7 @@ impl Net {
     /// Sends a frame, connecting first if need be; what cannot be sent is dropped.
     pub fn send(&mut self, to: NodeId, at: Option<SocketAddr>, bytes: Vec<u8>) {
         let queue = self.queues.entry(to).or_insert_with(|| {
-            let (sender, mut receiver) = mpsc::channel::<(Option<SocketAddr>, Vec<u8>)>(WAITING);
+            let (sender, mut receiver) = mpsc::channel::<Outgoing>(WAITING);
             let (endpoint, connections) = (self.endpoint.clone(), Arc::clone(&self.connections));
             let (heard, largest) = (self.heard.clone(), self.largest);
             tokio::spawn(async move {
