@@ -70,6 +70,15 @@ impl Block {
     }
 }
 
+/// How many units of `side` channels, which is one of a block, hold so many channels; without a way to divide by 0.
+const fn units(channels: usize, side: usize) -> usize {
+    match side {
+        2 => channels.div_ceil(2),
+        4 => channels.div_ceil(4),
+        _ => channels,
+    }
+}
+
 /// What the arguments of all sparse kernels tell of a layer.
 #[derive(Clone, Copy)]
 pub(crate) struct Geometry {
@@ -85,12 +94,17 @@ pub(crate) struct Geometry {
 impl Geometry {
     /// Groups of input channels.
     pub const fn groups(&self) -> usize {
-        self.in_channels.div_ceil(self.block.inputs)
+        units(self.in_channels, self.block.inputs)
     }
 
     /// Output channels, filled up to whole blocks.
     pub const fn filled_outputs(&self) -> usize {
-        self.out_channels.next_multiple_of(self.block.outputs)
+        self.blocks() * self.block.outputs
+    }
+
+    /// Blocks of output channels.
+    pub const fn blocks(&self) -> usize {
+        units(self.out_channels, self.block.outputs)
     }
 
     /// Accepts a step with such rows and scratch for strips of elements of `size` bytes; fewer than `most` channels.
