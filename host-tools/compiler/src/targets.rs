@@ -5,7 +5,7 @@ use mote_aarch64::kernels::{AARCH64, pack::Neon};
 use mote_cortex_m::kernels::{
     CORTEX_M,
     mve::pack::{Helium, HeliumGeneral},
-    pack::{Dsp, DspGeneral},
+    pack::{Dsp, DspGeneral, Plain},
 };
 use mote_runtime::Plan;
 use mote_runtime::kernels::pack::{Packer, Portable};
@@ -28,8 +28,8 @@ pub struct Profile {
     pub library: &'static Library,
 }
 
-const fn portable(name: &'static str, code: u16) -> Profile {
-    Profile { name, code, packer: &Portable, others: &[], library: &PORTABLE }
+const fn portable(name: &'static str, code: u16, packer: &'static dyn Packer) -> Profile {
+    Profile { name, code, packer, others: &[], library: &PORTABLE }
 }
 
 /// A core with the DSP extension.
@@ -43,8 +43,8 @@ const fn wasm(name: &'static str, code: u16) -> Profile {
 }
 
 pub const PROFILES: &[Profile] = &[
-    portable("portable", target::PORTABLE),
-    portable("cortex-m0", target::CORTEX_M0),
+    portable("portable", target::PORTABLE, &Portable),
+    portable("cortex-m0", target::CORTEX_M0, &Plain),
     dsp("cortex-m4", target::CORTEX_M4),
     dsp("cortex-m7", target::CORTEX_M7),
     dsp("cortex-m33", target::CORTEX_M33),

@@ -18,6 +18,9 @@ use super::reduce_s8::MeanS8;
 use super::requantize::{DOUBLE, DOUBLE_CLAMPED, SINGLE};
 use super::running_sum::RunningSum;
 use super::softmax_s8::SoftmaxS8;
+use super::sparse::Block;
+use super::spmm_f32::{self, SpmmF32};
+use super::spmm_s8::{self, SpmmS8};
 use super::unary_f32::UnaryF32;
 
 /// A kernel chosen and fed: everything of a step but its operands.
@@ -157,6 +160,26 @@ pub trait Packer: Sync {
 
     fn running_sum_s8(&self, layer: &RunningSum) -> Packed {
         layer.pack_s8()
+    }
+
+    /// Positions of the strip that the kernel of [`Packer::spmm_s8`] takes at a time.
+    fn strip_s8(&self, block: Block) -> usize {
+        spmm_s8::longest(block)
+    }
+
+    /// A 1x1 convolution with few weights other than zero, and room for so many positions.
+    fn spmm_s8(&self, layer: &SpmmS8<'_>, block: Block, strip: usize) -> Packed {
+        layer.pack(block, strip)
+    }
+
+    /// As [`Packer::strip_s8`] of [`Packer::spmm_f32`].
+    fn strip_f32(&self, block: Block) -> usize {
+        spmm_f32::longest(block)
+    }
+
+    /// As [`Packer::spmm_s8`].
+    fn spmm_f32(&self, layer: &SpmmF32<'_>, block: Block, strip: usize) -> Packed {
+        layer.pack(block, strip)
     }
 
     fn conv_f32(&self, layer: &ConvF32<'_>) -> Packed {

@@ -135,7 +135,7 @@ pub(crate) fn longest([one, two, four]: [usize; 3], block: Block) -> usize {
 
 /// Where the records are that tell how many entries each block of output channels has (`u16`).
 #[derive(Clone, Copy)]
-pub(crate) struct Counts<'a> {
+pub struct Counts<'a> {
     pub records: &'a [u8],
     /// Bytes of a block's record, and of what stands in it before the count.
     pub record: usize,
@@ -156,8 +156,13 @@ impl Geometry {
     }
 }
 
-/// Start-up with a plan at run time spends most of a sparse layer's time here.
-const fn entries_fit<const E: usize>(stream: &[u8], counts: Counts<'_>, groups: usize) -> Result<(), Fault> {
+/// [`Geometry::check_entries`] for entries of `E` bytes. Start-up with a plan at run time spends most of a sparse layer's
+/// time here; a kernel whose loops go where entries lead them asks again.
+pub const fn entries_fit<const E: usize>(
+    stream: &[u8],
+    counts: Counts<'_>,
+    groups: usize,
+) -> Result<(), Fault> {
     let Counts { mut records, record, before } = counts;
     let (mut entries, cut) = stream.as_chunks::<E>();
     while let Some((first, rest)) = records.split_at_checked(record) {
@@ -166,19 +171,24 @@ const fn entries_fit<const E: usize>(stream: &[u8], counts: Counts<'_>, groups: 
             None => None,
         };
         let Some(count) = count else { return Err(Fault::Shape) };
-        let Some((mut own, behind)) = entries.split_at_checked(u16::from_le_bytes(*count) as usize) else {
+        let Some((own, behind)) = entries.split_at_checked(u16::from_le_bytes(*count) as usize) else {
             return Err(Fault::Range);
         };
-        let mut reached = 0;
-        while let Some((entry, rest)) = own.split_first() {
-            reached += entry[0] as usize;
-            own = rest;
-        }
-        require!(reached < groups, Range);
+        require!(reach(own) < groups, Range);
         (entries, records) = (behind, rest);
     }
     require!(records.is_empty() && entries.is_empty() && cut.is_empty(), Shape);
     Ok(())
+}
+
+/// The sum of all steps.
+const fn reach<const E: usize>(mut entries: &[[u8; E]]) -> usize {
+    let mut reached = 0;
+    while let Some((entry, rest)) = entries.split_first() {
+        reached += entry[0] as usize;
+        entries = rest;
+    }
+    reached
 }
 
 /// Hands out the `columns` of a row in strips of `P`, or, where a plan has no room for them or most of one would be empty, of

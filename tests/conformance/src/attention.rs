@@ -92,6 +92,7 @@ pub fn attention(packer: &dyn Packer) -> Vec<Case> {
                 name: format!("attention {shape:?}, stage {stage}"),
                 own: false,
                 depthwise: None,
+                sparse: false,
                 packed: packer.attention_s8(&layer),
                 portable: layer.pack(),
                 inputs,

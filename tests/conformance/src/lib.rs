@@ -30,6 +30,8 @@ pub struct Case {
     pub own: bool,
     /// Channels of a depthwise layer: kernels whose lanes are channels want some.
     pub depthwise: Option<usize>,
+    /// Whether the layer is packed as a sparse one.
+    pub sparse: bool,
     packed: Packed,
     portable: Packed,
     inputs: Vec<Input>,
@@ -75,6 +77,7 @@ pub fn cases(packer: &dyn Packer) -> Vec<Case> {
 /// Convolutions, depthwise layers and pools.
 pub fn windows(packer: &dyn Packer) -> Vec<Case> {
     let mut cases = windows::convolutions(packer);
+    cases.extend(windows::sparse(packer));
     cases.extend(windows::depthwise(packer));
     cases.extend(pools::pools(packer));
     cases

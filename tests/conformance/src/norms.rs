@@ -45,6 +45,7 @@ pub fn layer_norms(packer: &dyn Packer) -> Vec<Case> {
                     ),
                     own: false,
                     depthwise: None,
+                    sparse: false,
                     packed: packer.layer_norm_s8(&layer),
                     portable: layer.pack(),
                     inputs: vec![input],

@@ -61,6 +61,7 @@ pub fn pools(packer: &dyn Packer) -> Vec<Case> {
                 name: format!("{function} pool {w:?} {layer:?}"),
                 own: false,
                 depthwise: None,
+                sparse: false,
                 packed,
                 portable,
                 inputs: vec![input.clone()],

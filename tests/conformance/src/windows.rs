@@ -3,6 +3,8 @@
 use mote_runtime::kernels::conv2d_s8::ConvS8;
 use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
 use mote_runtime::kernels::pack::{Geometry, Packer};
+use mote_runtime::kernels::sparse::{Block, LEAST};
+use mote_runtime::kernels::spmm_s8::SpmmS8;
 
 use crate::support::{Input, Random, Shape};
 use crate::{Case, bias, requants};
@@ -113,11 +115,87 @@ pub fn convolutions(packer: &dyn Packer) -> Vec<Case> {
                 name: format!("convolution {w:?} {:?}", layer.requant),
                 own,
                 depthwise: None,
+                sparse: false,
                 packed: packer.conv_s8(&layer, w.geometry()),
                 portable: layer.pack(),
                 inputs: vec![input],
                 output: w.output(w.outputs),
             });
+        }
+    }
+    cases
+}
+
+/// 1x1 convolutions with few weights other than zero, in all blocks that kernels may have loops for.
+const SPARSE: &[(Window, Block, usize)] = &[
+    (Window::new((1, 36), (128, 128), (1, 1)), Block::of(1, 1), 90),
+    (Window::new((2, 6), (64, 33), (1, 1)), Block::of(1, 1), 98),
+    (Window::new((3, 5), (7, 5), (1, 1)), Block::of(1, 1), 50),
+    (Window::new((2, 3), (301, 6), (1, 1)), Block::of(1, 1), 99),
+    (Window::new((1, 1), (40, 9), (1, 1)), Block::of(1, 1), 80),
+    (Window::new((3, 23), (12, 4), (1, 1)).stride(2), Block::of(1, 1), 70),
+    (Window::new((2, 13), (33, 16), (1, 1)), Block::of(4, 1), 90),
+    (Window::new((1, 8), (600, 8), (1, 1)), Block::of(4, 1), 99),
+    (Window::new((2, 3), (6, 12), (1, 1)).stride(2), Block::of(4, 1), 40),
+    (Window::new((2, 5), (16, 10), (1, 1)), Block::of(4, 1), 80),
+    (Window::new((2, 9), (20, 7), (1, 1)), Block::of(2, 1), 80),
+    (Window::new((2, 9), (21, 7), (1, 1)), Block::of(1, 2), 80),
+    (Window::new((1, 17), (22, 8), (1, 1)), Block::of(1, 4), 80),
+];
+
+/// `spmm_s8`, by what the dense kernel gives for the same weights.
+pub fn sparse(packer: &dyn Packer) -> Vec<Case> {
+    let mut random = Random(3);
+    let mut cases = Vec::new();
+    for (w, block, zeros) in SPARSE {
+        // The blocks that most targets take.
+        let served = block.inputs == 1 && (block.outputs == 1 || block.outputs == 4 && w.outputs % 4 == 0);
+        for strip in [LEAST, packer.strip_s8(*block)] {
+            let taps = (w.inputs * (100 - zeros)).div_ceil(100);
+            for (requant, input_zero_point) in requants(&mut random, w.outputs, taps) {
+                let keep: Vec<bool> =
+                    (0..w.inputs * w.outputs).map(|_| random.int(0, 99) >= *zeros as i64).collect();
+                // Some channels have no weights at all.
+                let weights: Vec<i8> = random
+                    .codes(w.inputs * w.outputs)
+                    .into_iter()
+                    .enumerate()
+                    .map(|(i, weight)| if keep[i] && i / w.inputs % 5 != 3 { weight } else { 0 })
+                    .collect();
+                let bias = bias(&mut random, w.outputs);
+                let layer = SpmmS8 {
+                    weights: &weights,
+                    bias: &bias,
+                    out_channels: w.outputs,
+                    stride: w.stride,
+                    input_zero_point,
+                    requant: &requant,
+                };
+                let dense = ConvS8 {
+                    weights: &weights,
+                    bias: &bias,
+                    in_channels: w.inputs,
+                    out_channels: w.outputs,
+                    kernel_rows: 1,
+                    kernel_width: 1,
+                    stride: w.stride,
+                    dilation: 1,
+                    pad_left: 0,
+                    groups: 1,
+                    input_zero_point,
+                    requant: requant.clone(),
+                };
+                cases.push(Case {
+                    name: format!("sparse {block:?} {w:?} {requant:?}"),
+                    own: served && requant.factors.iter().all(|&factor| factor < 0.25),
+                    depthwise: None,
+                    sparse: true,
+                    packed: packer.spmm_s8(&layer, *block, strip),
+                    portable: dense.pack(),
+                    inputs: vec![w.input(&mut random)],
+                    output: w.output(w.outputs),
+                });
+            }
         }
     }
     cases
@@ -147,6 +225,7 @@ pub fn depthwise(packer: &dyn Packer) -> Vec<Case> {
                 name: format!("depthwise {w:?} {:?}", layer.requant),
                 own: own && w.inputs == w.outputs && w.inputs % 4 == 0,
                 depthwise: Some(w.inputs),
+                sparse: false,
                 packed: packer.depthwise_s8(&layer, w.geometry()),
                 portable: layer.pack(),
                 inputs: vec![w.input(&mut random)],

@@ -3,10 +3,8 @@
 //! For each kernel a linear form in what it does at one position: multiplications, entries (see
 //! [`mote_runtime::kernels::sparse`]), input channels that are turned around into strips, output channels. The figures in
 //! `tables/sparse.json` are fitted to measured layers by `cargo xtask bench sparse --fit` (least squares of the relative
-//! errors, no negative factors): times on the host for profiles whose kernels are portable, instructions for Cortex-M;
-//! `conv_s8_dsp`, which that bench does not run, is as `tests/bench/NOTES.md` has it. Where a target's dense kernel was not
-//! measured, nothing is known, and the layer stays dense: Helium's needs fewer instructions for all weights than the
-//! portable sparse kernel for a twentieth of them.
+//! errors, no negative factors): times on the host for profiles whose kernels are portable, instructions for Cortex-M.
+//! Where a target's dense kernel was not measured, nothing is known, and the layer stays dense.
 
 use mote_runtime::kernels::sparse::{Block, density, entries};
 use serde::Deserialize;
@@ -36,13 +34,19 @@ struct Figures {
     outputs: f64,
 }
 
-/// How many positions the sparse kernel takes at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Strip {
-    /// As many as its machine has registers for.
-    Longest,
-    /// As few as possible, which takes little scratch. On machines without vector registers there is no difference.
-    Shortest,
+/// `[out][in]`.
+#[derive(Clone, Copy)]
+pub struct Weights<'a, T> {
+    pub all: &'a [T],
+    pub outputs: usize,
+}
+
+/// The kernel that a target has for some blocks.
+#[derive(Clone, Copy)]
+pub struct Sparse<'a> {
+    pub kernel: &'a str,
+    /// Whether strips are shorter than the kernel likes them, for want of scratch.
+    pub is_short: bool,
 }
 
 /// A layer's ways to run, and what they cost.
@@ -68,38 +72,45 @@ pub fn unit(profile: &str) -> Option<&'static str> {
     Some(&table(profile)?.unit)
 }
 
-/// Weighs a layer of `positions` positions, whose weights are `[out][in]`, for a profile with the given kernels, dense
-/// and sparse; `None` if it has few zeros, or if too little is known.
-pub fn weigh<T: Copy + Default + PartialEq>(
+/// Weighs a layer of `positions` positions with a profile's dense kernel and with its sparse one for each kind of blocks;
+/// `None` if it has few zeros, or if too little is known.
+pub fn weigh<'s, T: Copy + Default + PartialEq>(
     profile: &str,
-    (dense, sparse, strip): (&str, &str, Strip),
-    weights: &[T],
-    outputs: usize,
+    dense: &str,
+    Weights { all: weights, outputs }: Weights<'_, T>,
     positions: usize,
+    sparse: impl Fn(Block) -> Sparse<'s>,
 ) -> Option<Choice> {
     let zeros = 1.0 - density(weights);
     let inputs = weights.len() / outputs.max(1);
-    let table = table(profile)?;
-    let plain = ["_double", "_relu", "_w16"].iter().find_map(|ending| dense.strip_suffix(ending));
-    let figures = |kernel: &str| table.kernels.get(kernel);
-    let dense = figures(dense).or_else(|| figures(plain?))?;
     if zeros < FEWEST || inputs > MOST_INPUTS {
         return None;
     }
+    let table = table(profile)?;
+    let dense = table.figures(dense, "")?;
     let (macs, ins, outs, positions) =
         (weights.len() as f64, inputs as f64, outputs as f64, positions as f64);
     let dense = positions * (dense.macs * macs + dense.inputs * ins + dense.outputs * outs);
     let of_block = |block: Block| {
-        let name = format!("{sparse}/{}x{}", block.outputs, block.inputs);
-        let short = || figures(&format!("{name}/short"));
-        let figures =
-            if strip == Strip::Shortest { short().or_else(|| figures(&name)) } else { figures(&name) }?;
+        let Sparse { kernel, is_short } = sparse(block);
+        let name = format!("/{}x{}", block.outputs, block.inputs);
+        let short = if is_short { table.figures(kernel, &format!("{name}/short")) } else { None };
+        let figures = short.or_else(|| table.figures(kernel, &name))?;
         let count: usize = entries(weights, outputs, block).iter().map(Vec::len).sum();
         let cost = figures.entries * count as f64 + figures.inputs * ins + figures.outputs * outs;
         Some(Choice { zeros, dense, sparse: positions * cost, block })
     };
     let choices = Block::ALL.into_iter().filter_map(of_block);
     choices.min_by(|a, b| a.sparse.total_cmp(&b.sparse))
+}
+
+impl Table {
+    /// Figures of a kernel, or of the same kernel with another rounding or other weights; `form` is the rest of the name.
+    fn figures(&self, kernel: &str, form: &str) -> Option<&Figures> {
+        let plain = || ["_double", "_relu", "_w16"].iter().find_map(|ending| kernel.strip_suffix(ending));
+        let of = |kernel: &str| self.kernels.get(&format!("{kernel}{form}"));
+        of(kernel).or_else(|| of(plain()?))
+    }
 }
 
 /// Figures for a profile: its own, or those of one with the same kernels.
@@ -127,23 +138,30 @@ mod tests {
 
     #[test]
     fn the_table_is_read_and_knows_all_that_is_asked() {
-        for (profile, dense) in [("portable", "conv2d_s8"), ("cortex-m4", "conv_s8_dsp_double")] {
+        let all = weights(256, 256, 90, 1);
+        let weigh = |profile, dense, kernel| {
+            let sparse = |_| Sparse { kernel, is_short: false };
+            super::weigh(profile, dense, Weights { all: &all, outputs: 256 }, 196, sparse)
+        };
+        for (profile, dense, sparse) in [
+            ("portable", "conv2d_s8", "spmm_s8"),
+            ("cortex-m0", "conv2d_s8", "spmm_s8"),
+            ("cortex-m4", "conv_s8_dsp_double", "spmm_s8_dsp_double"),
+            ("cortex-m55", "conv_s8_mve", "spmm_s8_dsp_relu"),
+        ] {
             assert!(unit(profile).is_some(), "{profile}");
-            let weights = weights(256, 256, 90, 1);
-            let choice = weigh(profile, (dense, "spmm_s8", Strip::Longest), &weights, 256, 196);
+            let choice = weigh(profile, dense, sparse);
             assert!(choice.is_some_and(|c| c.dense > 0.0 && c.sparse > 0.0), "{profile}: {choice:?}");
         }
-        assert!(
-            weigh("portable", ("conv_s8_new", "spmm_s8", Strip::Longest), &weights(64, 64, 90, 1), 64, 49)
-                .is_none()
-        );
+        assert!(weigh("portable", "conv_s8_new", "spmm_s8").is_none());
     }
 
     #[test]
     fn more_zeros_make_layers_sparse_and_blocks_are_found() {
         let weigh = |percent, height| {
-            let weights = weights(256, 256, percent, height);
-            weigh("portable", ("conv2d_f32", "spmm_f32", Strip::Longest), &weights, 256, 196)
+            let all = weights(256, 256, percent, height);
+            let sparse = |_| Sparse { kernel: "spmm_f32", is_short: false };
+            super::weigh("portable", "conv2d_f32", Weights { all: &all, outputs: 256 }, 196, sparse)
         };
         assert_eq!(weigh(10, 1), None);
         let costs: Vec<f64> = [40, 70, 80, 90].map(|percent| weigh(percent, 1).unwrap().sparse).to_vec();

@@ -1,16 +1,15 @@
 //! 1x1 convolutions with few weights other than zero: dense or sparse, whatever costs less, where there is room for it.
 
-use super::{Choices, Context};
-use crate::cost::sparse::{Choice, Strip, weigh};
+use super::Context;
+use crate::cost::sparse::{Choice, Sparse, Weights, weigh};
 use crate::graph::TensorId;
 use crate::targets::{self, Profile};
 use mote_runtime::kernels::conv2d_f32::ConvF32;
 use mote_runtime::kernels::conv2d_s8::ConvS8;
 use mote_runtime::kernels::pack::Packed;
 use mote_runtime::kernels::sparse::{Block, LEAST};
-use mote_runtime::kernels::spmm_f32::{self, SpmmF32};
-use mote_runtime::kernels::spmm_s8::{self, SpmmS8};
-use mote_runtime::plan::target;
+use mote_runtime::kernels::spmm_f32::SpmmF32;
+use mote_runtime::kernels::spmm_s8::SpmmS8;
 use std::collections::HashMap;
 
 /// How much scratch a sparse kernel may take for its strip.
@@ -60,12 +59,6 @@ impl Context<'_> {
         if !is_pointwise(layer.kernel_rows, layer.kernel_width, layer.groups, layer.pad_left) {
             return (dense, None);
         }
-        let weigh = |profile: &Profile, strip| {
-            let kernels = (kernel(profile, &dense), "spmm_s8", strip);
-            weigh(profile.name, kernels, layer.weights, layer.out_channels, positions)
-        };
-        let (choice, sparse) = self.choose(weigh, spmm_s8::longest);
-        let Some((block, strip)) = sparse else { return (dense, choice) };
         let sparse = SpmmS8 {
             weights: layer.weights,
             bias: layer.bias,
@@ -74,7 +67,10 @@ impl Context<'_> {
             input_zero_point: layer.input_zero_point,
             requant: &layer.requant,
         };
-        (sparse.pack(block, strip), choice)
+        let packer = self.choices.packer;
+        let pack = |block, strip| packer.spmm_s8(&sparse, block, strip);
+        let weights = Weights { all: layer.weights, outputs: layer.out_channels };
+        self.choose(weights, dense, positions, |block| packer.strip_s8(block), pack)
     }
 
     /// [`Context::dense_or_sparse_s8`] for floats.
@@ -83,43 +79,37 @@ impl Context<'_> {
         layer: &ConvF32<'_>,
         positions: usize,
     ) -> (Packed, Option<Choice>) {
-        let dense = self.choices.packer.conv_f32(layer);
+        let packer = self.choices.packer;
+        let dense = packer.conv_f32(layer);
         if !is_pointwise(layer.kernel_rows, layer.kernel_width, layer.groups, layer.pad_left) {
             return (dense, None);
         }
-        let weigh = |profile: &Profile, strip| {
-            let kernels = (kernel(profile, &dense), "spmm_f32", strip);
-            weigh(profile.name, kernels, layer.weights, layer.out_channels, positions)
-        };
-        let (choice, sparse) = self.choose(weigh, spmm_f32::longest);
-        let Some((block, strip)) = sparse else { return (dense, choice) };
         let ConvF32 { weights, half, bias, out_channels, stride, min, max, .. } = *layer;
         let sparse = SpmmF32 { weights, half, bias, out_channels, stride, min, max };
-        (sparse.pack(block, strip), choice)
+        let pack = |block, strip| packer.spmm_f32(&sparse, block, strip);
+        let weights = Weights { all: weights, outputs: out_channels };
+        self.choose(weights, dense, positions, |block| packer.strip_f32(block), pack)
     }
 
-    /// What `weigh` says of this layer, and block and positions of the strip if it is to be sparse.
-    fn choose(
+    /// The cheaper one of `dense` and what `pack` makes of blocks and strips; and what both cost.
+    fn choose<T: Copy + Default + PartialEq>(
         &self,
-        weigh: impl Fn(&Profile, Strip) -> Option<Choice>,
-        longest: fn(Block) -> usize,
-    ) -> (Option<Choice>, Option<(Block, usize)>) {
-        let profile = self.choices.profile();
+        weights: Weights<'_, T>,
+        dense: Packed,
+        positions: usize,
+        longest: impl Fn(Block) -> usize,
+        pack: impl Fn(Block, usize) -> Packed,
+    ) -> (Packed, Option<Choice>) {
+        let profile = targets::profile(self.choices.target);
         let room = self.output().map_or(Room::None, |output| self.choices.rooms.of(output));
-        let strip = if room == Room::Scarce || is_small(profile) { Strip::Shortest } else { Strip::Longest };
-        let choice = weigh(profile, strip);
+        let strip = |block| if room == Room::Scarce { LEAST } else { longest(block) };
+        let sparse = |block| {
+            let packed = pack(block, strip(block));
+            Sparse { kernel: kernel(profile, &packed), is_short: strip(block) < longest(block) }
+        };
+        let choice = weigh(profile.name, kernel(profile, &dense), weights, positions, sparse);
         let chosen = choice.filter(|choice| room != Room::None && choice.is_sparse());
-        let sparse = chosen.map(|Choice { block, .. }| match strip {
-            Strip::Longest => (block, longest(block)),
-            Strip::Shortest => (block, LEAST),
-        });
-        (choice, sparse)
-    }
-}
-
-impl Choices<'_> {
-    fn profile(&self) -> &'static Profile {
-        targets::profile(self.target)
+        (chosen.map_or(dense, |Choice { block, .. }| pack(block, strip(block))), choice)
     }
 }
 
@@ -130,9 +120,4 @@ fn is_pointwise(kernel_rows: usize, kernel_width: usize, groups: usize, pad_left
 
 fn kernel(profile: &Profile, packed: &Packed) -> &'static str {
     profile.library.find(packed.kernel).map_or("", |entry| entry.name)
-}
-
-/// Machines without registers for long strips.
-fn is_small(profile: &Profile) -> bool {
-    !matches!(profile.code, target::PORTABLE | target::AARCH64 | target::WASM | target::WASM_RELAXED)
 }

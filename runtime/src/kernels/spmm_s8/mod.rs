@@ -47,14 +47,57 @@ records! {
 /// Start of the accumulator, multiplier, shift and number of entries.
 type Channel = [i32; 3];
 
+/// How a kernel's record of an output channel is laid out: its bytes, and of these the ones before the number of entries
+/// (`u16`).
+#[derive(Clone, Copy)]
+pub struct Record {
+    pub bytes: usize,
+    pub before: usize,
+}
+
+impl Record {
+    /// The records of a layer, `outputs` of them a block.
+    pub const fn counts<'a>(&self, records: &'a [u8], outputs: usize) -> Counts<'a> {
+        Counts { records, record: outputs * self.bytes, before: self.before }
+    }
+}
+
+/// That of the portable kernel.
+const RECORD: Record = Record { bytes: size_of::<Channel>(), before: 10 };
+
 impl SpmmS8Args {
+    /// The arguments of a step, checked with all that kernels share: the stream has all entries that the channels' records
+    /// tell, and none leads beyond the last input channel.
+    pub const fn checked(step: &StepView<'_>, record: Record) -> Result<Self, Fault> {
+        let args = arguments!(SpmmS8Args, step);
+        require!(step.inputs() == 1 && step.blobs() == 2 && !step.any_in_place(), Arguments);
+        require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
+        require!(is_stage(args.zero_point, args.min, args.max, args.rounding), Arguments);
+        let layer = args.geometry();
+        if let Err(fault) = layer.check(step, 1 << 24, 2) {
+            return Err(fault);
+        }
+        let bytes = layer.filled_outputs() as u64 * record.bytes as u64;
+        require!(bytes <= u32::MAX as u64 && step.blob_is(1, bytes as usize, 4), Shape);
+        let block = layer.block;
+        let counts = record.counts(step.blob(1), block.outputs);
+        match layer.check_entries(step.blob(0), block.len() + 1, counts) {
+            Ok(()) => Ok(args),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    pub const fn block(&self) -> Block {
+        Block::of(self.block_outputs as usize, self.block_inputs as usize)
+    }
+
     const fn geometry(&self) -> Geometry {
         Geometry {
             in_channels: self.in_channels as usize,
             out_channels: self.out_channels as usize,
             stride: self.stride as usize,
             strip: self.strip as usize,
-            block: Block::of(self.block_outputs as usize, self.block_inputs as usize),
+            block: self.block(),
         }
     }
 }
@@ -86,18 +129,10 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
 
 /// Accepts a step only if [`run`] can serve it: no entry may lead beyond the last input channel.
 pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
-    let args = arguments!(SpmmS8Args, step);
-    require!(step.inputs() == 1 && step.blobs() == 2 && !step.any_in_place(), Arguments);
-    require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
-    require!(is_stage(args.zero_point, args.min, args.max, args.rounding), Arguments);
-    let layer = args.geometry();
-    if let Err(fault) = layer.check(step, 1 << 24, 2) {
-        return Err(fault);
+    match SpmmS8Args::checked(step, RECORD) {
+        Ok(_) => Ok(()),
+        Err(fault) => Err(fault),
     }
-    let block = layer.block;
-    require!(step.channels_are(1, layer.filled_outputs()), Shape);
-    let counts = Counts { records: step.blob(1), record: block.outputs * 12, before: 10 };
-    layer.check_entries(step.blob(0), block.len() + 1, counts)
 }
 
 /// Rows for blocks of `B` times `G` weights, entries of `E` bytes, `P` positions at a time.

@@ -34,6 +34,7 @@ pub mod pool_s8_dsp;
 pub mod pool_s8_mve;
 pub mod running_sum_s8_dsp;
 pub mod running_sum_s8_mve;
+pub mod spmm_s8_dsp;
 mod stage;
 mod taps;
 mod window;
@@ -74,6 +75,9 @@ target_library! {
     SUB_S8_DSP_RELU = 1038, "sub_s8_dsp_relu", add_s8_dsp::run::<DOUBLE_CLAMPED>, add_s8_dsp::check;
     ATTENTION_S8_DSP = 1040, "attention_s8_dsp", attention_s8_dsp::run, attention_s8_dsp::check;
     LAYER_NORM_S8_DSP = 1044, "layer_norm_s8_dsp", layer_norm_s8_dsp::run, layer_norm_s8_dsp::check;
+    SPMM_S8_DSP = 1048, "spmm_s8_dsp", spmm_s8_dsp::run::<SINGLE>, spmm_s8_dsp::check;
+    SPMM_S8_DSP_DOUBLE = 1049, "spmm_s8_dsp_double", spmm_s8_dsp::run::<DOUBLE>, spmm_s8_dsp::check;
+    SPMM_S8_DSP_RELU = 1050, "spmm_s8_dsp_relu", spmm_s8_dsp::run::<DOUBLE_CLAMPED>, spmm_s8_dsp::check;
     CONV_S8_MVE = 1100, "conv_s8_mve", conv_s8_mve::run::<SINGLE>, conv_s8_mve::check;
     CONV_S8_MVE_DOUBLE = 1101, "conv_s8_mve_double", conv_s8_mve::run::<DOUBLE>, conv_s8_mve::check;
     CONV_S8_MVE_RELU = 1102, "conv_s8_mve_relu", conv_s8_mve::run::<DOUBLE_CLAMPED>, conv_s8_mve::check;

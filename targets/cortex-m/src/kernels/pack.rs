@@ -10,11 +10,26 @@ use mote_runtime::kernels::lut_s8::LutS8;
 use mote_runtime::kernels::pack::{Geometry, Packed, Packer};
 use mote_runtime::kernels::pool_s8::PoolS8;
 use mote_runtime::kernels::running_sum::RunningSum;
+use mote_runtime::kernels::sparse::{Block, LEAST};
+use mote_runtime::kernels::spmm_s8::SpmmS8;
 
 use super::{
     add_s8_dsp, attention_s8_dsp, conv_s8_dsp, depthwise_s8_dsp, depthwise3x3_s8_dsp, fully_connected_s8_dsp,
-    layer_norm_s8_dsp, lut_s8_dsp, mul_s8_dsp, pool_s8_dsp, running_sum_s8_dsp,
+    layer_norm_s8_dsp, lut_s8_dsp, mul_s8_dsp, pool_s8_dsp, running_sum_s8_dsp, spmm_s8_dsp,
 };
+
+/// Chooses kernels for cores without the DSP extension: portable ones, and what suits a machine without vector registers.
+pub struct Plain;
+
+impl Packer for Plain {
+    fn strip_s8(&self, _: Block) -> usize {
+        LEAST
+    }
+
+    fn strip_f32(&self, _: Block) -> usize {
+        LEAST
+    }
+}
 
 /// Chooses kernels for cores with the DSP extension.
 pub struct Dsp;
@@ -62,6 +77,18 @@ impl Packer for Dsp {
 
     fn running_sum_s8(&self, layer: &RunningSum) -> Packed {
         running_sum_s8_dsp::pack(layer).unwrap_or_else(|| layer.pack_s8())
+    }
+
+    fn strip_s8(&self, block: Block) -> usize {
+        spmm_s8_dsp::longest(block)
+    }
+
+    fn strip_f32(&self, _: Block) -> usize {
+        LEAST
+    }
+
+    fn spmm_s8(&self, layer: &SpmmS8<'_>, block: Block, strip: usize) -> Packed {
+        spmm_s8_dsp::pack(layer, block, strip).unwrap_or_else(|| layer.pack(block, strip))
     }
 
     fn attention_s8(&self, layer: &AttentionS8<'_>) -> Packed {

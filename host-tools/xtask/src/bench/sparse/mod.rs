@@ -1,11 +1,11 @@
-//! `cargo xtask bench sparse`: 1x1 convolutions with few weights beside dense ones, portable kernels: times on the host,
-//! instructions on an emulated microcontroller.
+//! `cargo xtask bench sparse`: 1x1 convolutions with few weights beside dense ones: times on the host, instructions on
+//! emulated microcontrollers, there with the portable kernels and with the core's own.
 //!
 //! `--fit` makes the compiler's cost model of the measurements ([`fit`]): linear forms in what a kernel does at a position,
 //! written to `host-tools/compiler/src/cost/tables/sparse.json`, by which `lower` chooses between dense and sparse.
 
 mod fit;
-mod m4;
+mod mcu;
 
 use crate::{
     board::Board,
@@ -18,7 +18,7 @@ use serde::Deserialize;
 #[derive(clap::Args)]
 pub struct Options {
     /// Only times on the host, or only instructions on this core
-    #[arg(long, value_parser = ["host", "m4"])]
+    #[arg(long, value_parser = ["host", "m4", "m55"])]
     only: Option<String>,
     /// A few layers with 90 % zeros only
     #[arg(long, conflicts_with = "fit")]
@@ -45,11 +45,13 @@ pub fn measure(options: &Options) -> Result<()> {
             run(&mut host)?;
         }
     }
-    if wanted("m4") {
-        let board = Board::by_core("m4")?;
-        let steps = m4::count(board, quick)?;
-        m4::print(board, &steps)?;
-        tables.push((fit::CORTEX_M4, m4::samples(&steps)));
+    for (core, profile) in
+        [("m4", fit::CORTEX_M4), ("m55", fit::CORTEX_M55)].into_iter().filter(|(core, _)| wanted(core))
+    {
+        let board = Board::by_core(core)?;
+        let steps = mcu::count(board, quick)?;
+        mcu::print(board, &steps)?;
+        tables.push((profile, mcu::samples(&steps)));
     }
     if options.fit { fit::write(&tables) } else { Ok(()) }
 }
@@ -57,7 +59,7 @@ pub fn measure(options: &Options) -> Result<()> {
 /// The program that measures on the host and writes the plan for the microcontroller.
 fn bench() -> std::process::Command {
     let mut bench = cargo();
-    bench.args(["bench", "--quiet", "-p", "mote-runtime", "--features", "pack", "--bench", "sparse", "--"]);
+    bench.args(["bench", "--quiet", "-p", "mote-conformance", "--bench", "sparse", "--"]);
     bench
 }
 

@@ -12,7 +12,7 @@ mod pack;
 #[cfg(feature = "pack")]
 pub use pack::pack;
 #[cfg(feature = "pack")]
-pub(super) use pack::{blocks, settle, weights};
+pub(super) use pack::{LIMITS, blocks, settle, weights};
 
 use mote_runtime::engine::{Call, Mismatch, Rows};
 use mote_runtime::kernels::StepView;

@@ -21,7 +21,7 @@ pub fn pack(layer: &ConvS8<'_>) -> Option<Packed> {
     }
     let run = layer.kernel_width * layer.in_channels;
     let ConvS8 { out_channels, input_zero_point, requant, .. } = layer;
-    let settled = settle(layer.weights, layer.bias, *out_channels, *input_zero_point, requant)?;
+    let settled = settle(layer.weights, layer.bias, *out_channels, *input_zero_point, requant, LIMITS)?;
     let weights = weights(&settled.weights, *out_channels, layer.kernel_rows, run)?;
     let blocks = blocks(&settled.channels);
     let args = ConvArgs::of_layer(layer)?;
@@ -39,13 +39,18 @@ pub(in crate::kernels) struct Settled {
     pub channels: Vec<[i32; 3]>,
 }
 
-/// `None` if a channel does not fit. `weights` has the output channel as its first axis.
+/// What the accumulators of even and of odd channels fit in, where two of them share a word.
+pub(in crate::kernels) const LIMITS: [i64; 2] = [1 << 23, 1 << 30];
+
+/// `None` if a channel does not fit: accumulators of even and odd channels lie in `-limit .. limit`. `weights` has the
+/// output channel as its first axis.
 pub(in crate::kernels) fn settle(
     weights: &[i8],
     bias: &[i32],
     outputs: usize,
     input_zero_point: i32,
     requant: &Requant,
+    limits: [i64; 2],
 ) -> Option<Settled> {
     let per_output = weights.len() / outputs;
     let mut weights = weights.to_vec();
@@ -54,7 +59,7 @@ pub(in crate::kernels) fn settle(
         |(output, (channel, weights))| {
             let [start, multiplier, shift] = channel;
             let (low, high) = range(start, weights);
-            let limit = if output % 2 == 0 { 1 << 23 } else { 1 << 30 };
+            let limit = limits[output % 2];
             if low >= -limit
                 && high < limit
                 && let Some([multiplier, scale]) = scale(multiplier, shift)

@@ -10,7 +10,10 @@ use mote_runtime::kernels::lut_s8::LutS8;
 use mote_runtime::kernels::pack::{Geometry, Packed, Packer};
 use mote_runtime::kernels::pool_s8::PoolS8;
 use mote_runtime::kernels::running_sum::RunningSum;
+use mote_runtime::kernels::sparse::Block;
+use mote_runtime::kernels::spmm_s8::SpmmS8;
 
+use crate::kernels::pack::Dsp;
 use crate::kernels::{
     add_s8_mve, attention_s8_mve, conv_s8_mve, depthwise_s8_mve, depthwise3x3_s8_mve, fully_connected_s8_mve,
     layer_norm_s8_dsp, layer_norm_s8_mve, lut_s8_mve, mul_s8_mve, pool_s8_mve, running_sum_s8_mve,
@@ -66,6 +69,18 @@ impl Packer for Helium {
 
     fn running_sum_s8(&self, layer: &RunningSum) -> Packed {
         running_sum_s8_mve::pack(layer).unwrap_or_else(|| layer.pack_s8())
+    }
+
+    fn strip_s8(&self, block: Block) -> usize {
+        Dsp.strip_s8(block)
+    }
+
+    fn strip_f32(&self, block: Block) -> usize {
+        Dsp.strip_f32(block)
+    }
+
+    fn spmm_s8(&self, layer: &SpmmS8<'_>, block: Block, strip: usize) -> Packed {
+        Dsp.spmm_s8(layer, block, strip)
     }
 
     fn attention_s8(&self, layer: &AttentionS8<'_>) -> Packed {

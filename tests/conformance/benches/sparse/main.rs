@@ -3,16 +3,17 @@
 //! The 1x1 layers of MobileNetV1 (224 x 224) with random weights, of which a share is zero, by blocks of output
 //! channels. Both kernels of a layer run in turn, again and again; the best round of each counts. `--samples` prints
 //! each measured layer on a line of its own (JSON), also with the shortest strips, for the fit of the cost model;
-//! `--plan FILE` writes a plan of such layers for a microcontroller instead. `--quick`: fewer layers.
+//! `--plan FILE --core CORE` writes a plan of such layers for a microcontroller instead, with portable kernels or, with
+//! `--own`, those of the core. `--quick`: fewer layers.
 
 mod layer;
 mod plan;
-#[path = "../../tests/support/mod.rs"]
+#[path = "../../../../runtime/tests/support/mod.rs"]
 mod support;
 
 use layer::Layer;
+use mote_runtime::kernels::pack::{Packer, Portable};
 use mote_runtime::kernels::sparse::{Block, LEAST};
-use mote_runtime::kernels::{spmm_f32, spmm_s8};
 
 /// Positions, input channels, output channels, how often the network has it.
 type Shapes = [(usize, usize, usize, usize)];
@@ -34,8 +35,12 @@ const BLOCKS: [Block; 3] = [Block::of(1, 1), Block::of(2, 1), Block::of(4, 1)];
 fn main() {
     let options: Vec<String> = std::env::args().skip(1).collect();
     let wanted = |name: &str| options.iter().any(|option| option == name);
-    if let Some(at) = options.iter().position(|option| option == "--plan") {
-        return plan::write(options.get(at + 1).expect("a file behind --plan"), wanted("--quick"));
+    let value = |name: &str| {
+        let at = options.iter().position(|option| option == name)?;
+        Some(options.get(at + 1).unwrap_or_else(|| panic!("a value behind {name}")).as_str())
+    };
+    if let Some(file) = value("--plan") {
+        return plan::write(file, value("--core").unwrap_or("m4"), wanted("--own"), wanted("--quick"));
     }
     let layers = if wanted("--quick") { &LAYERS[4..7] } else { &LAYERS };
     let percents: &[u64] = if wanted("--quick") { &[90] } else { &[0, 30, 50, 70, 80, 90, 95] };
@@ -59,7 +64,7 @@ fn compare(float: bool, layers: &Shapes, percents: &[u64]) {
             let mut by_layer = Vec::new();
             for &(positions, inputs, outputs, times) in layers {
                 let shape = (positions, inputs, outputs);
-                let layer = Layer::new(float, shape, percent, block, longest(float, block));
+                let layer = Layer::new(float, shape, percent, block, longest(float, block), &Portable);
                 let (dense, sparse) = layer.measure();
                 dense_total += dense * times as f64;
                 sparse_total += sparse * times as f64;
@@ -97,7 +102,7 @@ fn samples(float: bool, layers: &Shapes, percents: &[u64]) {
     for (&percent, block) in percents.iter().flat_map(|percent| BLOCKS.map(|block| (percent, block))) {
         for &(positions, inputs, outputs, _) in layers {
             for (strip, short) in [(longest(float, block), false), (LEAST, true)] {
-                let layer = Layer::new(float, (positions, inputs, outputs), percent, block, strip);
+                let layer = Layer::new(float, (positions, inputs, outputs), percent, block, strip, &Portable);
                 let (dense, sparse) = layer.measure();
                 println!(
                     r#"{{"dtype": "{dtype}", "positions": {positions}, "inputs": {inputs}, "outputs": {outputs}, "block": {}, "short": {short}, "entries": {}, "dense_us": {dense:.2}, "sparse_us": {sparse:.2}}}"#,
@@ -110,5 +115,5 @@ fn samples(float: bool, layers: &Shapes, percents: &[u64]) {
 
 /// Positions of a strip.
 fn longest(float: bool, block: Block) -> usize {
-    if float { spmm_f32::longest(block) } else { spmm_s8::longest(block) }
+    if float { Portable.strip_f32(block) } else { Portable.strip_s8(block) }
 }

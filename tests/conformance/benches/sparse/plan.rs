@@ -2,7 +2,11 @@
 
 use crate::layer::Layer;
 use crate::{BLOCKS, LAYERS};
-use mote_runtime::kernels::pack::Packed;
+use mote_cortex_m::kernels::CORTEX_M;
+use mote_cortex_m::kernels::mve::pack::Helium;
+use mote_cortex_m::kernels::pack::Dsp;
+use mote_runtime::kernels::PORTABLE;
+use mote_runtime::kernels::pack::{Packed, Packer, Portable};
 use mote_runtime::kernels::sparse::LEAST;
 use mote_runtime::plan::{
     DType, NONE, OperandRecord, PlanWriter, RegionKind, StepEntry, TensorRecord, target,
@@ -17,42 +21,60 @@ const MOST_WEIGHTS: usize = 512 * 1024;
 /// The layer that is measured with other shares of zeros, too.
 const VARIED: (usize, usize, usize) = (14 * 14, 256, 512);
 
-/// Writes the plan, and tells its steps on standard output, a line of JSON each.
-pub fn write(file: &str, quick: bool) {
+/// Writes the plan of a core's own kernels, or of the portable ones, and tells its steps on standard output, a line of
+/// JSON each.
+pub fn write(file: &str, core: &str, is_own: bool, quick: bool) {
+    let (code, own): (u16, &dyn Packer) = match core {
+        "m4" => (target::CORTEX_M4, &Dsp),
+        "m55" => (target::CORTEX_M55, &Helium),
+        _ => panic!("there is no plan for {core}"),
+    };
+    let packer = if is_own { own } else { &Portable };
     let mut steps: Vec<(Packed, usize, usize)> = Vec::new();
-    let mut add = |packed: &Packed,
-                   entries: usize,
-                   shape: (usize, usize, usize),
-                   percent: u64,
-                   block: usize| {
-        let (positions, inputs, outputs) = shape;
+    let mut add = |packed: &Packed, told: String, (positions, inputs, outputs): (usize, usize, usize)| {
+        let name = CORTEX_M.find(packed.kernel).map_or("", |entry| entry.name);
         let bytes = packed.blobs[0].len();
         println!(
-            r#"{{"positions": {positions}, "inputs": {inputs}, "outputs": {outputs}, "percent": {percent}, "block": {block}, "entries": {entries}, "bytes": {bytes}}}"#
+            r#"{{"kernel": "{name}", "positions": {positions}, "inputs": {inputs}, "outputs": {outputs}, "bytes": {bytes}, {told}}}"#
         );
         steps.push((packed.clone(), positions * inputs, positions * outputs));
     };
     let layers = if quick { &LAYERS[1..5] } else { &LAYERS };
-    for &(positions, inputs, outputs, _) in layers.iter().filter(|layer| layer.1 * layer.2 <= MOST_WEIGHTS) {
-        let shape = (positions.min(MOST), inputs, outputs);
-        let percents: &[u64] = if (positions, inputs, outputs) == VARIED { &[70, 80, 90, 95] } else { &[90] };
-        add(&Layer::new(false, shape, 90, BLOCKS[0], LEAST).dense, 0, shape, 0, 0);
-        for &percent in percents {
-            for block in BLOCKS {
-                let layer = Layer::new(false, shape, percent, block, LEAST);
-                add(&layer.sparse, layer.entries, shape, percent, block.outputs);
+    let shapes = layers.iter().filter(|layer| layer.1 * layer.2 <= MOST_WEIGHTS);
+    let shapes = shapes.map(|&(positions, inputs, outputs, _)| (positions, inputs, outputs));
+    for whole in shapes.clone() {
+        let shape = (whole.0.min(MOST), whole.1, whole.2);
+        let percents: &[u64] = if whole == VARIED { &[70, 80, 90, 95] } else { &[90] };
+        let dense = Layer::new(false, shape, 90, BLOCKS[0], LEAST, packer).dense;
+        add(&dense, r#""percent": 0, "block": 0, "entries": 0"#.into(), shape);
+        for (&percent, block) in percents.iter().flat_map(|percent| BLOCKS.map(|block| (percent, block))) {
+            let longest = if is_own { packer.strip_s8(block) } else { LEAST };
+            let mut strips = vec![LEAST, longest];
+            strips.dedup();
+            for strip in strips {
+                let layer = Layer::new(false, shape, percent, block, strip, packer);
+                if is_own && PORTABLE.find(layer.sparse.kernel).is_some() {
+                    continue; // measured with the portable ones
+                }
+                let told = format!(
+                    r#""percent": {percent}, "block": {}, "entries": {}, "short": {}"#,
+                    block.outputs,
+                    layer.entries,
+                    strip < longest
+                );
+                add(&layer.sparse, told, shape);
             }
         }
     }
-    std::fs::write(file, plan(&steps)).expect("the plan can be written");
+    std::fs::write(file, plan(code, &steps)).expect("the plan can be written");
 }
 
 /// All steps read the same input and write the same output, as far as they need it. Each: what it does, bytes that it
 /// reads, bytes that it writes.
-fn plan(steps: &[(Packed, usize, usize)]) -> Vec<u8> {
+fn plan(code: u16, steps: &[(Packed, usize, usize)]) -> Vec<u8> {
     let most = |of: &dyn Fn(&(Packed, usize, usize)) -> usize| steps.iter().map(of).max().unwrap_or(0) as u32;
     let (reads, writes, scratch) = (most(&|s| s.1), most(&|s| s.2), most(&|s| s.0.scratch));
-    let mut writer = PlanWriter::new(target::CORTEX_M4);
+    let mut writer = PlanWriter::new(code);
     let output_at = reads.next_multiple_of(16);
     let scratch_at = output_at + writes.next_multiple_of(16);
     writer.arena_bytes = scratch_at + scratch.next_multiple_of(16);

@@ -5,7 +5,7 @@ use mote_runtime::engine::KernelFn;
 use mote_runtime::kernels::PORTABLE;
 use mote_runtime::kernels::conv2d_f32::ConvF32;
 use mote_runtime::kernels::conv2d_s8::ConvS8;
-use mote_runtime::kernels::pack::{Packed, Requant};
+use mote_runtime::kernels::pack::{Geometry, Packed, Packer, Requant};
 use mote_runtime::kernels::requantize::SINGLE;
 use mote_runtime::kernels::sparse::Block;
 use mote_runtime::kernels::spmm_f32::SpmmF32;
@@ -34,6 +34,7 @@ impl Layer {
         percent: u64,
         block: Block,
         strip: usize,
+        packer: &dyn Packer,
     ) -> Self {
         let mut random = Random(percent * 31 + outputs as u64);
         let mut weights = vec![0i8; inputs * outputs];
@@ -47,9 +48,9 @@ impl Layer {
             }
         }
         let (dense, sparse) = if float {
-            reals(&weights, outputs, block, strip)
+            reals(&weights, outputs, block, strip, packer)
         } else {
-            codes(&weights, outputs, block, strip)
+            codes(&weights, (positions, outputs), block, strip, packer)
         };
         let entries = if float { sparse.blobs[1].len() } else { sparse.blobs[0].len() / (block.len() + 1) };
         let dtype = if float { DType::F32 } else { DType::I8 };
@@ -113,7 +114,13 @@ impl Layer {
     }
 }
 
-fn codes(weights: &[i8], outputs: usize, block: Block, strip: usize) -> (Packed, Packed) {
+fn codes(
+    weights: &[i8],
+    (positions, outputs): (usize, usize),
+    block: Block,
+    strip: usize,
+    packer: &dyn Packer,
+) -> (Packed, Packed) {
     let in_channels = weights.len() / outputs;
     let requant =
         Requant { factors: vec![0.001; outputs], zero_point: 3, min: -128, max: 127, rounding: SINGLE };
@@ -139,10 +146,17 @@ fn codes(weights: &[i8], outputs: usize, block: Block, strip: usize) -> (Packed,
         input_zero_point: 5,
         requant: &requant,
     };
-    (dense.pack(), sparse.pack(block, strip))
+    let geometry = Geometry { width: positions, columns: positions };
+    (packer.conv_s8(&dense, geometry), packer.spmm_s8(&sparse, block, strip))
 }
 
-fn reals(weights: &[i8], outputs: usize, block: Block, strip: usize) -> (Packed, Packed) {
+fn reals(
+    weights: &[i8],
+    outputs: usize,
+    block: Block,
+    strip: usize,
+    packer: &dyn Packer,
+) -> (Packed, Packed) {
     let weights: &[f32] = &weights.iter().map(|&w| f32::from(w) / 512.0).collect::<Vec<_>>();
     let (half, bias, min, max) = (false, &[][..], 0.0, 6.0);
     let dense = ConvF32 {
@@ -161,5 +175,5 @@ fn reals(weights: &[i8], outputs: usize, block: Block, strip: usize) -> (Packed,
         max,
     };
     let sparse = SpmmF32 { weights, half, bias, out_channels: outputs, stride: 1, min, max };
-    (dense.pack(), sparse.pack(block, strip))
+    (packer.conv_f32(&dense), packer.spmm_f32(&sparse, block, strip))
 }
