@@ -93,14 +93,18 @@ where
             let Some(row) = source.window(slice, row).get(0) else {
                 return conv.layer.padding::<ROUNDING>(conv.input_zero_point, s8_mut(to));
             };
-            let x = s8(row).get(first..).ok_or(Mismatch)?;
-            conv.layer.positions(x, conv.columns.stride * in_channels, s8_mut(to))
+            let (x, to) = (s8(row).get(first..).ok_or(Mismatch)?, s8_mut(to));
+            conv.layer.positions(x, conv.columns.stride * in_channels, to)?;
+            conv.layer.stage.clamp(to);
+            Ok(())
         });
     }
     let mut window = Window::empty();
     output.for_each(|slice, row, to| {
         window.look_up(&source.window(slice, row), source.row_bytes()).ok_or(Mismatch)?;
-        conv.row(&window, width, x, s8_mut(to))
+        conv.row(&window, width, x, s8_mut(to))?;
+        conv.layer.stage.clamp(s8_mut(to));
+        Ok(())
     })
 }
 
@@ -127,7 +131,8 @@ where
         if let Some([first, second]) = output.two(slice)
             && let (Some(a), Some(b)) = (given(slice, 0), given(slice + 1, 0))
         {
-            let to = [s8_mut(first), s8_mut(second)];
+            let (first, second) = (s8_mut(first), s8_mut(second));
+            let to = [&mut *first, &mut *second];
             if x.is_empty() {
                 layer.two([a, b], to)?;
             } else {
@@ -136,6 +141,8 @@ where
                 copy(b, other);
                 layer.two([x, other], to)?;
             }
+            layer.stage.clamp(first);
+            layer.stage.clamp(second);
             slice += 2;
             continue;
         }
@@ -149,6 +156,7 @@ where
                 }
                 None => layer.padding::<ROUNDING>(padding, to)?,
             }
+            layer.stage.clamp(to);
         }
         slice += 1;
     }

@@ -31,7 +31,7 @@ pub struct Channels<'a> {
     pub stage: Stage,
 }
 
-/// One output column.
+/// One output column. Codes are saturated to their type, and not yet clamped.
 pub trait Compute<const ROUNDING: u8> {
     fn codes(&mut self, position: &Position<'_>, to: &mut [i8]) -> Result<(), Mismatch>;
 }

@@ -95,6 +95,7 @@ where
             let position = Position { columns, window: &window, column, width, padding };
             channels.compute(&position, to)?;
         }
+        channels.stage.clamp(to);
         Ok(())
     })
 }

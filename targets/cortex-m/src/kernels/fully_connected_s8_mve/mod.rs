@@ -68,12 +68,14 @@ where
     output.for_each(|slice, row, to| {
         let (rows, to) = (source.window(slice, row), s8_mut(to));
         if !x.is_empty() {
-            return copied(&layer, rows, inputs, padding, x, to);
+            copied(&layer, rows, inputs, padding, x, to)?;
+        } else if rows.len() == 1 {
+            layer.positions(s8(rows.get(0).ok_or(Mismatch)?), inputs, to)?;
+        } else {
+            by_rows::<ROUNDING>(&layer, rows, source.row_bytes(), padding, to)?;
         }
-        if rows.len() == 1 {
-            return layer.positions(s8(rows.get(0).ok_or(Mismatch)?), inputs, to);
-        }
-        by_rows::<ROUNDING>(&layer, rows, source.row_bytes(), padding, to)
+        layer.stage.clamp(to);
+        Ok(())
     })
 }
 

@@ -32,7 +32,8 @@ pub struct Layer<'a> {
 }
 
 impl Layer<'_> {
-    /// Computes all output channels of the positions of `to`. Position `p` is `x[p * stride ..]`.
+    /// Computes all output channels of the positions of `to`. Position `p` is `x[p * stride ..]`. Codes are saturated to
+    /// their type; the caller clamps whole rows ([`Stage::clamp`]).
     #[inline]
     pub fn positions<const ROUNDING: u8>(
         &self,
@@ -146,7 +147,7 @@ impl Layer<'_> {
 }
 
 /// The loops. `x` holds what the positions read, `weights` and `blocks` of the layer what the blocks read, `to` what is
-/// written; there is at least one block and one step.
+/// written; there is at least one block and one step. Codes are saturated to their type, and not yet clamped.
 pub trait Loops<const ROUNDING: u8> {
     /// `pairs` pairs of neighbouring positions, times the first `blocks` blocks.
     fn pairs(&self, blocks: usize, x: &[i8], stride: usize, to: &mut [i8], pairs: usize);

@@ -3,6 +3,9 @@
 //! The eight accumulators of [`Loop::pairs`] are the registers that `VMLADAVA` can add to: the even ones. The first
 //! step starts them (`VMLADAV`). The other steps run in a loop of four, which is entered in its middle, so that any
 //! number of steps costs two instructions for each four. Everything that the loop does not need lies on the stack.
+//!
+//! Codes are saturated to their type as they narrow; a layer with another clamp has its rows clamped afterwards. Two
+//! vectors of sums narrow to one, in turns, and one store scatters its bytes to where they belong.
 
 use core::arch::asm;
 
@@ -17,13 +20,16 @@ struct Pairs {
     again: usize,
     /// Bytes of code from the loop's entry to its end.
     entry: usize,
-    to: [*mut i8; 2],
+    /// The position whose codes lie before the other one's.
+    to: *mut i8,
     blocks_end: *const [[i32; 4]; 3],
     blocks: *const [[i32; 4]; 3],
     weights: *const [[i8; STEP]; 4],
     pairs: usize,
     x_advance: usize,
     to_advance: usize,
+    /// How far behind `to` the codes of both positions lie.
+    offsets: [u16; 2],
 }
 
 /// What [`Loop::eights`] keeps on the stack.
@@ -55,9 +61,9 @@ const EIGHTS_STEP: usize = 17;
 const FOURS_STEP: usize = 9;
 
 impl Pairs {
-    /// For one pair of positions, unless told otherwise.
+    /// For one pair of positions, unless told otherwise, whose codes lie so far behind `to`.
     #[inline(always)]
-    fn new(layer: &Layer<'_>, blocks: usize, x: [*const i8; 2], to: [*mut i8; 2]) -> Self {
+    fn new(layer: &Layer<'_>, blocks: usize, x: [*const i8; 2], to: *mut i8, offsets: [u16; 2]) -> Self {
         let more = layer.steps - 1;
         Self {
             x,
@@ -70,9 +76,19 @@ impl Pairs {
             pairs: 1,
             x_advance: 0,
             to_advance: 0,
+            offsets,
         }
     }
 }
+
+/// Offsets of scattered bytes have 16 bits, and a block has four.
+const MOST_APART: usize = u16::MAX as usize - 3;
+
+/// Turns a vector of 0, 1, 2, 3 into twice each, in halves of words.
+const TWICE: u32 = 0x1_0001;
+
+/// Where the halves of [`Loop::eights`] lie: the second four bytes behind the first ones.
+const FOUR_BEHIND: u32 = 4 << 16;
 
 /// The loops.
 trait Loop<const ROUNDING: u8> {
@@ -121,18 +137,20 @@ macro_rules! loops {
                         r"\mla lr, q1, q3",
                         ".endm",
                         "push {{r6, r7}}",
-                        "vdup.32 q5, r1",
-                        "vdup.32 q6, r2",
-                        "vdup.32 q7, r3",
-                        // 0 x, 8 again, 12 entry, 16 to, 24 blocks' end, 28 blocks, 32 weights, 36 pairs, 40 advances.
-                        "ldm r0, {{r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11, r12}}",
-                        "push {{r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11, r12}}",
+                        "vdup.16 q5, r1",
+                        "ldr r1, [r0, #44]",
+                        "vidup.u32 q6, r2, #1",
+                        "vmul.i32 q6, q6, r3",
+                        "vadd.i32 q6, q6, r1",
+                        // 0 x, 8 again, 12 entry, 16 to, 20 blocks' end, 24 blocks, 28 weights, 32 pairs, 36 advances.
+                        "ldm r0, {{r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11}}",
+                        "push {{r1, r2, r3, r4, r5, r6, r7, r8, r9, r10, r11}}",
                         "adr.w r0, 4f",
                         "sub r0, r0, r4",
                         "add r0, r0, #1",
                         "str r0, [sp, #12]",
                         "1:",
-                        "ldrd r9, r1, [sp, #28]",
+                        "ldrd r9, r1, [sp, #24]",
                         "2:",
                         "ldrd r3, r5, [sp]",
                         "ldrd r7, r11, [sp, #8]",
@@ -161,40 +179,36 @@ macro_rules! loops {
                         $away1,
                         "vrshl.s32 q0, q0, q4",
                         "vrshl.s32 q1, q1, q4",
-                        "vadd.i32 q0, q0, q5",
-                        "vadd.i32 q1, q1, q5",
-                        "vmax.s32 q0, q0, q6",
-                        "vmax.s32 q1, q1, q6",
-                        "vmin.s32 q0, q0, q7",
-                        "ldrd r0, r2, [sp, #16]",
-                        "vmin.s32 q1, q1, q7",
-                        "ldr r4, [sp, #24]",
-                        "vstrb.32 q0, [r0], #4",
-                        "vstrb.32 q1, [r2], #4",
-                        "strd r0, r2, [sp, #16]",
+                        "vqmovnb.s32 q0, q0",
+                        "vqmovnt.s32 q0, q1",
+                        "ldrd r0, r4, [sp, #16]",
+                        "vqadd.s16 q0, q0, q5",
+                        "vqmovnb.s16 q0, q0",
+                        "vstrb.16 q0, [r0, q6]",
+                        "add r0, #4",
+                        "str r0, [sp, #16]",
                         "cmp r9, r4",
                         "bne.w 2b",
-                        "ldr r3, [sp, #36]",
+                        "ldr r3, [sp, #32]",
                         "subs r3, #1",
                         "beq 5f",
-                        "str r3, [sp, #36]",
-                        "ldrd r3, r4, [sp, #40]",
+                        "str r3, [sp, #32]",
+                        "ldrd r3, r4, [sp, #36]",
                         "add r0, r4",
-                        "add r2, r4",
-                        "strd r0, r2, [sp, #16]",
+                        "str r0, [sp, #16]",
                         "ldrd r0, r2, [sp]",
                         "add r0, r3",
                         "add r2, r3",
                         "strd r0, r2, [sp]",
                         "b.w 1b",
                         "5:",
-                        "add sp, #48",
+                        "add sp, #44",
                         "pop {{r6, r7}}",
                         ".purgem mote_step",
                         inlateout("r0") frame => _,
                         inlateout("r1") self.stage.zero_point => _,
-                        inlateout("r2") self.stage.min => _,
-                        inlateout("r3") self.stage.max => _,
+                        inlateout("r2") 0 => _,
+                        inlateout("r3") TWICE => _,
                         out("r4") _, out("r5") _, out("r8") _, out("r9") _, out("r10") _, out("r11") _, out("r12") _,
                         out("lr") _,
                         out("d0") _, out("d1") _, out("d2") _, out("d3") _, out("d4") _, out("d5") _, out("d6") _,
@@ -230,9 +244,7 @@ macro_rules! loops {
                         r"\mla r6, q0, q2",
                         ".endm",
                         "push {{r6, r7}}",
-                        "vdup.32 q5, r2",
-                        "vdup.32 q6, r3",
-                        "vdup.32 q7, r4",
+                        "vdup.16 q5, r2",
                         // 0 x, 4 passes, 8 entry, 12 to, 16 blocks' end.
                         "ldm r0, {{r2, r3, r4, r5, r6}}",
                         "push {{r2, r3, r4, r5, r6}}",
@@ -262,10 +274,10 @@ macro_rules! loops {
                         "vldrw.u32 q4, [r9], #16",
                         $away0,
                         "vrshl.s32 q0, q0, q4",
-                        "vadd.i32 q0, q0, q5",
-                        "vmax.s32 q0, q0, q6",
+                        "vqmovnb.s32 q0, q0",
                         "ldrd r0, r2, [sp, #12]",
-                        "vmin.s32 q0, q0, q7",
+                        "vqadd.s16 q0, q0, q5",
+                        "vqmovnb.s16 q0, q0",
                         "vstrb.32 q0, [r0], #4",
                         "str r0, [sp, #12]",
                         "cmp r9, r2",
@@ -276,8 +288,7 @@ macro_rules! loops {
                         inlateout("r0") &raw const frame => _,
                         inlateout("r1") self.weights.as_ptr().wrapping_add(first * self.steps) => _,
                         inlateout("r2") self.stage.zero_point => _,
-                        inlateout("r3") self.stage.min => _,
-                        inlateout("r4") self.stage.max => _,
+                        out("r3") _, out("r4") _,
                         inlateout("r9") start => _,
                         out("r5") _, out("r11") _, out("lr") _,
                         out("d0") _, out("d1") _, out("d2") _, out("d3") _, out("d4") _, out("d5") _, out("d6") _,
@@ -322,9 +333,11 @@ macro_rules! loops {
                         r"\mla lr, q1, q2",
                         ".endm",
                         "push {{r6, r7}}",
-                        "vdup.32 q5, r2",
-                        "vdup.32 q6, r3",
-                        "vdup.32 q7, r4",
+                        "vdup.16 q5, r2",
+                        "mov r2, #0",
+                        "vidup.u32 q6, r2, #1",
+                        "vmul.i32 q6, q6, r3",
+                        "vadd.i32 q6, q6, r4",
                         // 0 x, 4 again, 8 entry, 12 bytes of a block, 16 to, 20 blocks' end.
                         "ldm r0, {{r2, r3, r4, r5, r6, r7}}",
                         "push {{r2, r3, r4, r5, r6, r7}}",
@@ -364,16 +377,14 @@ macro_rules! loops {
                         "vldrw.u32 q4, [r9], #16",
                         concat!($high, " q1, q1, q3"),
                         $away1,
-                        "vadd.i32 q0, q0, q5",
                         "vrshl.s32 q1, q1, q4",
-                        "vmax.s32 q0, q0, q6",
-                        "vadd.i32 q1, q1, q5",
-                        "vmin.s32 q0, q0, q7",
-                        "vmax.s32 q1, q1, q6",
+                        "vqmovnb.s32 q0, q0",
+                        "vqmovnt.s32 q0, q1",
                         "ldrd r0, r2, [sp, #16]",
-                        "vmin.s32 q1, q1, q7",
-                        "vstrb.32 q0, [r0], #4",
-                        "vstrb.32 q1, [r0], #4",
+                        "vqadd.s16 q0, q0, q5",
+                        "vqmovnb.s16 q0, q0",
+                        "vstrb.16 q0, [r0, q6]",
+                        "add r0, #8",
                         "str r0, [sp, #16]",
                         "cmp r9, r2",
                         "bne.w 2b",
@@ -383,8 +394,8 @@ macro_rules! loops {
                         inlateout("r0") &raw const frame => _,
                         inlateout("r1") self.weights.as_ptr().wrapping_add(first * self.steps) => _,
                         inlateout("r2") self.stage.zero_point => _,
-                        inlateout("r3") self.stage.min => _,
-                        inlateout("r4") self.stage.max => _,
+                        inlateout("r3") TWICE => _,
+                        inlateout("r4") FOUR_BEHIND => _,
                         inlateout("r9") start => _,
                         out("r5") _, out("r8") _, out("r10") _, out("r11") _, out("r12") _, out("lr") _,
                         out("d0") _, out("d1") _, out("d2") _, out("d3") _, out("d4") _, out("d5") _, out("d6") _,
@@ -397,22 +408,38 @@ macro_rules! loops {
 
         impl Loops<$rounding> for Layer<'_> {
             fn pairs(&self, blocks: usize, x: &[i8], stride: usize, to: &mut [i8], pairs: usize) {
-                let (x, to) = (x.as_ptr(), to.as_mut_ptr());
-                let (x, to) = ([x, x.wrapping_add(stride)], [to, to.wrapping_add(self.out_channels)]);
-                let frame = Pairs {
-                    pairs,
-                    x_advance: 2 * stride,
-                    to_advance: 2 * self.out_channels - 4 * blocks,
-                    ..Pairs::new(self, blocks, x, to)
-                };
-                // SAFETY: the condition of the trait.
-                unsafe { Loop::<$rounding>::pairs(self, &frame) }
+                let start = x.as_ptr();
+                let starts = [start, start.wrapping_add(stride)];
+                if self.out_channels <= MOST_APART {
+                    let offsets = [0, self.out_channels as u16];
+                    let frame = Pairs {
+                        pairs,
+                        x_advance: 2 * stride,
+                        to_advance: 2 * self.out_channels - 4 * blocks,
+                        ..Pairs::new(self, blocks, starts, to.as_mut_ptr(), offsets)
+                    };
+                    // SAFETY: the condition of the trait.
+                    return unsafe { Loop::<$rounding>::pairs(self, &frame) };
+                }
+                for (p, to) in to.chunks_exact_mut(self.out_channels.max(1)).take(2 * pairs).enumerate() {
+                    Loops::<$rounding>::single(self, 0, blocks, x.get(p * stride..).unwrap_or_default(), to);
+                }
             }
 
             fn two(&self, blocks: usize, x: [&[i8]; 2], to: [&mut [i8]; 2]) {
-                let frame = Pairs::new(self, blocks, x.map(<[i8]>::as_ptr), to.map(<[i8]>::as_mut_ptr));
-                // SAFETY: the condition of the trait.
-                unsafe { Loop::<$rounding>::pairs(self, &frame) }
+                let [first, second] = to;
+                let (a, b) = (first.as_mut_ptr(), second.as_mut_ptr());
+                let begin = a.min(b);
+                let offsets = [a, b].map(|to| to.addr() - begin.addr());
+                if offsets.iter().all(|&offset| offset <= MOST_APART) {
+                    let offsets = offsets.map(|offset| offset as u16);
+                    let frame = Pairs::new(self, blocks, x.map(<[i8]>::as_ptr), begin, offsets);
+                    // SAFETY: the condition of the trait.
+                    return unsafe { Loop::<$rounding>::pairs(self, &frame) };
+                }
+                for (x, to) in x.into_iter().zip([first, second]) {
+                    Loops::<$rounding>::single(self, 0, blocks, x, to);
+                }
             }
 
             fn single(&self, first: usize, blocks: usize, x: &[i8], to: &mut [i8]) {

@@ -28,6 +28,14 @@ impl Stage {
         Self { zero_point, min: min as i32, max: max as i32 }
     }
 
+    /// Clamps codes that were saturated to their type where they were made; most layers need no more than that.
+    #[inline(always)]
+    pub fn clamp(&self, codes: &mut [i8]) {
+        if self.min > i8::MIN.into() || self.max < i8::MAX.into() {
+            clamp(codes, self.min, self.max);
+        }
+    }
+
     /// What the instructions compute.
     #[cfg_attr(mote_mve, allow(dead_code))]
     pub fn code<const ROUNDING: u8>(&self, acc: i32, multiplier: i32, shift: i32) -> i8 {
@@ -46,6 +54,37 @@ impl Stage {
             *code = self.code::<ROUNDING>(sum.wrapping_add(*start), *multiplier, *shift);
         }
         codes
+    }
+}
+
+#[inline(never)]
+fn clamp(codes: &mut [i8], min: i32, max: i32) {
+    #[cfg(not(mote_mve))]
+    for code in codes {
+        *code = i32::from(*code).max(min).min(max) as i8;
+    }
+    #[cfg(mote_mve)]
+    // SAFETY: reads and writes as many codes as there are. Nobody's predicate is changed.
+    unsafe {
+        core::arch::asm!(
+            "vdup.8 q1, {min}",
+            "vdup.8 q2, {max}",
+            "wlstp.8 lr, {count}, 3f",
+            "2:",
+            "vldrb.u8 q0, [{at}]",
+            "vmax.s8 q0, q0, q1",
+            "vmin.s8 q0, q0, q2",
+            "vstrb.8 q0, [{at}], #16",
+            "letp lr, 2b",
+            "3:",
+            min = in(reg) min,
+            max = in(reg) max,
+            count = in(reg) codes.len(),
+            at = inout(reg) codes.as_mut_ptr() => _,
+            out("lr") _,
+            out("d0") _, out("d1") _, out("d2") _, out("d3") _, out("d4") _, out("d5") _,
+            options(nostack),
+        );
     }
 }
 

@@ -51,7 +51,7 @@ macro_rules! loops {
                 let (table, at) = self.addresses(position);
                 // SAFETY: `compute` has compared all lengths; the table holds addresses of pixels of `count` channels,
                 // of which loads fetch and stores write only as many as there are. The predicate is nobody's across a
-                // function that is not inlined. R6 and R7 are not used, and the stack pointer is given back.
+                // function that is not inlined. R6 and R7 are not used, and nothing is pushed.
                 unsafe {
                     asm!(
                         ".macro mote_code q, mul, shift",
@@ -61,7 +61,6 @@ macro_rules! loops {
                         $($away,)*
                         r"vrshl.s32 \q, \q, q1",
                         ".endm",
-                        "push {{r1, r2}}",
                         "1:",
                         "vctp.8 r12",
                         "mov r1, r0",
@@ -95,7 +94,6 @@ macro_rules! loops {
                         "vmovlt.s16 q0, q0",
                         "vadd.i32 q7, q7, q0",
                         "le lr, 2b",
-                        "ldrd r2, r3, [sp]",
                         "mote_code q4, #64, #128",
                         "mote_code q5, #80, #144",
                         "mote_code q6, #96, #160",
@@ -106,24 +104,17 @@ macro_rules! loops {
                         "vqmovnt.s32 q6, q7",
                         "vqadd.s16 q4, q4, r5",
                         "vqadd.s16 q6, q6, r5",
-                        "vdup.8 q0, r2",
-                        "vdup.8 q1, r3",
                         "vqmovnb.s16 q4, q4",
                         "vqmovnt.s16 q4, q6",
-                        "vmax.s8 q4, q4, q0",
-                        "vmin.s8 q4, q4, q1",
                         "vpst",
                         "vstrbt.8 q4, [r8], #16",
                         "add r9, r9, #192",
                         "adds r4, #16",
                         "subs r12, #16",
                         "bgt.w 1b",
-                        "add sp, #8",
                         ".purgem mote_code",
                         in("r0") table,
-                        inlateout("r1") self.stage.min => _,
-                        inlateout("r2") self.stage.max => _,
-                        out("r3") _,
+                        out("r1") _, out("r2") _, out("r3") _,
                         inlateout("r4") at => _,
                         in("r5") self.stage.zero_point,
                         inlateout("r8") to.as_mut_ptr() => _,
@@ -135,6 +126,7 @@ macro_rules! loops {
                         out("d0") _, out("d1") _, out("d2") _, out("d3") _, out("d4") _, out("d5") _, out("d6") _,
                         out("d7") _, out("d8") _, out("d9") _, out("d10") _, out("d11") _, out("d12") _, out("d13") _,
                         out("d14") _, out("d15") _,
+                        options(nostack),
                     );
                 }
                 Ok(())
