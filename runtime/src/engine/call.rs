@@ -235,9 +235,35 @@ impl<'a> Rows<'a> {
     // Called, and with numbers of 32 bits wherever places are counted on: it is most of what a call of few columns costs.
     #[inline(never)]
     pub fn starts(&self, starts: &mut [*const u8]) -> Option<bool> {
+        self.starts_of(starts.get_mut(..self.len())?)
+    }
+
+    /// How many rows of its window the next slice leaves behind, where it shares the others with this one: then the rows of
+    /// both windows are these, and so many behind them.
+    #[inline]
+    pub fn advance(&self) -> Option<usize> {
+        let v = self.source.view();
+        let advance = v.outer_stride.checked_div(v.outer_dilation)?;
+        let shared = v.inner_count == 1
+            && v.outer_stride.is_multiple_of(v.outer_dilation)
+            && (1..v.outer_count).contains(&advance)
+            && self.source.newest.0 < 0;
+        shared.then_some(advance.into())
+    }
+
+    /// As [`Rows::starts`], of the rows of two windows: as many as there are `starts`. `None` if they share none.
+    #[inline(never)]
+    pub fn starts_shared(&self, starts: &mut [*const u8]) -> Option<bool> {
+        if starts.len() != self.len().checked_add(self.advance()?)? {
+            return None;
+        }
+        self.starts_of(starts)
+    }
+
+    #[inline(always)]
+    fn starts_of(&self, starts: &mut [*const u8]) -> Option<bool> {
         let v = self.source.view();
         let (bytes, newest) = (self.source.bytes, self.source.newest.0);
-        let starts = starts.get_mut(..self.len())?;
         let (first_slice, first_row) = (i32::try_from(self.first_slice), i32::try_from(self.first_row));
         let (Ok(slice), Ok(row), false, true) = (
             first_slice,
@@ -476,7 +502,7 @@ mod tests {
     #[test]
     fn starts_are_those_of_the_rows() {
         let (bytes, elsewhere) = ([0u8; 400], [1u8; 40]);
-        let mut complete_ones = 0;
+        let (mut complete_ones, mut shared) = (0, 0);
         for (slots, slices, rows) in [(9, 9, 1), (4, 9, 1), (4, u32::MAX, 1), (1, 1, 7), (3, 9, 4), (5, 5, 3)]
         {
             for (outer, inner) in [(1, 1), (3, 1), (4, 1), (1, 3), (1, 7), (2, 2), (5, 1)] {
@@ -511,10 +537,25 @@ mod tests {
                         }
                         assert_eq!(complete, Some(rows().all(|row| row.is_some())), "{view:?} {slice}");
                         complete_ones += usize::from(complete == Some(true));
+                        let Some(advance) = window.advance() else { continue };
+                        let all = &mut starts[..window.len() + advance];
+                        let complete = window.starts_shared(all);
+                        let next = source.window(slice + 1, row);
+                        for (k, start) in all.iter().enumerate() {
+                            let row = if k < window.len() { window.get(k) } else { next.get(k - advance) };
+                            assert_eq!(
+                                *start,
+                                row.map_or(core::ptr::null(), <[u8]>::as_ptr),
+                                "{view:?} {slice} {k}"
+                            );
+                        }
+                        assert_eq!(complete, Some(all.iter().all(|start| !start.is_null())));
+                        shared += 1;
                     }
                 }
             }
         }
         assert!(complete_ones > 500, "{complete_ones}");
+        assert!(shared > 200, "{shared}");
     }
 }

@@ -11,7 +11,11 @@ pub const ROWS: usize = 16;
 pub struct Window<'a> {
     /// Null for a row of padding.
     starts: [*const u8; ROWS],
+    /// Where the window begins in `starts`.
+    first: usize,
     count: usize,
+    /// Where the next slice's begins, if it was looked up with this one.
+    next: Option<usize>,
     /// Bytes of each row.
     bytes: usize,
     complete: bool,
@@ -24,7 +28,9 @@ impl<'a> Window<'a> {
     pub fn empty() -> Self {
         Self {
             starts: [core::ptr::dangling(); ROWS],
+            first: 0,
             count: 0,
+            next: None,
             bytes: 0,
             complete: false,
             lifetime: PhantomData,
@@ -34,13 +40,37 @@ impl<'a> Window<'a> {
     /// Looks the rows up. `None` for more rows than [`ROWS`], or rows of less than `bytes` bytes.
     #[inline(always)]
     pub fn look_up(&mut self, window: &Rows<'a>, bytes: usize) -> Option<()> {
-        self.count = 0;
+        (self.first, self.count) = (0, 0);
         if window.row_bytes() < bytes {
             return None;
         }
         self.complete = window.starts(&mut self.starts)?;
         (self.count, self.bytes) = (window.len(), bytes);
         Some(())
+    }
+
+    /// As [`Self::look_up`], for slices one after the other: where the next one of the call has a window that shares rows with
+    /// this one, the rows of both are looked up at once.
+    #[inline(always)]
+    pub fn follow(&mut self, window: &Rows<'a>, bytes: usize, is_last: bool) -> Option<()> {
+        if let Some(first) = self.next.take() {
+            self.first = first;
+            return Some(());
+        }
+        if !is_last
+            && let Some(advance) = window.advance()
+            && let Some(both) = self.starts.get_mut(..window.len() + advance)
+        {
+            if window.row_bytes() < bytes {
+                return None;
+            }
+            if window.starts_shared(both)? {
+                (self.first, self.count, self.bytes, self.complete) = (0, window.len(), bytes, true);
+                self.next = Some(advance);
+                return Some(());
+            }
+        }
+        self.look_up(window, bytes)
     }
 
     /// Whether no row is padding.
@@ -60,21 +90,23 @@ impl<'a> Window<'a> {
 
     /// Where the rows start; null for padding.
     pub fn starts(&self) -> &[*const u8] {
-        self.starts.get(..self.count).unwrap_or_default()
+        self.starts.get(self.first..self.first + self.count).unwrap_or_default()
     }
 
-    /// Makes [`Self::in_pairs`] whole: of an odd number the last row is named twice.
+    /// Makes [`Self::in_pairs`] whole: of an odd number the last row is named twice, unless a row of the next window stands
+    /// there.
     #[inline(always)]
     pub fn close(&mut self) {
-        let last = self.count.checked_sub(1).and_then(|last| self.starts.get(last).copied());
-        if let (Some(last), Some(behind)) = (last, self.starts.get_mut(self.count)) {
-            *behind = last;
+        if self.next.is_none()
+            && let Some([.., last, behind]) = self.starts.get_mut(self.first..self.first + self.count + 1)
+        {
+            *behind = *last;
         }
     }
 
     /// As [`Self::starts`], behind [`Self::close`], of an even number of rows.
     pub fn in_pairs(&self) -> &[*const u8] {
-        self.starts.get(..self.count.next_multiple_of(2)).unwrap_or_default()
+        self.starts.get(self.first..self.first + self.count.next_multiple_of(2)).unwrap_or_default()
     }
 
     /// Row `k`; `None` for padding.
@@ -170,7 +202,7 @@ impl Runs<'_> {
     /// What the loops of pairs read: first and last-but-one end of the rows' addresses, first run, distance of runs,
     /// words and bytes left of a run.
     pub fn parts(&self) -> [usize; 6] {
-        let starts = self.window.starts.get(..self.window.count).unwrap_or_default().as_ptr_range();
+        let starts = self.window.starts().as_ptr_range();
         [starts.start.addr(), starts.end.addr(), self.at, self.stride, self.run / 4, self.run % 4]
     }
 }

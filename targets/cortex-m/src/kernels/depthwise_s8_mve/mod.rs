@@ -83,8 +83,11 @@ where
     // The padding is written when it is needed first.
     let mut unwritten = true;
     let beside = columns.reads_padding(output.row_bytes().checked_div(channels.count).unwrap_or(0), width);
+    // Of slices of one row, each but the last one is followed by its neighbour.
+    let last = if output.rows() == 1 { output.slices().end.wrapping_sub(1) } else { 0 };
+    let row_bytes = source.row_bytes();
     output.for_each(|slice, row, to| {
-        window.look_up(&source.window(slice, row), source.row_bytes()).ok_or(Mismatch)?;
+        window.follow(&source.window(slice, row), row_bytes, slice >= last).ok_or(Mismatch)?;
         window.close();
         let to = s8_mut(to);
         if unwritten && (beside || !window.is_complete()) {
