@@ -27,7 +27,7 @@ fn bytes(report: &Value, key: &str) -> u64 {
 fn pruned_networks_run_sparse_and_dense_with_one_result() {
     let folder = Folder::new();
     let input = folder.file("x.npy", npy(&[2, 32, 32, 3], &noise(5, 2 * 32 * 32 * 3)));
-    // The dense kernel of an M4 is four times as fast as the portable one, so fewer layers are worth it.
+    // Both kernels of an M4 are faster, the dense one more so: fewer layers are worth it.
     for (target, least) in [("portable", 6), ("cortex-m4", 3)] {
         let prune = ["--prune", "0.9", "--block", "4", "--target", target];
         let int8 = ["--dtype", "int8", "--calibrate", "random", "--sparse"];
@@ -45,10 +45,11 @@ fn pruned_networks_run_sparse_and_dense_with_one_result() {
             assert!((0.88..=0.9).contains(&share) && bytes(layer, "zeros_before") < 100, "{layer:#}");
             assert!((0.1..1.0).contains(&layer["squares_left"].as_f64().unwrap()), "{layer:#}");
         }
-        let sparse = steps(&auto).iter().filter(|(kernel, _)| *kernel == "spmm_s8").count();
+        let sparse = steps(&auto).iter().filter(|(kernel, _)| kernel.starts_with("spmm_s8")).count();
         assert!(sparse >= least, "{target}: {sparse} of {} layers", pruned.len());
         assert!(steps(&off).iter().all(|(kernel, _)| !kernel.starts_with("spmm")));
-        for (kernel, weighed) in steps(&auto).into_iter().filter(|(kernel, _)| *kernel == "spmm_s8") {
+        for (kernel, weighed) in steps(&auto).into_iter().filter(|(kernel, _)| kernel.starts_with("spmm_s8"))
+        {
             assert_eq!(weighed["choice"], "sparse", "{kernel}: {weighed:#}");
             assert!(weighed["sparse"].as_f64() < weighed["dense"].as_f64(), "{weighed:#}");
         }

@@ -59,9 +59,12 @@ pub struct Choice {
     /// Of the sparse kernel with the best block.
     pub sparse: f64,
     pub block: Block,
+    /// Whether the layer became sparse: that costs less, and there is room for its scratch.
+    pub is_taken: bool,
 }
 
 impl Choice {
+    /// Whether the sparse kernel costs less.
     pub fn is_sparse(&self) -> bool {
         self.sparse < self.dense
     }
@@ -98,7 +101,7 @@ pub fn weigh<'s, T: Copy + Default + PartialEq>(
         let figures = short.or_else(|| table.figures(kernel, &name))?;
         let count: usize = entries(weights, outputs, block).iter().map(Vec::len).sum();
         let cost = figures.entries * count as f64 + figures.inputs * ins + figures.outputs * outs;
-        Some(Choice { zeros, dense, sparse: positions * cost, block })
+        Some(Choice { zeros, dense, sparse: positions * cost, block, is_taken: false })
     };
     let choices = Block::ALL.into_iter().filter_map(of_block);
     choices.min_by(|a, b| a.sparse.total_cmp(&b.sparse))

@@ -21,7 +21,6 @@ use crate::graph::{DType, Data, Graph, Node, Op, TensorId};
 use crate::import::Refusal;
 use mote_runtime::kernels::copy::CopyRows;
 use mote_runtime::kernels::pack::{Packed, Packer};
-use mote_runtime::kernels::portable::id;
 use mote_runtime::plan::OperandRecord;
 use sparse::Rooms;
 use std::collections::HashMap;
@@ -85,7 +84,7 @@ impl Step {
 
     /// Whether a sparse kernel was chosen.
     pub fn is_sparse(&self) -> bool {
-        [id::SPMM_S8, id::SPMM_F32, id::SPMM_F32_W16].contains(&self.packed.kernel)
+        self.choice.is_some_and(|choice| choice.is_taken)
     }
 
     /// Hands over contiguous rows of independent positions as one long row.

@@ -108,8 +108,12 @@ impl Context<'_> {
             Sparse { kernel: kernel(profile, &packed), is_short: strip(block) < longest(block) }
         };
         let choice = weigh(profile.name, kernel(profile, &dense), weights, positions, sparse);
-        let chosen = choice.filter(|choice| room != Room::None && choice.is_sparse());
-        (chosen.map_or(dense, |Choice { block, .. }| pack(block, strip(block))), choice)
+        match choice {
+            Some(choice) if room != Room::None && choice.is_sparse() => {
+                (pack(choice.block, strip(choice.block)), Some(Choice { is_taken: true, ..choice }))
+            }
+            _ => (dense, choice),
+        }
     }
 }
 
