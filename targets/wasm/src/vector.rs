@@ -2,7 +2,7 @@
 //! same in plain Rust elsewhere.
 //!
 //! The only `unsafe` code of the kernels is here: loads and stores through references to whole arrays, and of vectors at equal
-//! distances ([`Spaced`]), whose last one is known to be there.
+//! distances ([`Spaced`], [`Strips`]), whose last one is known to be there.
 
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 mod plain;
@@ -13,6 +13,8 @@ mod simd128;
 pub use plain::{F32x4, I8x16, I16x8, I32x4};
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub use simd128::{F32x4, I8x16, I16x8, I32x4};
+
+use core::marker::PhantomData;
 
 /// Vectors at equal distances, whose presence was checked at once.
 #[derive(Clone, Copy)]
@@ -37,5 +39,42 @@ impl<'a> Spaced<'a> {
         let start = i.min(self.last) * self.step;
         // SAFETY: not beyond the last vector, behind whose start `new` found four numbers.
         F32x4::load(unsafe { &*self.numbers.as_ptr().add(start).cast::<[f32; 4]>() })
+    }
+}
+
+/// Eight codes at equal distances in each of several rows, whose presence was checked at once.
+pub struct Strips<'a, const N: usize> {
+    rows: [(*const i8, usize); N],
+    left: usize,
+    of: PhantomData<&'a [i8]>,
+}
+
+impl<'a, const N: usize> Strips<'a, N> {
+    /// `count` times from the start of each row on, as many codes apart as stands beside it; `None` if one isn't there.
+    #[inline(always)]
+    pub fn new(rows: [(&'a [i8], usize); N], count: usize) -> Option<Self> {
+        for (row, step) in rows {
+            if let Some(last) = count.checked_sub(1) {
+                let end = step.checked_mul(last)?.checked_add(8)?;
+                (end <= row.len()).then_some(())?;
+            }
+        }
+        let rows = rows.map(|(row, step)| (row.as_ptr(), step));
+        Some(Self { rows, left: count, of: PhantomData })
+    }
+}
+
+impl<'a, const N: usize> Iterator for Strips<'a, N> {
+    type Item = [&'a [i8; 8]; N];
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        Some(self.rows.each_mut().map(|(at, step)| {
+            // SAFETY: `new` found eight codes at each of `count` places, of which this is the next one.
+            let eight = unsafe { &*at.cast::<[i8; 8]>() };
+            *at = at.wrapping_add(*step);
+            eight
+        }))
     }
 }

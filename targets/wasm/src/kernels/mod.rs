@@ -7,11 +7,13 @@ pub mod conv_f32_simd128;
 pub mod conv_s8_simd128;
 pub mod depthwise_f32_simd128;
 pub mod depthwise_s8_simd128;
+pub mod depthwise_square_s8_simd128;
 pub mod fully_connected_s8_simd128;
 mod functions;
 mod gather;
 pub mod gemm;
 pub mod gemm_f32;
+pub mod lut_s8_simd128;
 pub mod matmul_s8_simd128;
 pub mod mul_s8_simd128;
 #[cfg(feature = "pack")]
@@ -34,6 +36,8 @@ target_library! {
     CONV_S8_SIMD128_DOUBLE = 3001, "conv_s8_simd128_double", conv_s8_simd128::run::<DOUBLE>, conv_s8_simd128::check;
     DEPTHWISE_S8_SIMD128 = 3004, "depthwise_s8_simd128", depthwise_s8_simd128::run::<SINGLE>, depthwise_s8_simd128::check;
     DEPTHWISE_S8_SIMD128_DOUBLE = 3005, "depthwise_s8_simd128_double", depthwise_s8_simd128::run::<DOUBLE>, depthwise_s8_simd128::check;
+    DEPTHWISE_SQUARE_S8_SIMD128 = 3006, "depthwise_square_s8_simd128", depthwise_square_s8_simd128::run::<SINGLE>, depthwise_square_s8_simd128::check;
+    DEPTHWISE_SQUARE_S8_SIMD128_DOUBLE = 3007, "depthwise_square_s8_simd128_double", depthwise_square_s8_simd128::run::<DOUBLE>, depthwise_square_s8_simd128::check;
     FULLY_CONNECTED_S8_SIMD128 = 3008, "fully_connected_s8_simd128", fully_connected_s8_simd128::run::<SINGLE>, fully_connected_s8_simd128::check;
     FULLY_CONNECTED_S8_SIMD128_DOUBLE = 3009, "fully_connected_s8_simd128_double", fully_connected_s8_simd128::run::<DOUBLE>, fully_connected_s8_simd128::check;
     ADD_S8_SIMD128 = 3012, "add_s8_simd128", add_s8_simd128::run::<SINGLE>, add_s8_simd128::check;
@@ -46,6 +50,7 @@ target_library! {
     MATMUL_S8_SIMD128 = 3022, "matmul_s8_simd128", matmul_s8_simd128::run, matmul_s8_simd128::check;
     AVERAGE_POOL_S8_SIMD128 = 3023, "average_pool_s8_simd128", pool_s8_simd128::average, pool_s8_simd128::check;
     MAX_POOL_S8_SIMD128 = 3024, "max_pool_s8_simd128", pool_s8_simd128::max, pool_s8_simd128::check;
+    LUT_S8_SIMD128 = 3025, "lut_s8_simd128", lut_s8_simd128::run, lut_s8_simd128::check;
     CONV_F32_SIMD128 = 3100, "conv_f32_simd128", conv_f32_simd128::run, conv_f32_simd128::check;
     DEPTHWISE_F32_SIMD128 = 3101, "depthwise_f32_simd128", depthwise_f32_simd128::run, depthwise_f32_simd128::check;
     UNARY_F32_SIMD128 = 3102, "unary_f32_simd128", unary_f32_simd128::run, unary_f32_simd128::check;

@@ -6,6 +6,7 @@ use mote_runtime::kernels::conv2d_s8::ConvS8;
 use mote_runtime::kernels::depthwise_f32::DepthwiseF32;
 use mote_runtime::kernels::depthwise_s8::DepthwiseS8;
 use mote_runtime::kernels::fully_connected_s8::FullyConnectedS8;
+use mote_runtime::kernels::lut_s8::LutS8;
 use mote_runtime::kernels::matmul_s8::MatmulS8;
 use mote_runtime::kernels::pack::{Geometry, Packed, Packer};
 use mote_runtime::kernels::pool_s8::PoolS8;
@@ -13,7 +14,8 @@ use mote_runtime::kernels::unary_f32::UnaryF32;
 
 use super::{
     add_s8_simd128, conv_f32_simd128, conv_s8_simd128, depthwise_f32_simd128, depthwise_s8_simd128,
-    fully_connected_s8_simd128, matmul_s8_simd128, mul_s8_simd128, pool_s8_simd128, unary_f32_simd128,
+    depthwise_square_s8_simd128, fully_connected_s8_simd128, lut_s8_simd128, matmul_s8_simd128,
+    mul_s8_simd128, pool_s8_simd128, unary_f32_simd128,
 };
 
 /// Chooses kernels for SIMD128.
@@ -25,7 +27,8 @@ impl Packer for Simd128 {
     }
 
     fn depthwise_s8(&self, layer: &DepthwiseS8<'_>, _: Geometry) -> Packed {
-        depthwise_s8_simd128::pack(layer).unwrap_or_else(|| layer.pack())
+        let square = depthwise_square_s8_simd128::pack(layer);
+        square.or_else(|| depthwise_s8_simd128::pack(layer)).unwrap_or_else(|| layer.pack())
     }
 
     fn fully_connected_s8(&self, layer: &FullyConnectedS8<'_>) -> Packed {
@@ -44,6 +47,10 @@ impl Packer for Simd128 {
 
     fn mul_s8(&self, layer: &MulS8, lens: [usize; 3]) -> Packed {
         mul_s8_simd128::pack(layer, lens).unwrap_or_else(|| layer.pack())
+    }
+
+    fn lut_s8(&self, layer: &LutS8<'_>) -> Packed {
+        lut_s8_simd128::pack(layer)
     }
 
     fn average_pool_s8(&self, layer: &PoolS8) -> Packed {

@@ -3,10 +3,13 @@
 //! A vector is shifted by one number of bits, while channels have shifts of their own. So what is shifted is brought to
 //! the largest shift of four channels first: `(a * m + 2^(t - 1)) >> t` equals `(a * 2^d * m + 2^(t + d - 1)) >> (t + d)`.
 //! Where an accumulator times `2^d` might not fit, accumulators are limited to what saturates the code anyway.
+//!
+//! That takes twice the instructions of a product in floats, which is off by at most a known distance: eight results none of
+//! which lies so close to the middle of two codes are right ([`Near`]), and only the others are computed exactly.
 
 pub use mote_runtime::kernels::requantize::{DOUBLE, SINGLE};
 
-use crate::vector::{I16x8, I32x4};
+use crate::vector::{F32x4, I16x8, I32x4};
 
 /// What four channels need.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,6 +18,8 @@ pub struct Four {
     /// First value of the sums.
     pub start: [i32; 4],
     pub multiplier: [i32; 4],
+    /// The real factors.
+    pub scale: [f32; 4],
     /// `2^d`.
     pub spread: [i32; 4],
     /// Largest accumulator that matters.
@@ -23,7 +28,9 @@ pub struct Four {
     pub shift: u32,
     /// Whether accumulators are to be limited.
     pub limited: u32,
-    pub reserved: [u32; 2],
+    /// Real results are right up to this far from a whole number; less than 0 if they may be off by more.
+    pub sure: f32,
+    pub reserved: u32,
 }
 
 // SAFETY: numbers of 32 bits without gaps, any of whose values is allowed.
@@ -38,6 +45,8 @@ pub type Block = [Four; 2];
 #[derive(Clone, Copy)]
 pub struct Stage {
     zero_point: I32x4,
+    /// The zero point, less the bits of [`ROUND`].
+    from_bits: I32x4,
     min: I16x8,
     max: I16x8,
 }
@@ -46,14 +55,33 @@ impl Stage {
     #[inline(always)]
     pub fn new(zero_point: i32, min: i8, max: i8) -> Self {
         let (min, max) = (I16x8::splat(min.into()), I16x8::splat(max.into()));
-        Self { zero_point: I32x4::splat(zero_point), min, max }
+        let from_bits = I32x4::splat(zero_point.wrapping_sub(ROUND.to_bits().cast_signed()));
+        Self { zero_point: I32x4::splat(zero_point), from_bits, min, max }
     }
 
     /// The codes of eight channels.
     #[inline(always)]
     pub fn codes<const ROUNDING: u8>(&self, [low, high]: [I32x4; 2], block: &Block, to: &mut [i8; 8]) {
         let [first, last] = block;
-        self.store([first.requantized::<ROUNDING>(low), last.requantized::<ROUNDING>(high)], to);
+        let near = [first.near(low), last.near(high)];
+        self.store_near(
+            near,
+            || [first.requantized::<ROUNDING>(low), last.requantized::<ROUNDING>(high)],
+            to,
+        );
+    }
+
+    /// Eight results as codes; `exact` gives them where it has to be asked.
+    #[inline(always)]
+    pub fn store_near(&self, near: [Near; 2], exact: impl FnOnce() -> [I32x4; 2], to: &mut [i8; 8]) {
+        let round = F32x4::splat(ROUND);
+        let shifted = near.map(|near| near.real.plus(round));
+        let [Near { real: a, sure: sure_a }, Near { real: b, sure: sure_b }] = near;
+        let [whole_a, whole_b] = shifted.map(|shifted| shifted.minus(round));
+        if a.minus(whole_a).beyond(sure_a).any(b.minus(whole_b).beyond(sure_b)) {
+            return self.store(exact(), to);
+        }
+        I16x8::codes(shifted.map(|shifted| shifted.bits().plus(self.from_bits)), self.min, self.max, to);
     }
 
     /// Eight requantized sums as codes.
@@ -63,7 +91,35 @@ impl Stage {
     }
 }
 
+/// Four results in reals, which are right where they are no further than `sure` from a whole number.
+#[derive(Clone, Copy)]
+pub struct Near {
+    pub real: F32x4,
+    pub sure: F32x4,
+}
+
+/// Added to a number of a magnitude below 2^22, leaves the nearest whole number in the low bits.
+const ROUND: f32 = 12_582_912.0;
+
+/// What a product of 512 at most is off by: its factors and itself are rounded to 24 bits. More saturates codes.
+const OFF: f32 = 512.0 * 4.0 / (1 << 24) as f32;
+
+/// What rounding to a fraction of `bits` bits first may move a result by, and the direction in which it rounds the middle.
+fn moved<const ROUNDING: u8>(bits: u32) -> f32 {
+    if ROUNDING == SINGLE { 0.0 } else { 2.0 * inverse_power(bits) }
+}
+
+/// `2^-bits`, `bits` up to 126.
+fn inverse_power(bits: u32) -> f32 {
+    f32::from_bits(127u32.saturating_sub(bits) << 23)
+}
+
 impl Four {
+    #[inline(always)]
+    fn near(&self, acc: I32x4) -> Near {
+        Near { real: acc.real().times(F32x4::load(&self.scale)), sure: F32x4::repeated(&self.sure) }
+    }
+
     #[inline(always)]
     pub fn start(&self) -> I32x4 {
         I32x4::load(&self.start)
@@ -96,6 +152,13 @@ impl Factor {
     /// Whether this makes sense.
     pub const fn is_sound(multiplier: i32, shift: u32) -> bool {
         multiplier >= 0 && shift <= 31
+    }
+
+    /// The factor as a real number, and how far from a whole number products with it are right.
+    pub fn real<const ROUNDING: u8>(self) -> (f32, f32) {
+        let bits = if ROUNDING == SINGLE { 32 } else { 31 };
+        let real = self.multiplier as f32 * inverse_power(bits + self.shift);
+        (real, 0.5 - OFF - moved::<ROUNDING>(self.shift))
     }
 
     /// The products, rounded.
@@ -174,6 +237,7 @@ mod host {
         }
         let shift = all.iter().copied().max().unwrap_or(first);
         let (mut four, mut limited) = (<Four as bytemuck::Zeroable>::zeroed(), false);
+        four.sure = 0.5 - OFF;
         four.spread = [1; 4];
         four.limit = [(ROOM - 1) as i32; 4];
         for (lane, &([start, multiplier, own], largest)) in channels.iter().enumerate() {
@@ -185,6 +249,12 @@ mod host {
                 continue;
             }
             four.multiplier[lane] = multiplier;
+            let scale = f64::from(multiplier) / (1u64 << (31 - own)) as f64;
+            four.scale[lane] = scale as f32;
+            let off = OFF + if rounding == SINGLE { 0.0 } else { moved::<DOUBLE>(bits(own) as u32) };
+            // Beyond, rounding by `ROUND` does not even saturate.
+            let fits = largest as f64 * scale < f64::from(1 << 21);
+            four.sure = if fits { four.sure.min(0.5 - off) } else { -1.0 };
             let spread = shift - bits(own);
             if spread > 30 {
                 return None;
@@ -234,8 +304,15 @@ mod tests {
                 // Weights large enough that accumulators of 24 bits may occur.
                 let blocks = blocks(&[127; 8 * 1024], &[], 8, 0, &requant).unwrap();
                 let stage = Stage::new(zero_point, -100, 120);
-                for acc in &accumulators {
-                    let acc = (*acc).clamp(-127 * 127 * 1024, 127 * 127 * 1024);
+                // Where results lie in the middle of two codes, and beside it.
+                let middles = factors.iter().flat_map(|factor| {
+                    let middle = move |code: i32| ((f64::from(code) + 0.5) / factor) as i32;
+                    (-300..300)
+                        .step_by(7)
+                        .flat_map(move |code| (-3..=3).map(move |d| middle(code).saturating_add(d)))
+                });
+                for acc in accumulators.iter().copied().chain(middles) {
+                    let acc = acc.clamp(-127 * 127 * 1024, 127 * 127 * 1024);
                     let sums = [I32x4::splat(acc); 2];
                     let mut found = [0; 8];
                     match rounding {

@@ -34,6 +34,24 @@ impl I8x16 {
         *to = self.0;
     }
 
+    /// Eight codes; the others are not to be counted on.
+    #[inline(always)]
+    pub fn half(codes: &[i8; 8]) -> Self {
+        Self(core::array::from_fn(|i| codes[i % 8]))
+    }
+
+    /// The first eight codes of both in turns.
+    #[inline(always)]
+    pub fn zipped_halves(self, other: Self) -> Self {
+        Self(core::array::from_fn(|i| [self.0, other.0][i % 2][i / 2]))
+    }
+
+    /// Of each four codes the first two, widened, and the last two.
+    #[inline(always)]
+    pub fn pairs(self) -> [I16x8; 2] {
+        [0, 2].map(|first| I16x8(core::array::from_fn(|i| self.0[i / 2 * 4 + first + i % 2].into())))
+    }
+
     /// Pairs of the first eight codes of both in turns, and of the last eight.
     #[inline(always)]
     pub fn zipped_pairs(self, other: Self) -> [Self; 2] {
@@ -224,6 +242,18 @@ impl I32x4 {
         Self(vectors.map(|Self([a, b, c, d])| a.wrapping_add(b).wrapping_add(c).wrapping_add(d)))
     }
 
+    /// The nearest real numbers.
+    #[inline(always)]
+    pub fn real(self) -> F32x4 {
+        F32x4(self.0.map(|value| value as f32))
+    }
+
+    /// Whether a bit is set in either.
+    #[inline(always)]
+    pub fn any(self, other: Self) -> bool {
+        self.0 != [0; 4] || other.0 != [0; 4]
+    }
+
     /// `(self * factor + round) / 2^32`, rounded down.
     #[inline(always)]
     pub fn high(self, factor: Self, round: i64) -> Self {
@@ -293,6 +323,18 @@ impl F32x4 {
     pub fn limited(self, min: Self, max: Self) -> Self {
         let above = self.with(min, |x, min| if x > min { x } else { min });
         above.with(max, |x, max| if x < max { x } else { max })
+    }
+
+    /// The bits of each.
+    #[inline(always)]
+    pub fn bits(self) -> I32x4 {
+        I32x4(self.0.map(|x| x.to_bits().cast_signed()))
+    }
+
+    /// All bits where the magnitude is more than `limit`, else none.
+    #[inline(always)]
+    pub fn beyond(self, limit: Self) -> I32x4 {
+        I32x4(core::array::from_fn(|i| if self.0[i].abs() > limit.0[i] { -1 } else { 0 }))
     }
 
     /// `2^n` of numbers `1.5 * 2^23 + n`, `n` between -126 and 127.

@@ -52,6 +52,27 @@ impl I8x16 {
         unsafe { v128_store(to.as_mut_ptr().cast(), self.0) }
     }
 
+    /// Eight codes; the others are not to be counted on.
+    #[inline(always)]
+    pub fn half(codes: &[i8; 8]) -> Self {
+        // SAFETY: a reference to all eight bytes that are read; any alignment is allowed.
+        Self(unsafe { v128_load64_zero(codes.as_ptr().cast()) })
+    }
+
+    /// The first eight codes of both in turns.
+    #[inline(always)]
+    pub fn zipped_halves(self, other: Self) -> Self {
+        let (a, b) = (self.0, other.0);
+        Self(i8x16_shuffle::<0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23>(a, b))
+    }
+
+    /// Of each four codes the first two, widened, and the last two.
+    #[inline(always)]
+    pub fn pairs(self) -> [I16x8; 2] {
+        let (low, high) = (i16x8_extend_low_i8x16(self.0), i16x8_extend_high_i8x16(self.0));
+        [I16x8(i32x4_shuffle::<0, 2, 4, 6>(low, high)), I16x8(i32x4_shuffle::<1, 3, 5, 7>(low, high))]
+    }
+
     /// Pairs of the first eight codes of both in turns, and of the last eight.
     #[inline(always)]
     pub fn zipped_pairs(self, other: Self) -> [Self; 2] {
@@ -260,6 +281,18 @@ impl I32x4 {
         Self(i32x4_add(i64x2_shuffle::<0, 2>(ab, cd), i64x2_shuffle::<1, 3>(ab, cd)))
     }
 
+    /// The nearest real numbers.
+    #[inline(always)]
+    pub fn real(self) -> F32x4 {
+        F32x4(f32x4_convert_i32x4(self.0))
+    }
+
+    /// Whether a bit is set in either.
+    #[inline(always)]
+    pub fn any(self, other: Self) -> bool {
+        v128_any_true(v128_or(self.0, other.0))
+    }
+
     /// `(self * factor + round) / 2^32`, rounded down.
     #[inline(always)]
     pub fn high(self, factor: Self, round: i64) -> Self {
@@ -332,6 +365,18 @@ impl F32x4 {
     #[inline(always)]
     pub fn limited(self, min: Self, max: Self) -> Self {
         Self(f32x4_pmin(max.0, f32x4_pmax(min.0, self.0)))
+    }
+
+    /// The bits of each.
+    #[inline(always)]
+    pub fn bits(self) -> I32x4 {
+        I32x4(self.0)
+    }
+
+    /// All bits where the magnitude is more than `limit`, else none.
+    #[inline(always)]
+    pub fn beyond(self, limit: Self) -> I32x4 {
+        I32x4(f32x4_gt(f32x4_abs(self.0), limit.0))
     }
 
     /// `2^n` of numbers `1.5 * 2^23 + n`, `n` between -126 and 127.

@@ -15,8 +15,8 @@ use mote_runtime::plan::{DType, Fault};
 use mote_runtime::records;
 
 use super::pieces::each;
-use super::stage::{Factor, Stage};
-use crate::vector::{I16x8, I32x4};
+use super::stage::{Factor, Near, Stage};
+use crate::vector::{F32x4, I16x8, I32x4};
 
 records! {
     /// Arguments.
@@ -71,10 +71,27 @@ pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch> {
     let b = Operand::new(args.zero_b, args.multiplier_b, args.shift_b);
     let factor = Factor { multiplier: args.multiplier, shift: args.shift };
     let (bits, subtracted) = (args.left_shift.into(), args.subtracted != 0);
+    // Both inputs' ways to the output as real factors.
+    let (last, sure) = factor.real::<ROUNDING>();
+    let through = |operand: &Operand| operand.factor.real::<ROUNDING>().0 * (1 << bits) as f32 * last;
+    let (scale_a, scale_b) = (through(&a), through(&b) * if subtracted { -1.0 } else { 1.0 });
+    // Each term may be as large as 255 codes while their sum is small; what is scaled is rounded to whole numbers.
+    let off = 255.0 * (scale_a.abs() + scale_b.abs()) * (4.0 / (1 << 24) as f32) + 4.0 * last;
+    let [scale_a, scale_b, sure] = [scale_a, scale_b, sure - off].map(F32x4::splat);
     each(call, None, |x, y, to| {
-        let ([a0, a1], [b0, b1]) = (a.scaled::<ROUNDING>(x, bits), b.scaled::<ROUNDING>(y, bits));
-        let sums = if subtracted { [a0.minus(b0), a1.minus(b1)] } else { [a0.plus(b0), a1.plus(b1)] };
-        stage.store(sums.map(|sum| factor.of::<ROUNDING>(sum)), to);
+        let (a_real, b_real) = (a.real(x).halves(), b.real(y).halves());
+        let near = |a: I32x4, b: I32x4| {
+            let real = a.real().times(scale_a).plus_product(b.real(), scale_b);
+            Near { real, sure }
+        };
+        let exact = || {
+            let ([a0, a1], [b0, b1]) =
+                (a.scaled::<ROUNDING>(a_real, bits), b.scaled::<ROUNDING>(b_real, bits));
+            let sums = if subtracted { [a0.minus(b0), a1.minus(b1)] } else { [a0.plus(b0), a1.plus(b1)] };
+            sums.map(|sum| factor.of::<ROUNDING>(sum))
+        };
+        let ([a0, a1], [b0, b1]) = (a_real, b_real);
+        stage.store_near([near(a0, b0), near(a1, b1)], exact, to);
     })
 }
 
@@ -89,9 +106,14 @@ impl Operand {
         Self { zero: I16x8::splat(zero as i16), factor: Factor { multiplier, shift } }
     }
 
+    /// Codes less the zero point.
     #[inline(always)]
-    fn scaled<const ROUNDING: u8>(&self, codes: &[i8; 8], bits: u32) -> [I32x4; 2] {
-        let real = I16x8::widened(codes).minus(self.zero);
-        real.halves().map(|real| self.factor.of::<ROUNDING>(real.shifted_left(bits)))
+    fn real(&self, codes: &[i8; 8]) -> I16x8 {
+        I16x8::widened(codes).minus(self.zero)
+    }
+
+    #[inline(always)]
+    fn scaled<const ROUNDING: u8>(&self, real: [I32x4; 2], bits: u32) -> [I32x4; 2] {
+        real.map(|real| self.factor.of::<ROUNDING>(real.shifted_left(bits)))
     }
 }

@@ -15,8 +15,8 @@ use mote_runtime::kernels::s8::{require, s8, s8_mut};
 use mote_runtime::plan::Fault;
 
 use super::gemm::filled_up;
-use super::stage::{Factor, SINGLE, Stage};
-use crate::vector::{I16x8, I32x4};
+use super::stage::{Factor, Near, SINGLE, Stage};
+use crate::vector::{F32x4, I16x8, I32x4};
 
 /// Columns of the right matrix whose sums are in registers.
 const COLUMNS: usize = 32;
@@ -62,13 +62,18 @@ fn multiply<const ROUNDING: u8>(call: Call<'_>, args: &MatmulArgs) -> Result<(),
     let shift = if args.multiplier == 0 { 0 } else { bits(args) as u32 };
     let factor = Factor { multiplier: args.multiplier, shift };
     let zero = I16x8::splat(args.zero_b as i16);
+    let (scale, sure) = factor.real::<ROUNDING>();
+    // The largest sum's result must be one that `Near` can round.
+    let sure = if (depth as f32) * 65536.0 * scale < (1 << 21) as f32 { sure } else { -1.0 };
+    let (scale, sure) = (F32x4::splat(scale), F32x4::splat(sure));
     let codes = |sums: [I32x4; 2], to: &mut [i8]| {
-        let sums = sums.map(|sum| factor.of::<ROUNDING>(sum));
+        let near = sums.map(|sum| Near { real: sum.real().times(scale), sure });
+        let exact = || sums.map(|sum| factor.of::<ROUNDING>(sum));
         match to.first_chunk_mut::<8>() {
-            Some(to) => stage.store(sums, to),
+            Some(to) => stage.store_near(near, exact, to),
             None => {
                 let mut codes = [0; 8];
-                stage.store(sums, &mut codes);
+                stage.store_near(near, exact, &mut codes);
                 to.iter_mut().zip(codes).for_each(|(to, code)| *to = code);
             }
         }

@@ -15,8 +15,8 @@ use mote_runtime::plan::{DType, Fault};
 use mote_runtime::records;
 
 use super::pieces::each;
-use super::stage::{Factor, Stage};
-use crate::vector::I16x8;
+use super::stage::{Factor, Near, Stage};
+use crate::vector::{F32x4, I16x8};
 
 records! {
     /// Arguments.
@@ -58,9 +58,13 @@ pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch> {
     let stage = Stage::new(args.zero_point, args.min, args.max);
     let (zero_a, zero_b) = (I16x8::splat(args.zero_a as i16), I16x8::splat(args.zero_b as i16));
     let factor = Factor { multiplier: args.multiplier, shift: args.shift };
+    let (scale, sure) = factor.real::<ROUNDING>();
+    let (scale, sure) = (F32x4::splat(scale), F32x4::splat(sure));
     let channels = if args.channels == 0 { None } else { Some(args.channels as usize) };
     each(call, channels, |a, b, to| {
         let (a, b) = (I16x8::widened(a).minus(zero_a), I16x8::widened(b).minus(zero_b));
-        stage.store(a.products(b).map(|product| factor.of::<ROUNDING>(product)), to);
+        let products = a.products(b);
+        let near = products.map(|product| Near { real: product.real().times(scale), sure });
+        stage.store_near(near, || products.map(|product| factor.of::<ROUNDING>(product)), to);
     })
 }

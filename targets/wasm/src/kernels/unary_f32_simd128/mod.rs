@@ -26,7 +26,7 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
     let [zero, one, half] = [0.0, 1.0, 0.5].map(F32x4::splat);
     match u8::try_from(args.function).ok().and_then(Function::from_code).ok_or(Mismatch)? {
         Function::Sigmoid => each(call, sigmoid),
-        Function::Swish => each(call, |x| x.times(sigmoid(x))),
+        Function::Swish => each(call, |x| x.over(one.plus(exp(zero.minus(x))))),
         Function::Exp => each(call, exp),
         // sigmoid(2 x) = (1 + tanh(x)) / 2
         Function::Tanh => each(call, |x| {
@@ -41,7 +41,7 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
         Function::GeluTanh => {
             // 2 * sqrt(2 / pi), and that times 0.044715.
             let [linear, cubic] = [1.595_769, 0.071_354_82].map(F32x4::splat);
-            each(call, |x| x.times(sigmoid(x.times(linear.plus_product(cubic, x.times(x))))))
+            each(call, |x| x.over(one.plus(exp(zero.minus(x.times(linear.plus_product(cubic, x.times(x))))))))
         }
         Function::HardSwish => {
             let [three, six, sixth] = [3.0, 6.0, 1.0 / 6.0].map(F32x4::splat);
