@@ -83,6 +83,11 @@ macro_rules! include_plan {
                 Some(view) => view.slice_bytes(),
                 None => 0,
             };
+            /// Bytes of output 0 that are made at a time: of a frame, or the whole tensor.
+            pub const OUTPUT_SLICE_BYTES: usize = match CHECKED.port_view(1, 0) {
+                Some(view) => view.slice_bytes(),
+                None => 0,
+            };
             /// Whether the plan runs frame by frame, without end.
             pub const ENDLESS: bool = match CHECKED.region(0) {
                 Some(region) => region.kind == $crate::plan::RegionKind::Endless as u8,

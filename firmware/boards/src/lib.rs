@@ -36,10 +36,12 @@ mod sbcon;
 pub mod stack;
 
 #[cfg(feature = "mps2")]
-pub use board::{Bus, Led, Serial};
+pub use board::{Bus, Clock, Led, Serial};
 pub use board::{CLOCK_HZ, Console, NAME};
 use cortex_m::delay::Delay;
 pub use cortex_m_rt::entry;
+#[cfg(feature = "mps2")]
+pub use reserved::Kept;
 // The logger registers itself by being linked.
 #[cfg(feature = "log")]
 use defmt_semihosting as _;
@@ -60,6 +62,12 @@ pub struct Board {
     /// Where a loader puts what comes with the image; whatever lies there if none did.
     #[cfg(feature = "mps2")]
     pub received: &'static [u8],
+    /// Milliseconds.
+    #[cfg(feature = "mps2")]
+    pub clock: Clock,
+    /// Words that outlive resets.
+    #[cfg(feature = "mps2")]
+    pub kept: Kept,
     /// Memory beside that of the image, for what has no known size.
     #[cfg(feature = "mps2")]
     pub work: &'static mut [u8],
@@ -87,6 +95,10 @@ impl Board {
             led: board::led(),
             #[cfg(feature = "mps2")]
             received: reserved::received(),
+            #[cfg(feature = "mps2")]
+            clock: board::clock(),
+            #[cfg(feature = "mps2")]
+            kept: Kept::new(),
             // SAFETY: the core's peripherals were taken, which succeeds once: there is no other reference.
             #[cfg(feature = "mps2")]
             work: unsafe { reserved::work() },

@@ -3,7 +3,7 @@
 use core::convert::Infallible;
 
 use embedded_hal::digital::{self, OutputPin};
-use embedded_io::{ErrorType, Read, Write};
+use embedded_io::{ErrorType, Read, ReadReady, Write};
 
 use crate::{
     board::{CLOCK_HZ, DEVICES},
@@ -48,8 +48,13 @@ pub fn bus() -> Bus {
     unsafe { SbCon::new(DEVICES.bus, CLOCK_HZ / 200_000) }
 }
 
+pub fn clock() -> Clock {
+    // SAFETY: inputs and outputs of the FPGA; the light, which lies there too, uses another register.
+    unsafe { Clock::new(DEVICES.led) }
+}
+
 pub fn led() -> Led {
-    // SAFETY: inputs and outputs of the FPGA, and nothing else in the crate uses them.
+    // SAFETY: inputs and outputs of the FPGA; the clock, which lies there too, uses another register.
     unsafe { Light::new(DEVICES.led, 0) }
 }
 
@@ -106,6 +111,44 @@ impl Read for Uart {
         while self.registers.read(STATE) & STATE_RX_FULL == 0 {}
         *first = self.registers.read(DATA) as u8;
         Ok(1)
+    }
+}
+
+impl ReadReady for Uart {
+    fn read_ready(&mut self) -> Result<bool, Infallible> {
+        Ok(self.registers.read(STATE) & STATE_RX_FULL != 0)
+    }
+}
+
+const COUNTER: usize = 6;
+const PRESCALE: usize = 7;
+
+/// A clock: the FPGA's counter, a tick each millisecond.
+pub struct Clock {
+    registers: Registers,
+    last: u32,
+    passed: u64,
+}
+
+impl Clock {
+    /// Starts the clock.
+    ///
+    /// # Safety
+    /// `base` is the address of the FPGA's inputs and outputs, and nobody else drives its counter.
+    pub unsafe fn new(base: usize) -> Self {
+        // SAFETY: the caller names the inputs and outputs, of which only the counter is used.
+        let mut registers = unsafe { Registers::new(base) };
+        registers.write(PRESCALE, CLOCK_HZ / 1000 - 1);
+        let last = registers.read(COUNTER);
+        Self { registers, last, passed: 0 }
+    }
+
+    /// Milliseconds since the start; to be asked at least every 49 days, when the counter wraps.
+    pub fn milliseconds(&mut self) -> u64 {
+        let now = self.registers.read(COUNTER);
+        self.passed += u64::from(now.wrapping_sub(self.last));
+        self.last = now;
+        self.passed
     }
 }
 

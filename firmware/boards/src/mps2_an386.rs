@@ -1,6 +1,8 @@
 //! Arm MPS2 with image AN386: a Cortex-M4F at 25 MHz. QEMU: `-M mps2-an386`.
 
-pub use crate::mps2::{ARMV7M as DEVICES, Bus, Console, Led, Serial, bus, console, led, serial};
+pub use crate::mps2::{
+    ARMV7M as DEVICES, Bus, Clock, Console, Led, Serial, bus, clock, console, led, serial,
+};
 
 pub const NAME: &str = "mps2-an386";
 pub const CLOCK_HZ: u32 = 25_000_000;

@@ -2,7 +2,7 @@
 //! `-M mps2-an505`.
 
 use crate::mps2::Devices;
-pub use crate::mps2::{Bus, Console, Led, Serial, bus, console, led, serial};
+pub use crate::mps2::{Bus, Clock, Console, Led, Serial, bus, clock, console, led, serial};
 
 pub const NAME: &str = "mps2-an505";
 pub const CLOCK_HZ: u32 = 20_000_000;

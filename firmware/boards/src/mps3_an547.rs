@@ -5,7 +5,7 @@
 //! that on for targets with hard floats, switches on both.
 
 use crate::mps2::Devices;
-pub use crate::mps2::{Bus, Console, Led, Serial, bus, console, led, serial};
+pub use crate::mps2::{Bus, Clock, Console, Led, Serial, bus, clock, console, led, serial};
 
 pub const NAME: &str = "mps3-an547";
 pub const CLOCK_HZ: u32 = 32_000_000;

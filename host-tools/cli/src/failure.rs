@@ -119,6 +119,7 @@ impl Failure {
                 ConvertError::Import(ImportError::Inconsistent(_)) | ConvertError::Refused(_) => "internal",
                 ConvertError::Import(_) => "model",
                 ConvertError::Stream(_) => "not_streamable",
+                ConvertError::Train(_) => "not_trainable",
                 ConvertError::NoCalibration | ConvertError::Quantize(_) => "calibration",
                 ConvertError::Memory { .. } => "too_large",
                 ConvertError::States | ConvertError::AlreadyQuantized => "usage",
@@ -383,6 +384,9 @@ fn convert_advice(error: &ConvertError) -> String {
         ConvertError::Memory { .. } => {
             "raise --ram-limit, or leave --rows out, which cuts the network where that saves memory; int8 takes a quarter \
              of the memory of float, and a network over time may run frame by frame (--stream)"
+        }
+        ConvertError::Train(_) => {
+            "train less of it (--train head cuts the network before its last layer), or begin with the float network"
         }
         ConvertError::AlreadyQuantized => "leave --dtype out: the file's own format is kept",
         _ => "leave out the option that asks for it, or change the model",

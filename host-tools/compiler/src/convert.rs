@@ -17,6 +17,7 @@ use crate::schedule::{Life, Schedule, order, schedule};
 use crate::stream::time::{Stream, Violation};
 use crate::stream::{self, Network, Region, Rows};
 use crate::targets;
+use crate::train::{self, TrainRefusal, Trained};
 use mote_runtime::Error;
 use mote_runtime::plan::{ALIGN, ConversionRecord, PreprocessRecord};
 use std::time::Duration;
@@ -76,6 +77,8 @@ pub struct Options {
     /// Zeros for the smallest weights, before anything else is done with them.
     pub prune: Option<Prune>,
     pub sparse: Sparsity,
+    /// The end of the network is trained on the device: the plan is what stands in front of it.
+    pub train: Option<train::Options>,
     pub calibration: Option<Calibration>,
     /// Regions over rows.
     pub rows: Rows,
@@ -107,6 +110,8 @@ pub struct Converted {
     pub passes: passes::Report,
     /// Layers that were pruned.
     pub pruned: Vec<Pruned>,
+    /// The trained end, if one was asked for.
+    pub trained: Option<Trained>,
     /// Figures of the quantization, if there was one.
     pub quantization: Option<quantize::Report>,
 }
@@ -136,8 +141,10 @@ pub enum ConvertError {
     #[error("the network cannot run frame by frame:\n{}", lines(.0))]
     Stream(Vec<Violation>),
     /// No plan that was found works in so little memory.
-    #[error("it needs {needed} bytes of arena and state, more than the limit of {limit}")]
+    #[error("it needs {needed} bytes to work in (arena, state, training), more than the limit of {limit}")]
     Memory { needed: usize, limit: usize },
+    #[error("it cannot be trained so: {0}")]
+    Train(#[from] TrainRefusal),
     #[error("the network is int8 already; a float one was asked for")]
     AlreadyQuantized,
     /// A defect of the compiler: it wrote a plan that the runtime refuses.
@@ -193,6 +200,16 @@ pub fn convert(bytes: &[u8], options: &Options) -> Result<Converted, ConvertErro
 pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, ConvertError> {
     let passes = if options.no_passes { passes::Report::default() } else { passes::optimize(&mut graph) };
     let pruned = options.prune.map_or_else(Vec::new, |options| prune::prune(&mut graph, &options));
+    let trained = options.train.as_ref().map(|train| train::split(&mut graph, train)).transpose()?;
+    // What training takes is not there for the arena. A network that is trained as a whole needs no arena to be trained.
+    let beside = trained.as_ref().map_or(0, Trained::bytes);
+    let goal = match options.goal {
+        Goal::Within(limit) if beside > limit => return Err(ConvertError::Memory { needed: beside, limit }),
+        Goal::Within(limit) if trained.as_ref().is_some_and(|trained| !trained.whole) => {
+            Goal::Within(limit - beside)
+        }
+        goal => goal,
+    };
     let quantized = graph.tensors.iter().any(|t| t.quant.is_some() && !t.is_constant());
     let mut quantization = None;
     match options.precision {
@@ -206,7 +223,8 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
         }
         _ => {}
     }
-    if !options.labels.is_empty() {
+    // Classes are no names of features.
+    if !options.labels.is_empty() && trained.as_ref().is_none_or(|trained| trained.whole) {
         graph.labels = options.labels.clone();
     }
     let half = options.precision == Precision::F16;
@@ -233,16 +251,22 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
             None if by_steps => plan_steps(&mut graph, lowered)?,
             None => {
                 let costs = |lowered: &Lowered| StepCosts::of(&graph, lowered, profile.library, table);
-                plan_memory(&graph, lowered, options.rows, options.goal, at_a_time, &costs)
+                plan_memory(&graph, lowered, options.rows, goal, at_a_time, &costs)
             }
         };
         Ok((graph, planned))
     };
-    let by_goal = |rooms: &Rooms| match options.goal {
+    let by_goal = |rooms: &Rooms| match goal {
         Goal::Within(limit) => plan_within(limit, |scratch| plan(scratch, rooms)),
         Goal::Memory | Goal::Speed => plan(usize::MAX, rooms),
     };
-    let (graph, planned) = plan_sparse(&by_goal, options.sparse, options.goal)?;
+    let planned = plan_sparse(&by_goal, options.sparse, goal).map_err(|error| match (error, options.goal) {
+        (ConvertError::Memory { needed, limit: left }, Goal::Within(limit)) => {
+            ConvertError::Memory { needed: needed + (limit - left), limit }
+        }
+        (error, _) => error,
+    });
+    let (graph, planned) = planned?;
     let Planned { lowered, regions, schedule, arena_whole, .. } = planned;
     let conversion = ConversionRecord {
         arena_whole: arena_whole as u32,
@@ -258,7 +282,18 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
     // The runtime's own opinion of the plan.
     Executor::new(&plan).map_err(|error| refused(error, &lowered.steps))?;
     let steps = lowered.steps;
-    Ok(Converted { plan, graph, steps, regions, schedule, arena_whole, passes, pruned, quantization })
+    Ok(Converted {
+        plan,
+        graph,
+        steps,
+        regions,
+        schedule,
+        arena_whole,
+        passes,
+        pruned,
+        trained,
+        quantization,
+    })
 }
 
 /// Steps in the views of their regions, with addresses.

@@ -8,6 +8,7 @@
 //! * [`import`]: foreign files to [`graph::Graph`]; every operator that cannot be translated is listed at once.
 //! * [`passes`]: rewriting of graphs: folding, fusing, recognising, changing layout.
 //! * [`prune`]: zeros for the smallest weights, on request.
+//! * [`train`]: the end of a network that goes on learning on the device, cut off, on request.
 //! * [`quantize`]: post-training quantization from calibration samples.
 //! * [`lower`]: graph operators to kernels of a target, by the kernels' own `pack` functions.
 //! * [`stream`]: regions that run slice by slice, over rows and over time.
@@ -31,3 +32,4 @@ pub mod record;
 pub mod schedule;
 pub mod stream;
 pub mod targets;
+pub mod train;

@@ -6,6 +6,7 @@
 //! * `net`: connections, on iroh: QUIC, a peer's id is its public key. `port`: lines to devices.
 //! * `run`: the daemon around it.
 //!   (These three: feature `net`.)
+//! * [`talk`]: what is said on a line to a device.
 //! * [`data`], [`mean`], [`state`], [`wire`]: a member's data and training; updates into one; what outlives a peer; frames.
 #![forbid(unsafe_code)]
 
@@ -19,6 +20,7 @@ pub mod port;
 #[cfg(feature = "net")]
 pub mod run;
 pub mod state;
+pub mod talk;
 pub mod task;
 pub mod wire;
 

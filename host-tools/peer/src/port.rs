@@ -1,8 +1,8 @@
 //! Lines to devices: a serial port, or a TCP connection to one (an emulator, a terminal server). A line that breaks is
 //! opened again; a device that comes later is waited for.
 
-use mote_modest::device::{HEAD_BYTES, ToDevice};
-use mote_modest::link::{Config, Event, Link, Polled};
+use crate::talk::{Heard, Talk};
+use mote_modest::device::ToDevice;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -51,8 +51,6 @@ pub enum Said {
     },
 }
 
-/// Bytes of a packet on the gateway's side; the device may take less.
-const PACKET: usize = 1024;
 const AGAIN: Duration = Duration::from_millis(300);
 
 trait Line: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -80,6 +78,7 @@ pub async fn serve(
     // So that messages of this life are told from those of the one before.
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let mut talk = Talk::new(since.as_micros() as u32, largest);
+    let began = Instant::now();
     loop {
         let Ok(mut line) = open(&place).await else {
             tokio::time::sleep(AGAIN).await;
@@ -88,7 +87,7 @@ pub async fn serve(
         if said.send(Said::Plugged { port }).await.is_err() {
             return;
         }
-        while talk.turn(&mut line, &mut orders, port, &said).await {}
+        while turn(&mut talk, began, &mut line, &mut orders, port, &said).await {}
         if said.is_closed() {
             return;
         }
@@ -96,116 +95,43 @@ pub async fn serve(
     }
 }
 
-struct Talk {
-    link: Link<PACKET>,
-    room: Vec<u8>,
-    message: Vec<u8>,
-    /// What is to be said next: of each kind the newest.
-    words: Option<Vec<u8>>,
-    train: Option<Vec<u8>>,
+/// Waits for something, and does what follows from it; `false` where the line has ended.
+async fn turn(
+    talk: &mut Talk,
     began: Instant,
-    up: u64,
-    down: u64,
-}
-
-impl Talk {
-    fn new(session: u32, largest: usize) -> Talk {
-        Talk {
-            link: Link::new(session, Config::DEFAULT),
-            room: vec![0; largest],
-            message: Vec::new(),
-            words: None,
-            train: None,
-            began: Instant::now(),
-            up: 0,
-            down: 0,
-        }
+    line: &mut Box<dyn Line>,
+    orders: &mut mpsc::Receiver<(ToDevice, Vec<u8>)>,
+    port: usize,
+    said: &mpsc::Sender<Said>,
+) -> bool {
+    let now = || began.elapsed().as_millis() as u64;
+    let bytes = talk.due(now());
+    if !bytes.is_empty() && line.write_all(&bytes).await.is_err() {
+        return false;
     }
-
-    fn now(&self) -> u64 {
-        self.began.elapsed().as_millis() as u64
-    }
-
-    fn order(&mut self, message: ToDevice, behind: &[u8]) {
-        let mut bytes = [0; HEAD_BYTES];
-        let Ok(head) = postcard::to_slice(&message, &mut bytes) else { return };
-        let whole = Some([head, behind].concat());
-        match message {
-            ToDevice::Train { .. } => {
-                // A round that is over need not be sent to its end.
-                if self.link.sending() && self.message.len() > HEAD_BYTES {
-                    self.link.abandon();
+    let wait = talk.deadline().map_or(1000, |at| at.saturating_sub(now())).clamp(1, 1000);
+    let mut read = [0; 512];
+    tokio::select! {
+        order = orders.recv() => match order {
+            Some((message, behind)) => talk.order(message, &behind),
+            None => return false,
+        },
+        count = line.read(&mut read) => {
+            let Ok(count @ 1..) = count else { return false };
+            for Heard { bytes, counted } in talk.hear(&read[..count], now()) {
+                if let Some((up, down)) = counted
+                    && said.send(Said::Counted { port, up, down }).await.is_err()
+                {
+                    return false;
                 }
-                self.train = whole;
-            }
-            _ => self.words = whole,
-        }
-    }
-
-    /// Waits for something, and does what follows from it; `false` where the line has ended.
-    async fn turn(
-        &mut self,
-        line: &mut Box<dyn Line>,
-        orders: &mut mpsc::Receiver<(ToDevice, Vec<u8>)>,
-        port: usize,
-        said: &mpsc::Sender<Said>,
-    ) -> bool {
-        if !self.link.sending()
-            && let Some(next) = self.words.take().or_else(|| self.train.take())
-        {
-            self.message = next;
-            let now = self.now();
-            let _ = self.link.send(&self.message, now);
-        }
-        let now = self.now();
-        let mut bytes = Vec::new();
-        while let Polled::Frame(frame) = self.link.poll(now, &self.message) {
-            bytes.extend(frame);
-        }
-        if !bytes.is_empty() && line.write_all(&bytes).await.is_err() {
-            return false;
-        }
-        self.down += bytes.len() as u64;
-        let wait = self.link.deadline().map_or(1000, |at| at.saturating_sub(now)).clamp(1, 1000);
-        let mut read = [0; 512];
-        tokio::select! {
-            order = orders.recv() => match order {
-                Some((message, behind)) => self.order(message, &behind),
-                None => return false,
-            },
-            count = line.read(&mut read) => {
-                let Ok(count @ 1..) = count else { return false };
-                self.up += count as u64;
-                return self.heard(&read[..count], port, said).await;
-            }
-            () = tokio::time::sleep(Duration::from_millis(wait)) => {}
-        }
-        true
-    }
-
-    async fn heard(&mut self, bytes: &[u8], port: usize, said: &mpsc::Sender<Said>) -> bool {
-        for byte in bytes {
-            let now = self.now();
-            let Some(Event::Received { length }) = self.link.receive(*byte, &mut self.room, now) else {
-                continue;
-            };
-            let message = self.room[..length].to_vec();
-            self.link.release();
-            if matches!(
-                mote_modest::device::parse(&message),
-                Ok((mote_modest::device::FromDevice::Update { .. }, _))
-            ) {
-                let (up, down) = (std::mem::take(&mut self.up), std::mem::take(&mut self.down));
-                if said.send(Said::Counted { port, up, down }).await.is_err() {
+                if said.send(Said::Message { port, bytes }).await.is_err() {
                     return false;
                 }
             }
-            if said.send(Said::Message { port, bytes: message }).await.is_err() {
-                return false;
-            }
         }
-        true
+        () = tokio::time::sleep(Duration::from_millis(wait)) => {}
     }
+    true
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::{
     qemu::{self, Settings},
     sensor,
     steps::{Steps, Tally},
-    twin,
+    train, twin,
 };
 
 #[derive(clap::Subcommand)]
@@ -38,6 +38,9 @@ pub enum Firmware {
     Keyword(keyword::Options),
     /// Let the sensor app watch an emulated sensor under QEMU, and compare with the host
     Sensor(sensor::Options),
+    /// Let emulated boards train behind a gateway, with peers, while they are killed in turn; and compare a training with
+    /// the host's, bit for bit
+    Train,
     /// All tests of the keyword app and the sensor app on a board
     Apps {
         #[arg(long, default_value = "mps2-an386")]
@@ -73,6 +76,7 @@ pub fn run(firmware: &Firmware) -> Result<()> {
         Firmware::Twin(options) => compare(options, "the host", twin::run_both),
         Firmware::Keyword(options) => keyword::run(options),
         Firmware::Sensor(options) => sensor::run(options),
+        Firmware::Train => train::run(),
         Firmware::Apps { board } => apps(Board::by_name(board)?),
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     models::{self, Found},
     sensor,
     steps::Steps,
+    train,
     workspace::{available, capture, cargo, command, root, run as run_command, target},
 };
 
@@ -62,6 +63,8 @@ const DEVICE: &[(&str, &[&str], &str)] = &[
     ),
     ("sensor", &["mote-sensor"], "mote-sensor/mps2-an386"),
     ("sensor with log", &["mote-sensor"], "mote-sensor/mps3-an547,mote-sensor/log,mote-sensor/paced"),
+    ("train", &["mote-train"], "mote-train/mps2-an386"),
+    ("train with log, measured", &["mote-train"], "mote-train/mps3-an547,mote-train/log,mote-train/measure"),
     ("programs on the target", &["mote-on-target"], "mote-on-target/mps2-an386"),
 ];
 
@@ -96,6 +99,9 @@ fn plan_for(packages: &[&str], board: &Board) -> Result<Option<PathBuf>> {
     }
     if holds("mote-keyword") {
         return Network::Digits.plan(board, &[]);
+    }
+    if holds("mote-train") {
+        return train::plan(board).map(Some);
     }
     if holds("mote-sensor") {
         return sensor::plan(board).map(Some);

@@ -22,6 +22,7 @@ mod setup;
 mod sound;
 mod steps;
 mod test;
+mod train;
 mod twin;
 mod wasm;
 

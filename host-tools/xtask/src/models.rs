@@ -35,7 +35,7 @@ const BUNDLED: &[(&str, &str)] = &[
 ];
 
 /// How they become int8: all with the same pictures, scaling and labels.
-const BUNDLED_ARGUMENTS: &[&str] = &[
+pub const BUNDLED_ARGUMENTS: &[&str] = &[
     "--dtype=int8",
     "--calibrate=models/cifar10/samples/calibration",
     "--preprocess=models/cifar10/preprocess.json",
@@ -70,6 +70,7 @@ pub struct Facts {
     pub macs: u64,
     /// Name, type, shape and scale, as in `image int8[1, 32, 32, 3] (0.016 * (q - -5))`.
     pub inputs: Vec<String>,
+    pub outputs: Vec<String>,
     pub steps: Vec<Step>,
     /// Only of a plan over a stream.
     pub stream: Option<Stream>,
@@ -82,6 +83,15 @@ pub struct Stream {
 }
 
 impl Facts {
+    /// Scale and zero point of the first output.
+    pub fn output_quantization(&self) -> Result<(f32, i32)> {
+        let numbers = || {
+            let (scale, rest) = self.outputs.first()?.rsplit_once(" (")?.1.split_once(" * (q - ")?;
+            Some((scale.parse().ok()?, rest.strip_suffix("))")?.parse().ok()?))
+        };
+        numbers().with_context(|| format!("no quantized output among {:?}", self.outputs))
+    }
+
     /// Inferences to run, of which the last one is measured: the second; of a stream the frame behind the first result,
     /// when everything that is due runs.
     pub fn inferences(&self) -> usize {

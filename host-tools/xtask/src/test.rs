@@ -18,7 +18,7 @@ use crate::{
     models::{Found, MLPERF},
     on_target, panics, sensor, setup,
     steps::{Steps, Tally},
-    twin, wasm,
+    train, twin, wasm,
     workspace::{cargo, shown},
 };
 
@@ -59,6 +59,7 @@ pub fn run(options: &Options) -> Result<()> {
             sensor::add_steps(&mut steps, board);
         }
     }
+    train::add_steps(&mut steps);
     steps.finish()
 }
 

@@ -7,7 +7,7 @@
 //! * [`view`], [`changes`], [`order`]: who is a member, how that becomes known, and who takes part in a round.
 //! * [`seal`]: signed envelopes, membership tickets, and statements that a node makes of itself.
 //! * [`link`]: the line between a device and its gateway; [`device`]: what they say on it, and all of the device's side;
-//!   [`local`]: a round's training; [`vouch`]: what a member signs that others carry.
+//!   [`slots`]: where its counter outlives resets; [`local`]: a round's training; [`vouch`]: what a member signs that others carry.
 //! * [`compress`], [`aggregate`]: how updates become fewer bytes, and how they become one.
 //!
 //! No heap, no panic. A view has a fixed capacity on a device and grows on a host ([`view::Store`], feature `alloc`).
@@ -32,6 +32,7 @@ pub mod order;
 mod params;
 mod relay;
 pub mod seal;
+pub mod slots;
 pub mod view;
 pub mod vouch;
 

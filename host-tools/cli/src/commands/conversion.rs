@@ -14,6 +14,7 @@ use mote_compiler::prune::Prune;
 use mote_compiler::quantize::{Calibration, Method};
 use mote_compiler::stream::Rows;
 use mote_compiler::stream::time::Stream;
+use mote_compiler::train;
 use mote_runtime::plan::LABEL;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -55,7 +56,7 @@ pub struct Conversion {
     /// the target (see `mote estimate`)
     #[arg(long, default_value = "memory")]
     opt: Opt,
-    /// The fastest plan that was found whose arena and state have together at most so many bytes: 64K, 1M, 48000
+    /// The fastest plan that was found whose arena and state (and training) have together at most so many bytes: 64K, 1M, 48000
     #[arg(long, value_name = "BYTES", value_parser = bytes, conflicts_with = "opt")]
     ram_limit: Option<usize>,
 
@@ -72,6 +73,15 @@ pub struct Conversion {
     /// Prune the first convolution and the classifier, too
     #[arg(long, requires = "prune", help_heading = "Sparse networks")]
     prune_ends: bool,
+
+    /// The end of the network goes on learning on the device: `head` (the last layer), `bias:K` (the last layer, and the
+    /// biases of K layers before it), `layers:NODE,NODE` or `all`. The plan becomes the frozen network in front; layers
+    /// and numbers of the trained end are written beside it. --ram-limit counts what training takes, too
+    #[arg(long, value_name = "WHAT", conflicts_with_all = ["stream", "states"], help_heading = "Training on the device")]
+    train: Option<train::What>,
+    /// Train without momentum, which is a number for each trained parameter
+    #[arg(long, requires = "train", help_heading = "Training on the device")]
+    no_momentum: bool,
 
     /// Calibration samples: a folder of pictures (one level of folders inside it is searched, too), a .npy file with a
     /// leading sample axis, or `random` to only try things out
@@ -251,6 +261,7 @@ fn options(arguments: &Conversion, target: u16) -> Options {
             SparseLayers::Fast => Sparsity::Fast,
             SparseLayers::Off => Sparsity::Off,
         },
+        train: arguments.train.clone().map(|what| train::Options { what, momentum: !arguments.no_momentum }),
         stream: arguments.stream.then_some(Stream { axis, hop, whole }),
         states: arguments.states.clone(),
         sizes: arguments.sizes.clone(),

@@ -3,7 +3,7 @@
 use super::conversion::Conversion;
 use crate::failure::{Failure, Outcome};
 use crate::files::{check_apart, check_writable, write};
-use crate::report::{Figures, grouped, print, print_json, short};
+use crate::report::{Figures, grouped, print, print_json, short, training};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use mote_compiler::convert::Converted;
@@ -21,6 +21,7 @@ use std::path::PathBuf;
 ///   mote convert net.tflite -o net.mote --target cortex-m4
 ///   mote convert net.onnx -o net.mote --dtype int8 --calibrate pictures/ --preprocess net.json --labels names.txt
 ///   mote convert clip.onnx -o net.mote --stream --frame-ms 20
+///   mote convert net.onnx -o features.mote --train head --ram-limit 64K
 ///   mote convert weights.safetensors --arch tinynet_e -o net.mote
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
@@ -49,6 +50,13 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let converted = arguments.conversion.convert(target, arguments.strip, arguments.json)?;
     let figures = Figures::of(&converted.plan).map_err(Failure::plan(&arguments.output))?;
     write(&arguments.output, &converted.plan)?;
+    if let Some(trained) = &converted.trained {
+        training::save(
+            &arguments.output,
+            trained,
+            &training::to_json(trained, figures.arena_bytes, figures.state_bytes),
+        )?;
+    }
     tell(&converted, figures, arguments);
     Ok(())
 }
@@ -57,6 +65,9 @@ fn tell(converted: &Converted, mut figures: Figures, arguments: &Arguments) {
     figures.arena_whole_bytes = Some(converted.arena_whole); // a stripped plan does not tell
     if arguments.json {
         let mut value = figures.to_json();
+        if let Some(trained) = &converted.trained {
+            value["training"] = training::to_json(trained, figures.arena_bytes, figures.state_bytes);
+        }
         value["arena_lower_bound"] = json!(converted.schedule.lower_bound);
         value["pruned"] = json!(converted.pruned.iter().map(pruned).collect::<Vec<_>>());
         value["quantization"] = converted.quantization.as_ref().map_or(Value::Null, quantization);
@@ -64,6 +75,9 @@ fn tell(converted: &Converted, mut figures: Figures, arguments: &Arguments) {
     }
     let mut text = format!("{} -> {}\n", arguments.conversion.source().display(), arguments.output.display());
     text += &figures.headline();
+    if let Some(trained) = &converted.trained {
+        text += &training::text(trained, figures.arena_bytes, figures.state_bytes);
+    }
     for layer in &converted.pruned {
         let share = |zeros: usize| 100.0 * zeros as f64 / layer.weights.max(1) as f64;
         let (before, zeros, name) = (share(layer.before), share(layer.zeros), short(&layer.node, 60));

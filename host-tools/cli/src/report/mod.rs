@@ -6,6 +6,7 @@ pub mod code;
 pub mod map;
 pub mod memory;
 pub mod svg;
+pub mod training;
 
 use code::Code;
 use memory::{RegionFigures, RingFigures, Span};

@@ -28,6 +28,8 @@ pub enum Bench {
     Web(web::Options),
     /// Costs of every kernel on each core, for `mote estimate` and the compiler: writes host-tools/compiler/src/cost/tables
     Cost(cost::Options),
+    /// Instructions and memory of training a last layer on an emulated M4
+    Train,
     /// Sparse 1x1 convolutions beside dense ones: times on the host, instructions on an emulated M4
     Sparse(sparse::Options),
     /// Code of every kernel, for `mote inspect`: writes host-tools/cli/code
@@ -41,6 +43,7 @@ pub fn run(bench: &Bench) -> Result<()> {
         Bench::Stream(options) => stream::measure(options),
         Bench::Web(options) => web::run(options),
         Bench::Cost(options) => cost::measure(options),
+        Bench::Train => crate::train::bench(),
         Bench::Sparse(options) => sparse::measure(options),
         Bench::Code(options) => code::run(options),
     }
