@@ -86,7 +86,7 @@ impl Facts {
     /// Scale and zero point of the first output.
     pub fn output_quantization(&self) -> Result<(f32, i32)> {
         let numbers = || {
-            let (scale, rest) = self.outputs.first()?.rsplit_once(" (")?.1.split_once(" * (q - ")?;
+            let (scale, rest) = self.outputs.first()?.split_once("] (")?.1.split_once(" * (q - ")?;
             Some((scale.parse().ok()?, rest.strip_suffix("))")?.parse().ok()?))
         };
         numbers().with_context(|| format!("no quantized output among {:?}", self.outputs))

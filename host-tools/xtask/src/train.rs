@@ -47,6 +47,7 @@ pub fn run() -> Result<()> {
 }
 
 pub fn add_steps(steps: &mut Steps) {
+    steps.run("training of boards and peers", network);
     for board in BOARDS {
         steps.tests(&format!("training on {board}"), || {
             let board = Board::by_name(board)?;
@@ -55,7 +56,6 @@ pub fn add_steps(steps: &mut Steps) {
             Ok(Tally { passed: tally.passed + 2, ..tally })
         });
     }
-    steps.run("training of boards and peers", network);
 }
 
 /// `cargo xtask bench train`.

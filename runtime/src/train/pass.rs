@@ -49,7 +49,7 @@ pub fn forward(
         let output = layer.output()?;
         if layer.in_place() {
             if first {
-                pair.here.get_mut(..len)?.copy_from_slice(input);
+                copy(pair.here.get_mut(..len)?, input)?;
             }
             let values = pair.here.get_mut(..len)?;
             match layer {

@@ -159,6 +159,40 @@ fn input_length(plan: &str) -> u64 {
 }
 
 #[test]
+fn the_end_that_is_trained_is_cut_off_and_counted() {
+    let folder = Folder::new();
+    let out = folder.path("features.mote");
+    let convert = |more: &[&str]| {
+        let start = ["convert", &model(), "-o", &out, "--target", "cortex-m4", "--json"].map(str::to_owned);
+        let more: Vec<String> = more.iter().map(|&argument| argument.to_owned()).collect();
+        mote(&[start.to_vec(), int8(), more].concat())
+    };
+    let report = convert(&["--train", "head"]).report();
+    let training = &report["training"];
+    assert_eq!((training["features"].as_u64(), training["parameters"].as_u64()), (Some(64), Some(650)));
+    let parts = training["memory"].as_object().unwrap();
+    let total: u64 = parts.values().map(|bytes| bytes.as_u64().unwrap()).sum();
+    assert_eq!(training["memory_bytes"].as_u64(), Some(total));
+    assert_eq!(parts["arena"], report["arena_bytes"]);
+    let (shape, numbers) = numbers::<f32>(&folder.path("features.parameters.npy"));
+    assert_eq!((shape, numbers.len()), (vec![650], 650));
+    let without = convert(&["--train", "head", "--no-momentum"]).report();
+    assert_eq!(without["training"]["memory_bytes"].as_u64(), Some(total - 4 * 650));
+    // What is told is enough, and what training takes alone is too little.
+    convert(&["--train", "head", "--ram-limit", &total.to_string()]).report();
+    let error = convert(&["--train", "head", "--ram-limit", "9K"]).error(1, "too_large");
+    assert!(error["needed_bytes"].as_u64().unwrap() > 9 << 10, "{error:#}");
+    // The layer before the last one stands in a block with a way around it.
+    let error = convert(&["--train", "bias:1"]).error(1, "not_trainable");
+    assert!(
+        error["message"].as_str().unwrap().contains("cannot be trained through")
+            || error["message"].as_str().unwrap().contains("may read only"),
+        "{error:#}"
+    );
+    convert(&["--train", "tail"]).error(2, "usage");
+}
+
+#[test]
 fn a_limit_of_memory_gives_the_fastest_plan_within() {
     let folder = Folder::new();
     let out = folder.path("out.mote");

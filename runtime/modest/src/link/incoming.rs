@@ -101,7 +101,7 @@ impl Incoming {
         if offset == self.got && end <= self.length {
             // As long as `room` when the transfer was opened.
             let Some(to) = room.get_mut(offset..end) else { return self.lost(id) };
-            to.copy_from_slice(bytes);
+            to.iter_mut().zip(bytes).for_each(|(to, byte)| *to = *byte);
             self.got = end;
         }
         self.answer = Some(Packet::Ack { id, offset: self.got as u32 });

@@ -94,7 +94,7 @@ impl Outgoing {
                         self.progress = now;
                     }
                     (self.acked, self.sent, self.filling) = (offset, offset, false);
-                    self.chunk = chunk.clamp(1, self.own_chunk);
+                    self.chunk = chunk.min(self.own_chunk).max(1);
                     self.stage = Stage::Sending;
                     return self.moved(now);
                 }

@@ -52,11 +52,11 @@ impl Conv {
 
     /// Writes all outputs.
     pub fn forward(&self, x: &[f32], weights: &[f32], bias: &[f32], y: &mut [f32]) -> Option<()> {
-        for position in y.chunks_exact_mut(self.outputs) {
-            position.copy_from_slice(bias.get(..self.outputs)?);
+        for position in y.chunks_exact_mut(self.outputs.max(1)) {
+            position.copy_from_slice(bias.get(..position.len())?);
         }
         let (wide, row_len) = (self.columns.output()?, self.columns.input * self.channels);
-        for (row, outputs) in y.chunks_exact_mut(wide * self.outputs).enumerate() {
+        for (row, outputs) in y.chunks_exact_mut((wide * self.outputs).max(1)).enumerate() {
             let part = self.rows.part(row);
             for line in 0..part.count {
                 let input = x.get((part.start + line) * row_len..)?.get(..row_len)?;
@@ -67,15 +67,16 @@ impl Conv {
                     let outputs = outputs.get_mut(run.column * self.outputs..)?;
                     let step = self.columns.stride * self.channels;
                     let mut first = 0;
-                    for group in
-                        outputs.get_mut(..run.positions * self.outputs)?.chunks_mut(POSITIONS * self.outputs)
+                    for group in outputs
+                        .get_mut(..run.positions * self.outputs)?
+                        .chunks_mut((POSITIONS * self.outputs).max(1))
                     {
                         let input = input.get(first * step..)?;
                         if group.len() == POSITIONS * self.outputs {
                             self.forward_group::<POSITIONS>(input, step, run.len, weights, group)?;
                             first += POSITIONS;
                         } else {
-                            for (i, position) in group.chunks_exact_mut(self.outputs).enumerate() {
+                            for (i, position) in group.chunks_exact_mut(self.outputs.max(1)).enumerate() {
                                 self.forward_group::<1>(
                                     input.get(i * step..)?,
                                     step,
@@ -129,10 +130,10 @@ impl Conv {
         y: &mut [f32],
     ) -> Option<()> {
         let mut sums = [[0f32; L]; P];
-        for (sums, y) in sums.iter_mut().zip(y.chunks_exact(self.outputs)) {
+        for (sums, y) in sums.iter_mut().zip(y.chunks_exact(self.outputs.max(1))) {
             sums.copy_from_slice(y.get(first..first + L)?);
         }
-        for (i, weights) in weights.chunks_exact(self.outputs).enumerate() {
+        for (i, weights) in weights.chunks_exact(self.outputs.max(1)).enumerate() {
             let weights: &[f32; L] = weights.get(first..first + L)?.try_into().ok()?;
             for (sums, input) in sums.iter_mut().zip(inputs) {
                 let x = *input.get(i)?;
@@ -141,7 +142,7 @@ impl Conv {
                 }
             }
         }
-        for (sums, y) in sums.iter().zip(y.chunks_exact_mut(self.outputs)) {
+        for (sums, y) in sums.iter().zip(y.chunks_exact_mut(self.outputs.max(1))) {
             y.get_mut(first..first + L)?.copy_from_slice(sums);
         }
         Some(())
@@ -151,7 +152,7 @@ impl Conv {
     pub fn weight_gradient(&self, x: &[f32], dy: &[f32], gradient: &mut [f32]) -> Option<()> {
         let (wide, row_len) = (self.columns.output()?, self.columns.input * self.channels);
         let step = self.columns.stride * self.channels;
-        for (row, dy) in dy.chunks_exact(wide * self.outputs).enumerate() {
+        for (row, dy) in dy.chunks_exact((wide * self.outputs).max(1)).enumerate() {
             let part = self.rows.part(row);
             for line in 0..part.count {
                 let input = x.get((part.start + line) * row_len..)?.get(..row_len)?;
@@ -160,13 +161,13 @@ impl Conv {
                     let gradient =
                         gradient.get_mut(run.tap * self.outputs..)?.get_mut(..run.len * self.outputs)?;
                     let dy = dy.get(run.column * self.outputs..)?.get(..run.positions * self.outputs)?;
-                    let mut groups = dy.chunks_exact(POSITIONS * self.outputs);
+                    let mut groups = dy.chunks_exact((POSITIONS * self.outputs).max(1));
                     let mut first = run.start;
                     for dy in &mut groups {
                         self.weight_group::<POSITIONS>(input.get(first..)?, step, dy, gradient)?;
                         first += POSITIONS * step;
                     }
-                    for dy in groups.remainder().chunks_exact(self.outputs) {
+                    for dy in groups.remainder().chunks_exact(self.outputs.max(1)) {
                         self.weight_group::<1>(input.get(first..)?, step, dy, gradient)?;
                         first += step;
                     }
@@ -185,7 +186,7 @@ impl Conv {
         dy: &[f32],
         gradient: &mut [f32],
     ) -> Option<()> {
-        let len = gradient.len() / self.outputs;
+        let len = gradient.len() / self.outputs.max(1);
         let mut inputs = [&[] as &[f32]; P];
         for (i, part) in inputs.iter_mut().enumerate() {
             *part = input.get(i * step..)?.get(..len)?;
@@ -211,10 +212,10 @@ impl Conv {
         gradient: &mut [f32],
     ) -> Option<()> {
         let mut slopes = [[0f32; L]; P];
-        for (slopes, dy) in slopes.iter_mut().zip(dy.chunks_exact(self.outputs)) {
+        for (slopes, dy) in slopes.iter_mut().zip(dy.chunks_exact(self.outputs.max(1))) {
             slopes.copy_from_slice(dy.get(first..first + L)?);
         }
-        for (i, gradient) in gradient.chunks_exact_mut(self.outputs).enumerate() {
+        for (i, gradient) in gradient.chunks_exact_mut(self.outputs.max(1)).enumerate() {
             let gradient: &mut [f32; L] = gradient.get_mut(first..first + L)?.try_into().ok()?;
             let mut sums = *gradient;
             for (slopes, input) in slopes.iter().zip(inputs) {
@@ -241,17 +242,17 @@ impl Conv {
         let (wide, row_len) = (self.columns.output()?, self.columns.input * self.channels);
         let step = self.columns.stride * self.channels;
         let line_len = self.columns.window * self.channels;
-        for (line, weights) in weights.chunks_exact(self.line()).enumerate() {
+        for (line, weights) in weights.chunks_exact(self.line().max(1)).enumerate() {
             let mut first = 0;
             while first < self.outputs {
                 let lanes = LANES.min(self.outputs - first);
                 let turned = scratch.get_mut(..lanes * line_len)?;
-                for (lane, turned) in turned.chunks_exact_mut(line_len).enumerate() {
-                    for (to, weights) in turned.iter_mut().zip(weights.chunks_exact(self.outputs)) {
+                for (lane, turned) in turned.chunks_exact_mut(line_len.max(1)).enumerate() {
+                    for (to, weights) in turned.iter_mut().zip(weights.chunks_exact(self.outputs.max(1))) {
                         *to = *weights.get(first + lane)?;
                     }
                 }
-                for (row, dy) in dy.chunks_exact(wide * self.outputs).enumerate() {
+                for (row, dy) in dy.chunks_exact((wide * self.outputs).max(1)).enumerate() {
                     let part = self.rows.part(row);
                     let Some(at) = line.checked_sub(part.tap).filter(|at| *at < part.count) else { continue };
                     let dx = dx.get_mut((part.start + at) * row_len..)?.get_mut(..row_len)?;
@@ -309,7 +310,7 @@ impl Conv {
 fn back(turned: &[f32], line_len: usize, tap: usize, dy: &[f32], dx: &mut [f32]) -> Option<()> {
     if let Ok(dy) = <&[f32; LANES]>::try_from(dy) {
         let mut rows = [&[] as &[f32]; LANES];
-        for (row, turned) in rows.iter_mut().zip(turned.chunks_exact(line_len)) {
+        for (row, turned) in rows.iter_mut().zip(turned.chunks_exact(line_len.max(1))) {
             *row = turned.get(tap..)?.get(..dx.len())?;
         }
         let [a, b, c, d, e, f, g, h] = rows;
@@ -320,7 +321,7 @@ fn back(turned: &[f32], line_len: usize, tap: usize, dy: &[f32], dx: &mut [f32])
             *dx += ((a * y0 + b * y1) + (c * y2 + d * y3)) + ((e * y4 + f * y5) + (g * y6 + h * y7));
         }
     } else {
-        for (dy, row) in dy.iter().zip(turned.chunks_exact(line_len)) {
+        for (dy, row) in dy.iter().zip(turned.chunks_exact(line_len.max(1))) {
             for (dx, weight) in dx.iter_mut().zip(row.get(tap..)?) {
                 *dx += weight * dy;
             }

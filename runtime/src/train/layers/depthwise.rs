@@ -18,8 +18,8 @@ impl Depthwise {
 
     /// Writes all outputs.
     pub fn forward(&self, x: &[f32], weights: &[f32], bias: &[f32], y: &mut [f32]) -> Option<()> {
-        for position in y.chunks_exact_mut(self.channels) {
-            position.copy_from_slice(bias.get(..self.channels)?);
+        for position in y.chunks_exact_mut(self.channels.max(1)) {
+            position.copy_from_slice(bias.get(..position.len())?);
         }
         self.taps(|at, tap, position| {
             let (x, weights) = (self.pixel(x, at)?, self.pixel(weights, tap)?);

@@ -1,5 +1,6 @@
 //! What layers compute, forward and backward, over slices of `f32`. Called by `train::pass` alone, which knows where
 //! everything lies. `None` means that a slice is shorter than the layer's shape says; a checked network never gives it.
+//! Sizes are at least 1 (`Network::new`), which the compiler can't see: `max(1)` where they divide leaves no way to a panic.
 //! All sums have a fixed order, so results are the same on every machine.
 
 pub mod conv;

@@ -37,7 +37,7 @@ impl GroupNorm {
 
     /// Makes normalized values the outputs.
     pub fn scale(&self, values: &mut [f32], gamma: &[f32], beta: &[f32]) {
-        for values in values.chunks_exact_mut(self.channels) {
+        for values in values.chunks_exact_mut(self.channels.max(1)) {
             for (value, (gamma, beta)) in values.iter_mut().zip(gamma.iter().zip(beta)) {
                 *value = *value * gamma + beta;
             }
@@ -46,7 +46,9 @@ impl GroupNorm {
 
     /// Adds to the gradients of `gamma`; what stands behind the normalized values is not looked at.
     pub fn gamma_gradient(&self, dy: &[f32], normalized: &[f32], gamma: &mut [f32]) {
-        for (dy, n) in dy.chunks_exact(self.channels).zip(normalized.chunks_exact(self.channels)) {
+        for (dy, n) in
+            dy.chunks_exact(self.channels.max(1)).zip(normalized.chunks_exact(self.channels.max(1)))
+        {
             for (gamma, (dy, n)) in gamma.iter_mut().zip(dy.iter().zip(n)) {
                 *gamma += dy * n;
             }
@@ -86,12 +88,12 @@ impl GroupNorm {
 
     /// Channels of a group.
     fn width(&self) -> usize {
-        self.channels / self.groups
+        self.channels / self.groups.max(1)
     }
 
     fn group(&self, values: &mut [f32], group: usize, mut each: impl FnMut(&mut f32)) -> Option<()> {
         let width = self.width();
-        for position in values.chunks_exact_mut(self.channels) {
+        for position in values.chunks_exact_mut(self.channels.max(1)) {
             position.get_mut(group * width..)?.get_mut(..width)?.iter_mut().for_each(&mut each);
         }
         Some(())
@@ -106,8 +108,8 @@ impl GroupNorm {
     ) -> impl Iterator<Item = (&'s mut [f32], &'s [f32])> {
         let (width, from) = (self.width(), group * self.width());
         let part = from..from + width;
-        a.chunks_exact_mut(self.channels)
-            .zip(b.chunks_exact(self.channels))
+        a.chunks_exact_mut(self.channels.max(1))
+            .zip(b.chunks_exact(self.channels.max(1)))
             .filter_map(move |(a, b)| Some((a.get_mut(part.clone())?, b.get(part.clone())?)))
     }
 }

@@ -13,7 +13,7 @@ pub struct Pool {
 impl Pool {
     /// Writes the largest element of each window.
     pub fn largest(&self, x: &[f32], y: &mut [f32]) -> Option<()> {
-        let mut y = y.chunks_exact_mut(self.channels);
+        let mut y = y.chunks_exact_mut(self.channels.max(1));
         self.windows(|lines, part| {
             let y = y.next()?;
             y.fill(f32::NEG_INFINITY);
@@ -31,7 +31,8 @@ impl Pool {
     /// Writes the place in its window of each largest element.
     pub fn places(&self, x: &[f32], y: &[f32], places: &mut [u8]) -> Option<()> {
         places.fill(u8::MAX);
-        let (mut y, mut places) = (y.chunks_exact(self.channels), places.chunks_exact_mut(self.channels));
+        let (mut y, mut places) =
+            (y.chunks_exact(self.channels.max(1)), places.chunks_exact_mut(self.channels.max(1)));
         self.windows(|lines, part| {
             let (y, places) = (y.next()?, places.next()?);
             self.taps(lines, part, |at, tap| {
@@ -49,7 +50,8 @@ impl Pool {
     /// Writes the inputs' gradients of [`Pool::largest`]: each output's goes to the element that was the largest.
     pub fn largest_gradient(&self, dy: &[f32], places: &[u8], dx: &mut [f32]) -> Option<()> {
         dx.fill(0.0);
-        let (mut dy, mut places) = (dy.chunks_exact(self.channels), places.chunks_exact(self.channels));
+        let (mut dy, mut places) =
+            (dy.chunks_exact(self.channels.max(1)), places.chunks_exact(self.channels.max(1)));
         self.windows(|lines, part| {
             let (dy, places) = (dy.next()?, places.next()?);
             self.taps(lines, part, |at, tap| {
@@ -66,7 +68,7 @@ impl Pool {
 
     /// Writes the mean of the elements that exist in each window.
     pub fn mean(&self, x: &[f32], y: &mut [f32]) -> Option<()> {
-        let mut y = y.chunks_exact_mut(self.channels);
+        let mut y = y.chunks_exact_mut(self.channels.max(1));
         self.windows(|lines, part| {
             let y = y.next()?;
             y.fill(0.0);
@@ -88,7 +90,7 @@ impl Pool {
     /// Writes the inputs' gradients of [`Pool::mean`].
     pub fn mean_gradient(&self, dy: &[f32], dx: &mut [f32]) -> Option<()> {
         dx.fill(0.0);
-        let mut dy = dy.chunks_exact(self.channels);
+        let mut dy = dy.chunks_exact(self.channels.max(1));
         self.windows(|lines, part| {
             let dy = dy.next()?;
             let share = 1.0 / (lines.count * part.count).max(1) as f32;
