@@ -80,7 +80,12 @@ mod tests {
                 for writes in 0..=4 {
                     let mut cut = Slots(Memory { left: writes, ..slots.0.clone() });
                     let _ = cut.store(number);
-                    assert_eq!(cut.load(), Ok(if writes == 4 { number } else { last }), "{writes} writes");
+                    // The last words may be what they were, so that the new number is there early.
+                    let found = cut.load();
+                    assert!(
+                        found == Ok(number) || (found == Ok(last) && writes < 4),
+                        "{writes} writes: {found:?}"
+                    );
                 }
                 let _ = slots.store(number);
                 last = number;
