@@ -399,7 +399,7 @@ mod tests {
     fn the_trained_end_behind_the_frozen_network_is_the_network() {
         let whole = graph();
         let input = random_data(whole.tensor(whole.inputs[0]), &mut Random(9));
-        let expected = evaluate(&whole, &[input.clone()]).unwrap();
+        let expected = evaluate(&whole, std::slice::from_ref(&input)).unwrap();
         for (what, layers, trained) in
             [("head", 1, 185), ("bias:1", 3, 189), ("layers:depthwise", 3, 40), ("all", 5, 185 + 40 + 76)]
         {
@@ -407,7 +407,7 @@ mod tests {
             assert_eq!((end.layers.len(), end.parameters.len(), end.whole), (layers, trained, what == "all"));
             let features = match end.whole {
                 true => input.to_f32(),
-                false => evaluate(&rest, &[input.clone()]).unwrap()[0].to_f32(),
+                false => evaluate(&rest, std::slice::from_ref(&input)).unwrap()[0].to_f32(),
             };
             let network = Network::new(&end.layers).unwrap();
             let mut memory = vec![0.0; end.memory.total().div_ceil(4)];
