@@ -133,13 +133,15 @@ pub(crate) fn longest([one, two, four]: [usize; 3], block: Block) -> usize {
     }
 }
 
-/// Where the records are that tell how many entries each block of output channels has (`u16`).
+/// Where the records are that tell how many entries each block of output channels has.
 #[derive(Clone, Copy)]
 pub struct Counts<'a> {
     pub records: &'a [u8],
     /// Bytes of a block's record, and of what stands in it before the count.
     pub record: usize,
     pub before: usize,
+    /// The count has 32 bits, otherwise 16.
+    pub is_word: bool,
 }
 
 impl Geometry {
@@ -163,17 +165,16 @@ pub const fn entries_fit<const E: usize>(
     counts: Counts<'_>,
     groups: usize,
 ) -> Result<(), Fault> {
-    let Counts { mut records, record, before } = counts;
+    let Counts { mut records, record, before, is_word } = counts;
     let (mut entries, cut) = stream.as_chunks::<E>();
     while let Some((first, rest)) = records.split_at_checked(record) {
-        let count = match first.split_at_checked(before) {
-            Some((_, count)) => count.first_chunk::<2>(),
-            None => None,
+        let Some((_, count)) = first.split_at_checked(before) else { return Err(Fault::Shape) };
+        let count = match (is_word, count.first_chunk(), count.first_chunk()) {
+            (true, Some(word), _) => u32::from_le_bytes(*word) as usize,
+            (false, _, Some(half)) => u16::from_le_bytes(*half) as usize,
+            _ => return Err(Fault::Shape),
         };
-        let Some(count) = count else { return Err(Fault::Shape) };
-        let Some((own, behind)) = entries.split_at_checked(u16::from_le_bytes(*count) as usize) else {
-            return Err(Fault::Range);
-        };
+        let Some((own, behind)) = entries.split_at_checked(count) else { return Err(Fault::Range) };
         require!(reach(own) < groups, Range);
         (entries, records) = (behind, rest);
     }

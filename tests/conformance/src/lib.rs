@@ -18,6 +18,7 @@ mod windows;
 #[path = "../../../runtime/tests/support/mod.rs"]
 mod support;
 
+use mote_runtime::Error;
 use mote_runtime::kernels::Library;
 use mote_runtime::kernels::pack::{Packed, Packer, Requant};
 use mote_runtime::kernels::requantize::{DOUBLE, SINGLE};
@@ -58,6 +59,13 @@ impl Case {
     pub fn expected(&self) -> Vec<u8> {
         let Self { name, portable, inputs, output, .. } = self;
         support::run(portable, inputs, *output).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// What a library says of the step if a byte of a constant is another one.
+    pub fn damaged(&self, library: &Library, blob: usize, at: usize, byte: u8) -> Result<Vec<u8>, Error> {
+        let mut packed = self.packed.clone();
+        packed.blobs[blob][at] = byte;
+        support::run_with(library, &packed, &self.inputs, self.output)
     }
 
     /// What the target's kernel gives, here on the host.

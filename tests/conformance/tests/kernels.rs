@@ -86,6 +86,21 @@ fn equal(packer: &dyn Packer, library: &Library, kernels: Range<u16>, meant: imp
     }
 }
 
+/// The loops of `spmm_s8_dsp` follow counts and steps without another look.
+#[test]
+fn entries_that_are_not_there_are_refused() {
+    let cases = cases(&Dsp);
+    let mut tried = 0;
+    for case in cases.iter().filter(|case| case.sparse && (1048..=1050).contains(&case.kernel())) {
+        // The first channel's count of entries, in all its bytes.
+        for (at, byte) in (4..8).map(|at| (at, 0x81)) {
+            assert!(case.damaged(&CORTEX_M, 1, at, byte).is_err(), "{}: count", case.name);
+        }
+        tried += 1;
+    }
+    assert!(tried > 50, "{tried}");
+}
+
 /// The suite would notice a wrong byte: inputs that differ in one give other outputs.
 #[test]
 fn cases_depend_on_their_inputs() {

@@ -94,7 +94,7 @@ const fn check_size(step: &StepView<'_>, weight_bytes: usize) -> Result<(), Faul
     };
     require!(step.blob_is(0, weights, weight_bytes), Shape);
     require!(step.blob_is(2, layer.filled_outputs() * 4, 4) && step.blob_is(3, layer.blocks() * 2, 2), Shape);
-    layer.check_entries(steps, 1, Counts { records: step.blob(3), record: 2, before: 0 })
+    layer.check_entries(steps, 1, Counts { records: step.blob(3), record: 2, before: 0, is_word: false })
 }
 
 fn multiply<W: Weight>(call: Call<'_>) -> Result<(), Mismatch> {

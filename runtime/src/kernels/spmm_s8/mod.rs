@@ -47,23 +47,24 @@ records! {
 /// Start of the accumulator, multiplier, shift and number of entries.
 type Channel = [i32; 3];
 
-/// How a kernel's record of an output channel is laid out: its bytes, and of these the ones before the number of entries
-/// (`u16`).
+/// How a kernel's record of an output channel is laid out: its bytes, of these the ones before the number of entries, and
+/// whether that has 32 bits, otherwise 16.
 #[derive(Clone, Copy)]
 pub struct Record {
     pub bytes: usize,
     pub before: usize,
+    pub is_word: bool,
 }
 
 impl Record {
     /// The records of a layer, `outputs` of them a block.
     pub const fn counts<'a>(&self, records: &'a [u8], outputs: usize) -> Counts<'a> {
-        Counts { records, record: outputs * self.bytes, before: self.before }
+        Counts { records, record: outputs * self.bytes, before: self.before, is_word: self.is_word }
     }
 }
 
 /// That of the portable kernel.
-const RECORD: Record = Record { bytes: size_of::<Channel>(), before: 10 };
+const RECORD: Record = Record { bytes: size_of::<Channel>(), before: 10, is_word: false };
 
 impl SpmmS8Args {
     /// The arguments of a step, checked with all that kernels share: the stream has all entries that the channels' records
