@@ -77,7 +77,7 @@ fn build(board: &Board, plan: &Path, features: &str) -> Result<PathBuf> {
     Ok(image::build("mote-train", board, Speed::Fast, &format!("{}{features}", board.name), &environment)?)
 }
 
-/// Whether the image that is shipped holds no kernel too many; of ways to a panic only those of the signatures' crates.
+/// Whether the image that is shipped has no way to a panic, and no kernel too many.
 fn shipped(board: &Board) -> Result<()> {
     let plan = plan(board)?;
     let image = build(board, &plan, "")?;

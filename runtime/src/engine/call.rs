@@ -232,16 +232,22 @@ impl<'a> Rows<'a> {
     /// Where each row of the window starts, null for padding, for kernels that check lengths once and no more: from each
     /// start on there are [`Rows::row_bytes`] bytes. Says whether all rows are there; `None` if `starts` is too short, or
     /// a row lies beside the tensor.
-    // Called, and with numbers of 32 bits wherever places are counted on: it is most of what a call of few columns costs.
-    #[inline(never)]
+    #[inline]
     pub fn starts(&self, starts: &mut [*const u8]) -> Option<bool> {
         self.starts_of(starts.get_mut(..self.len())?)
     }
 
-    /// How many rows of its window the next slice leaves behind, where it shares the others with this one: then the rows of
-    /// both windows are these, and so many behind them.
+    /// As [`Rows::starts`], of the next slice's window, too, if both share rows: how many rows of this window the next one
+    /// leaves behind, and whether all are there. `None` also if they share none.
     #[inline]
-    pub fn advance(&self) -> Option<usize> {
+    pub fn starts_with_next(&self, starts: &mut [*const u8]) -> Option<(usize, bool)> {
+        let advance = self.advance()?;
+        let complete = self.starts_of(starts.get_mut(..self.len().checked_add(advance)?)?)?;
+        Some((advance, complete))
+    }
+
+    /// How many rows of its window the next slice leaves behind, where it shares the others with this one.
+    fn advance(&self) -> Option<usize> {
         let v = self.source.view();
         let advance = v.outer_stride.checked_div(v.outer_dilation)?;
         let shared = v.inner_count == 1
@@ -251,16 +257,9 @@ impl<'a> Rows<'a> {
         shared.then_some(advance.into())
     }
 
-    /// As [`Rows::starts`], of the rows of two windows: as many as there are `starts`. `None` if they share none.
+    /// As many rows from the first one of the window on as there are `starts`.
+    // Called, and with numbers of 32 bits wherever places are counted on: it is most of what a call of few columns costs.
     #[inline(never)]
-    pub fn starts_shared(&self, starts: &mut [*const u8]) -> Option<bool> {
-        if starts.len() != self.len().checked_add(self.advance()?)? {
-            return None;
-        }
-        self.starts_of(starts)
-    }
-
-    #[inline(always)]
     fn starts_of(&self, starts: &mut [*const u8]) -> Option<bool> {
         let v = self.source.view();
         let (bytes, newest) = (self.source.bytes, self.source.newest.0);
@@ -537,9 +536,10 @@ mod tests {
                         }
                         assert_eq!(complete, Some(rows().all(|row| row.is_some())), "{view:?} {slice}");
                         complete_ones += usize::from(complete == Some(true));
-                        let Some(advance) = window.advance() else { continue };
-                        let all = &mut starts[..window.len() + advance];
-                        let complete = window.starts_shared(all);
+                        let Some((advance, complete)) = window.starts_with_next(&mut starts) else {
+                            continue;
+                        };
+                        let all = &starts[..window.len() + advance];
                         let next = source.window(slice + 1, row);
                         for (k, start) in all.iter().enumerate() {
                             let row = if k < window.len() { window.get(k) } else { next.get(k - advance) };
@@ -549,7 +549,7 @@ mod tests {
                                 "{view:?} {slice} {k}"
                             );
                         }
-                        assert_eq!(complete, Some(all.iter().all(|start| !start.is_null())));
+                        assert_eq!(complete, all.iter().all(|start| !start.is_null()));
                         shared += 1;
                     }
                 }

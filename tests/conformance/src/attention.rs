@@ -5,8 +5,8 @@ use mote_runtime::kernels::attention_s8::AttentionS8;
 use mote_runtime::kernels::pack::{Packer, Requant};
 use mote_runtime::kernels::requantize::{DOUBLE, SINGLE};
 
-use crate::Case;
 use crate::support::{Input, Random, Shape};
+use crate::{Case, Kind};
 
 /// See [`SHAPES`].
 type Given = (u32, (u32, u32), (u32, u32), (u32, u32), bool);
@@ -91,8 +91,7 @@ pub fn attention(packer: &dyn Packer) -> Vec<Case> {
             cases.push(Case {
                 name: format!("attention {shape:?}, stage {stage}"),
                 own: false,
-                depthwise: None,
-                sparse: false,
+                kind: Kind::Other,
                 packed: packer.attention_s8(&layer),
                 portable: layer.pack(),
                 inputs,

@@ -8,7 +8,7 @@ use mote_runtime::kernels::running_sum::RunningSum;
 use mote_runtime::plan::DType;
 
 use crate::support::{Input, Random, Shape};
-use crate::{Case, bias, requants};
+use crate::{Case, Kind, bias, requants};
 
 /// Inputs, outputs, rows in which the inputs come.
 const FULLY_CONNECTED: &[(usize, usize, usize)] = &[
@@ -34,8 +34,7 @@ pub fn fully_connected(packer: &dyn Packer) -> Vec<Case> {
             cases.push(Case {
                 name: format!("fully connected {inputs} {outputs} in {rows} rows, {:?}", layer.requant),
                 own: layer.requant.factors.iter().all(|&factor| factor < 0.25),
-                depthwise: None,
-                sparse: false,
+                kind: Kind::Other,
                 packed: packer.fully_connected_s8(&layer),
                 portable: layer.pack(),
                 inputs: vec![Input::s8(rows, &random.codes(inputs)).inner((rows, 0, 1, 0))],
@@ -57,8 +56,7 @@ pub fn running_sums(packer: &dyn Packer) -> Vec<Case> {
         Case {
             name: format!("running sum {rows} x {columns} x {channels}"),
             own: false,
-            depthwise: None,
-            sparse: false,
+            kind: Kind::Other,
             packed: packer.running_sum_s8(&layer),
             portable: layer.pack_s8(),
             inputs: vec![Input::s8(rows, &random.codes(rows * columns * channels)).inner((rows, 0, 1, 0))],
@@ -105,8 +103,7 @@ pub fn sums(packer: &dyn Packer) -> Vec<Case> {
                     cases.extend(functions.map(|(function, own, packed, portable)| Case {
                         name: format!("{function} {rows} x {row}, place {place}, {layer:?}"),
                         own,
-                        depthwise: None,
-                        sparse: false,
+                        kind: Kind::Other,
                         packed,
                         portable,
                         inputs: inputs.to_vec(),

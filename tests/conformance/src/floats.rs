@@ -7,9 +7,9 @@ use mote_runtime::kernels::pack::Packer;
 use mote_runtime::kernels::unary_f32::{Function, UnaryF32};
 use mote_runtime::plan::DType;
 
-use crate::Case;
 use crate::support::{Input, Random, Shape};
 use crate::windows::{CONVOLUTIONS, Window};
+use crate::{Case, Kind};
 
 const LIMITS: &[(f32, f32)] = &[(f32::NEG_INFINITY, f32::INFINITY), (0.0, 6.0), (-0.25, 0.5)];
 
@@ -37,8 +37,7 @@ pub fn convolutions(packer: &dyn Packer) -> Vec<Case> {
             cases.push(Case {
                 name: format!("float convolution {w:?} {min} {max}"),
                 own: true,
-                depthwise: None,
-                sparse: false,
+                kind: Kind::Other,
                 packed: packer.conv_f32(&layer),
                 portable: layer.pack(),
                 inputs: vec![input(w.height, &x).inner((w.kernel.0, w.stride, w.dilation, w.pad.0))],
@@ -87,8 +86,7 @@ pub fn depthwise_layers(packer: &dyn Packer) -> Vec<Case> {
             cases.push(Case {
                 name: format!("float depthwise {w:?} {min} {max}"),
                 own: false,
-                depthwise: Some(w.inputs),
-                sparse: false,
+                kind: Kind::Depthwise(w.inputs),
                 packed: packer.depthwise_f32(&layer),
                 portable: layer.pack(),
                 inputs: vec![input(w.height, &x).inner((w.kernel.0, w.stride, w.dilation, w.pad.0))],
@@ -110,8 +108,7 @@ pub fn functions(packer: &dyn Packer) -> Vec<Case> {
             cases.push(Case {
                 name: format!("{function:?}, in place: {}", input.in_place),
                 own: false,
-                depthwise: None,
-                sparse: false,
+                kind: Kind::Other,
                 packed: packer.unary_f32(&layer),
                 portable: layer.pack(),
                 inputs: vec![input],
@@ -146,8 +143,7 @@ pub fn fully_connected(packer: &dyn Packer) -> Vec<Case> {
                     "float layer {inputs} {outputs} in {rows} rows, {vectors} vectors, {min} {max}"
                 ),
                 own: true,
-                depthwise: None,
-                sparse: false,
+                kind: Kind::Other,
                 packed: packer.fully_connected_f32(&layer),
                 portable: layer.pack(),
                 inputs: vec![input(rows, &x).inner((rows, 0, 1, 0))],

@@ -24,15 +24,22 @@ use mote_runtime::kernels::pack::{Packed, Packer, Requant};
 use mote_runtime::kernels::requantize::{DOUBLE, SINGLE};
 use support::{Input, Random, Shape};
 
+/// What targets without a kernel for all layers ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// With so many channels: kernels whose lanes are channels want some.
+    Depthwise(usize),
+    /// Packed as a sparse layer.
+    Sparse,
+    Other,
+}
+
 /// A layer and its input.
 pub struct Case {
     pub name: String,
     /// Whether a target with a kernel for such layers must have chosen it.
     pub own: bool,
-    /// Channels of a depthwise layer: kernels whose lanes are channels want some.
-    pub depthwise: Option<usize>,
-    /// Whether the layer is packed as a sparse one.
-    pub sparse: bool,
+    pub kind: Kind,
     packed: Packed,
     portable: Packed,
     inputs: Vec<Input>,

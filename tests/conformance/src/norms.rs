@@ -3,8 +3,8 @@
 use mote_runtime::kernels::layer_norm_s8::LayerNormS8;
 use mote_runtime::kernels::pack::Packer;
 
-use crate::Case;
 use crate::support::{Input, Random, Shape};
+use crate::{Case, Kind};
 
 /// Rows, vectors in a row, elements of a vector.
 const SHAPES: &[(usize, usize, usize)] =
@@ -44,8 +44,7 @@ pub fn layer_norms(packer: &dyn Packer) -> Vec<Case> {
                         "layer norm {rows} x {vectors} x {depth}, scale {input_scale}, {apart} apart"
                     ),
                     own: false,
-                    depthwise: None,
-                    sparse: false,
+                    kind: Kind::Other,
                     packed: packer.layer_norm_s8(&layer),
                     portable: layer.pack(),
                     inputs: vec![input],

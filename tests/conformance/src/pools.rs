@@ -3,9 +3,9 @@
 use mote_runtime::kernels::pack::Packer;
 use mote_runtime::kernels::pool_s8::PoolS8;
 
-use crate::Case;
 use crate::support::Random;
 use crate::windows::Window;
+use crate::{Case, Kind};
 
 const POOLS: &[Window] = &[
     pool((6, 6), 16, (3, 3)).pad(1, 1, 1, 1),
@@ -60,8 +60,7 @@ pub fn pools(packer: &dyn Packer) -> Vec<Case> {
             cases.extend(functions.map(|(function, packed, portable)| Case {
                 name: format!("{function} pool {w:?} {layer:?}"),
                 own: false,
-                depthwise: None,
-                sparse: false,
+                kind: Kind::Other,
                 packed,
                 portable,
                 inputs: vec![input.clone()],

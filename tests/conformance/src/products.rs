@@ -6,8 +6,8 @@ use mote_runtime::kernels::matmul_s8::MatmulS8;
 use mote_runtime::kernels::pack::{Packer, Requant};
 use mote_runtime::kernels::requantize::{DOUBLE, SINGLE};
 
-use crate::Case;
 use crate::support::{Input, ONE, Random, Shape};
+use crate::{Case, Kind};
 
 /// Factor, zero points of both operands and of the product, clamp, rounding.
 const STAGES: &[(f64, [i32; 3], [i32; 2], u8)] = &[
@@ -53,8 +53,7 @@ pub fn products(packer: &dyn Packer) -> Vec<Case> {
                 cases.push(Case {
                     name: format!("product {rows} x {lens:?}, place {place}, {layer:?}"),
                     own: false,
-                    depthwise: None,
-                    sparse: false,
+                    kind: Kind::Other,
                     packed: packer.mul_s8(&layer, [lens[0], lens[1], row]),
                     portable: layer.pack(),
                     inputs,
@@ -87,8 +86,7 @@ pub fn matrices(packer: &dyn Packer) -> Vec<Case> {
                 cases.push(Case {
                     name: format!("matrices {batch} x {m} x {n}, {layer:?}"),
                     own: false,
-                    depthwise: None,
-                    sparse: false,
+                    kind: Kind::Other,
                     packed: packer.matmul_s8(&layer),
                     portable: layer.pack(),
                     inputs: vec![a, b],
@@ -111,8 +109,7 @@ pub fn tables(packer: &dyn Packer) -> Vec<Case> {
             cases.push(Case {
                 name: format!("table {rows} x {row}, in place: {}", input.in_place),
                 own: false,
-                depthwise: None,
-                sparse: false,
+                kind: Kind::Other,
                 packed: packer.lut_s8(&layer),
                 portable: layer.pack(),
                 inputs: vec![input],

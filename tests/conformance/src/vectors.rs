@@ -6,8 +6,8 @@ use mote_runtime::kernels::reduce_s8::MeanS8;
 use mote_runtime::kernels::requantize::{DOUBLE, SINGLE};
 use mote_runtime::kernels::softmax_s8::SoftmaxS8;
 
-use crate::Case;
 use crate::support::{Input, ONE, Random, Shape};
+use crate::{Case, Kind};
 
 /// Vectors that are near each other, far from each other, and of one element.
 pub fn softmaxes(packer: &dyn Packer) -> Vec<Case> {
@@ -25,8 +25,7 @@ pub fn softmaxes(packer: &dyn Packer) -> Vec<Case> {
                 cases.push(Case {
                     name: format!("softmax {rows} x {vectors} x {depth}, scale {input_scale}, {apart} apart"),
                     own: false,
-                    depthwise: None,
-                    sparse: false,
+                    kind: Kind::Other,
                     packed: packer.softmax_s8(&layer),
                     portable: layer.pack(),
                     inputs: vec![input],
@@ -60,8 +59,7 @@ pub fn means(packer: &dyn Packer) -> Vec<Case> {
             cases.push(Case {
                 name: format!("mean {height} x {columns} x {channels}, {layer:?}"),
                 own: false,
-                depthwise: None,
-                sparse: false,
+                kind: Kind::Other,
                 packed: packer.mean_s8(&layer),
                 portable: layer.pack(),
                 inputs: vec![Input::s8(height, &x).inner((height, 0, 1, 0))],
@@ -92,8 +90,7 @@ pub fn matrices(packer: &dyn Packer) -> Vec<Case> {
                 cases.push(Case {
                     name: format!("matrices {batch} x {m} x {k} x {n}, {layer:?}"),
                     own: false,
-                    depthwise: None,
-                    sparse: false,
+                    kind: Kind::Other,
                     packed: packer.matmul_s8(&layer),
                     portable: layer.pack(),
                     inputs,

@@ -7,7 +7,7 @@ use mote_runtime::kernels::sparse::{Block, LEAST};
 use mote_runtime::kernels::spmm_s8::SpmmS8;
 
 use crate::support::{Input, Random, Shape};
-use crate::{Case, bias, requants};
+use crate::{Case, Kind, bias, requants};
 
 pub const CONVOLUTIONS: &[Window] = &[
     Window::new((1, 36), (128, 128), (1, 1)),
@@ -114,8 +114,7 @@ pub fn convolutions(packer: &dyn Packer) -> Vec<Case> {
             cases.push(Case {
                 name: format!("convolution {w:?} {:?}", layer.requant),
                 own,
-                depthwise: None,
-                sparse: false,
+                kind: Kind::Other,
                 packed: packer.conv_s8(&layer, w.geometry()),
                 portable: layer.pack(),
                 inputs: vec![input],
@@ -188,8 +187,7 @@ pub fn sparse(packer: &dyn Packer) -> Vec<Case> {
                 cases.push(Case {
                     name: format!("sparse {block:?} {w:?} {requant:?}"),
                     own: served && requant.factors.iter().all(|&factor| factor < 0.25),
-                    depthwise: None,
-                    sparse: true,
+                    kind: Kind::Sparse,
                     packed: packer.spmm_s8(&layer, *block, strip),
                     portable: dense.pack(),
                     inputs: vec![w.input(&mut random)],
@@ -224,8 +222,7 @@ pub fn depthwise(packer: &dyn Packer) -> Vec<Case> {
             cases.push(Case {
                 name: format!("depthwise {w:?} {:?}", layer.requant),
                 own: own && w.inputs == w.outputs && w.inputs % 4 == 0,
-                depthwise: Some(w.inputs),
-                sparse: false,
+                kind: Kind::Depthwise(w.inputs),
                 packed: packer.depthwise_s8(&layer, w.geometry()),
                 portable: layer.pack(),
                 inputs: vec![w.input(&mut random)],

@@ -58,17 +58,12 @@ impl<'a> Window<'a> {
             return Some(());
         }
         if !is_last
-            && let Some(advance) = window.advance()
-            && let Some(both) = self.starts.get_mut(..window.len() + advance)
+            && window.row_bytes() >= bytes
+            && let Some((advance, true)) = window.starts_with_next(&mut self.starts)
         {
-            if window.row_bytes() < bytes {
-                return None;
-            }
-            if window.starts_shared(both)? {
-                (self.first, self.count, self.bytes, self.complete) = (0, window.len(), bytes, true);
-                self.next = Some(advance);
-                return Some(());
-            }
+            (self.first, self.count, self.bytes, self.complete) = (0, window.len(), bytes, true);
+            self.next = Some(advance);
+            return Some(());
         }
         self.look_up(window, bytes)
     }

@@ -91,11 +91,11 @@ where
             let left = columns - first;
             let strip = |most: usize| Strip { first, positions: left.min(most) };
             first += match block {
-                FOUR_OUTPUTS => layer.fours::<ROUNDING>(words, from, to, strip(2)),
+                FOUR_OUTPUTS => layer.compute::<1, ROUNDING>(words, from, to, strip(2)),
                 SINGLE_WEIGHTS if wide && left > LEAST => {
-                    layer.ones::<4, ROUNDING>(words, from, to, strip(LONGEST))
+                    layer.compute::<4, ROUNDING>(words, from, to, strip(LONGEST))
                 }
-                SINGLE_WEIGHTS => layer.ones::<2, ROUNDING>(words, from, to, strip(LEAST)),
+                SINGLE_WEIGHTS => layer.compute::<2, ROUNDING>(words, from, to, strip(LEAST)),
                 _ => None,
             }
             .ok_or(Mismatch)?;

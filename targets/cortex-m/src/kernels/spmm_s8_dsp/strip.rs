@@ -7,8 +7,6 @@
 mod arm;
 
 use super::Channel;
-#[cfg(not(mote_dsp))]
-use plain as arm;
 
 /// Everything of a layer but its rows.
 pub struct Layer<'a> {
@@ -42,9 +40,10 @@ pub trait Multiply<const ROUNDING: u8> {
 }
 
 impl Layer<'_> {
-    /// Computes some columns of a row whose entries have one weight each, and tells how many; `W` is 2 or 4.
+    /// Computes some columns of a row, and tells how many. `W` is 4 or 2 where entries have one weight each, and 1 where
+    /// they have those of four output channels.
     #[inline(always)]
-    pub fn ones<const W: usize, const ROUNDING: u8>(
+    pub fn compute<const W: usize, const ROUNDING: u8>(
         &self,
         words: &mut [u32],
         from: &[u8],
@@ -55,28 +54,13 @@ impl Layer<'_> {
         (): Multiply<ROUNDING>,
     {
         let (x, to) = self.begin::<W>(words, from, to, strip)?;
+        let (x, positions) = (x.as_flattened(), strip.positions);
         match W {
-            4 => <() as Multiply<ROUNDING>>::eight(self, x.as_flattened().as_chunks().0, to, strip.positions),
-            _ => <() as Multiply<ROUNDING>>::four(self, x.as_flattened().as_chunks().0, to, strip.positions),
+            4 => <()>::eight(self, x.as_chunks().0, to, positions),
+            2 => <()>::four(self, x.as_chunks().0, to, positions),
+            _ => <()>::two_by_four(self, x.as_chunks().0, to, positions),
         }
-        Some(strip.positions)
-    }
-
-    /// The same where entries have the weights of four output channels.
-    #[inline(always)]
-    pub fn fours<const ROUNDING: u8>(
-        &self,
-        words: &mut [u32],
-        from: &[u8],
-        to: &mut [i8],
-        strip: Strip,
-    ) -> Option<usize>
-    where
-        (): Multiply<ROUNDING>,
-    {
-        let (x, to) = self.begin::<1>(words, from, to, strip)?;
-        <() as Multiply<ROUNDING>>::two_by_four(self, x, to, strip.positions);
-        Some(strip.positions)
+        Some(positions)
     }
 
     /// Unpacks a strip; its words, and its outputs.
@@ -106,11 +90,14 @@ impl Layer<'_> {
 /// `x[c][pair]` becomes twice `a[c]` and twice `b[c]`.
 #[inline(never)]
 fn turn<const W: usize>(x: &mut [[u32; W]], pair: usize, a: &[u8], b: &[u8]) {
-    let (fours, rest) = x.as_chunks_mut::<4>();
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks(), b.as_chunks());
-    arm::turn(fours, pair, a, b);
+    #[cfg(mote_dsp)]
+    let (x, a, b) = {
+        let ((fours, rest), (a, a_rest), (b, b_rest)) = (x.as_chunks_mut(), a.as_chunks(), b.as_chunks());
+        arm::turn(fours, pair, a, b);
+        (rest, a_rest, b_rest)
+    };
     let twice = |code: u8| (2 * i32::from(code as i8)) as u32 & 0xffff;
-    for ((words, &a), &b) in rest.iter_mut().zip(a_rest).zip(b_rest) {
+    for ((words, &a), &b) in x.iter_mut().zip(a).zip(b) {
         if let Some(word) = words.get_mut(pair) {
             *word = twice(a) | twice(b) << 16;
         }
@@ -121,15 +108,6 @@ fn turn<const W: usize>(x: &mut [[u32; W]], pair: usize, a: &[u8], b: &[u8]) {
 mod plain {
     use super::{Layer, Multiply};
     use crate::kernels::stage::code;
-
-    pub fn turn<const W: usize>(fours: &mut [[[u32; W]; 4]], pair: usize, a: &[[u8; 4]], b: &[[u8; 4]]) {
-        let twice = |code: u8| (2 * i32::from(code as i8)) as u32 & 0xffff;
-        for ((words, a), b) in fours.iter_mut().zip(a).zip(b) {
-            for ((words, &a), &b) in words.iter_mut().zip(a).zip(b) {
-                words[pair] = twice(a) | twice(b) << 16;
-            }
-        }
-    }
 
     impl<const ROUNDING: u8> Multiply<ROUNDING> for () {
         fn eight(layer: &Layer<'_>, x: &[[u32; 4]], to: &mut [i8], positions: usize) {
@@ -153,7 +131,7 @@ mod plain {
     ) {
         let mut entries = layer.entries.chunks_exact(B + 1);
         for (block, channels) in layer.channels.as_chunks::<B>().0.iter().enumerate() {
-            let mut sums = channels.map(|[start, ..]| vec_of::<W>(start));
+            let mut sums = channels.map(|[start, ..]| [[start; 2]; W]);
             let mut at = 0;
             for entry in entries.by_ref().take(channels[0][1] as usize) {
                 at += usize::from(entry[0]);
@@ -172,9 +150,5 @@ mod plain {
                 }
             }
         }
-    }
-
-    const fn vec_of<const W: usize>(start: i32) -> [[i32; 2]; W] {
-        [[start; 2]; W]
     }
 }

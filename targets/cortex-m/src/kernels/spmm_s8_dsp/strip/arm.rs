@@ -87,6 +87,33 @@ impl Frame {
     }
 }
 
+/// R6 points to the entries; the frame that r0 points to is copied to the stack.
+macro_rules! enter {
+    () => {
+        "push {{r6, r7}}
+        ldr r6, [r0, #12]
+        ldm r0!, {{r1, r2, r3, r4, r5, r8, r9, r10}}
+        ldr r11, [r0]
+        push {{r1, r2, r3, r4, r5, r8, r9, r10, r11}}"
+    };
+}
+
+/// Declares `mote_code`: the code of a sum in `r`, with the multiplier in `m`, the power in `p` and the zero point in lr.
+macro_rules! code {
+    ($high:literal, $away:literal) => {
+        concat!(
+            ".macro mote_code r, m, p\n",
+            $high,
+            "\n",
+            $away,
+            "\n",
+            "smmlar \\r, \\r, \\p, lr
+            ssat \\r, #8, \\r
+            .endm"
+        )
+    };
+}
+
 /// The loops of one rounding. `$high` and `$away` are the first two steps of `stage::code` on register `\r` with the
 /// multiplier in `\m`.
 macro_rules! loops {
@@ -140,12 +167,7 @@ macro_rules! loops {
                 // SAFETY: as below; a block has four channels, and bytes of each position.
                 unsafe {
                     asm!(
-                        ".macro mote_code r, m, p",
-                        $high,
-                        $away,
-                        r"smmlar \r, \r, \p, lr",
-                        r"ssat \r, #8, \r",
-                        ".endm",
+                        code!($high, $away),
                         ".macro mote_begin a, b, at",
                         r"ldr \a, [r12, #\at]",
                         r"mov \b, \a",
@@ -155,11 +177,7 @@ macro_rules! loops {
                         r"mote_code \a, r10, r11",
                         r"mote_code \b, r10, r11",
                         ".endm",
-                        "push {{r6, r7}}",
-                        "ldr r6, [r0, #12]",
-                        "ldm r0!, {{r1, r2, r3, r4, r5, r8, r9, r10}}",
-                        "ldr r11, [r0]",
-                        "push {{r1, r2, r3, r4, r5, r8, r9, r10, r11}}",
+                        enter!(),
 
                         "1:",
                         "ldr r12, [sp, #4]",
@@ -246,22 +264,13 @@ macro_rules! single_weights {
         // the stack.
         unsafe {
             asm!(
-                ".macro mote_code r, m, p",
-                $high,
-                $away,
-                r"smmlar \r, \r, \p, lr",
-                r"ssat \r, #8, \r",
-                ".endm",
+                code!($high, $away),
                 // A code of the position before.
                 ".macro mote_down r",
                 r"strb.w \r, [r10]",
                 "sub.w r10, r10, r11",
                 ".endm",
-                "push {{r6, r7}}",
-                "ldr r6, [r0, #12]",
-                "ldm r0!, {{r1, r2, r3, r4, r5, r8, r9, r10}}",
-                "ldr r11, [r0]",
-                "push {{r1, r2, r3, r4, r5, r8, r9, r10, r11}}",
+                enter!(),
                 "mov r12, r2",
 
                 "1:",
