@@ -179,7 +179,7 @@ fn step(
 }
 
 /// Ten digits by six people.
-fn people() -> Result<Option<Recording>> {
+pub fn people() -> Result<Option<Recording>> {
     let Some(data) = data() else { return Ok(None) };
     let Some(samples) = spoken_digits(&data.join("fsdd/fsdd-wav.tar.xz"))? else { return Ok(None) };
     let spoken = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];

@@ -34,13 +34,19 @@ const BUNDLED: &[(&str, &str)] = &[
     ("sparse90_block4", "models/mobilenet/cifar10/mobilenet_sparse90_block4_cifar10.onnx"),
 ];
 
-/// How they become int8: all with the same pictures, scaling and labels.
-pub const BUNDLED_ARGUMENTS: &[&str] = &[
-    "--dtype=int8",
-    "--calibrate=models/cifar10/samples/calibration",
-    "--preprocess=models/cifar10/preprocess.json",
-    "--labels=models/cifar10/labels.txt",
-];
+/// How pictures become their inputs, and what they tell apart.
+const PICTURE_ARGUMENTS: &[&str] =
+    &["--preprocess=models/cifar10/preprocess.json", "--labels=models/cifar10/labels.txt"];
+
+/// How they become int8, unless another type is asked for.
+const INT8_ARGUMENTS: &[&str] = &["--dtype=int8", "--calibrate=models/cifar10/samples/calibration"];
+
+/// What the bundled networks are converted with, besides these arguments.
+pub fn bundled_arguments(further: &[String]) -> impl Iterator<Item = &'static str> {
+    let typed = further.iter().any(|argument| argument.starts_with("--dtype"));
+    let int8 = if typed { &[] } else { INT8_ARGUMENTS };
+    PICTURE_ARGUMENTS.iter().chain(int8).copied()
+}
 
 /// Those of them that belong to the families: `cargo xtask test` compares them on the boards with the host.
 pub fn families() -> impl Iterator<Item = &'static str> {
@@ -83,6 +89,17 @@ pub struct Stream {
 }
 
 impl Facts {
+    /// Type and shape of the first input.
+    pub fn input(&self) -> Result<(&str, Vec<usize>)> {
+        let told = self.inputs.first().context("a plan without inputs")?;
+        let parts = || {
+            let (before, rest) = told.split_once('[')?;
+            Some((before.rsplit(' ').next()?, rest.split_once(']')?.0))
+        };
+        let (dtype, shape) = parts().with_context(|| format!("no type and shape in {told}"))?;
+        Ok((dtype, shape.split(", ").map(str::parse).collect::<Result<_, _>>()?))
+    }
+
     /// Scale and zero point of the first output.
     pub fn output_quantization(&self) -> Result<(f32, i32)> {
         let numbers = || {
@@ -142,7 +159,7 @@ impl Model {
         fs::create_dir_all(&folder)?;
         let plan = folder.join(&self.name).with_extension("mote");
         let bundled = BUNDLED.iter().any(|(short, _)| *short == self.name);
-        let bundled = if bundled { BUNDLED_ARGUMENTS } else { &[] };
+        let bundled = bundled.then(|| bundled_arguments(extra)).into_iter().flatten();
         // `--target portable` among the further arguments measures the kernels that define the operators.
         let target = ["--target", plan_target];
         let target = if extra.iter().any(|argument| argument == target[0]) { &[][..] } else { &target };

@@ -67,7 +67,7 @@ pub fn bench() -> Result<()> {
 /// The network in front of the classifier that comes with the project.
 pub fn plan(board: &Board) -> Result<PathBuf> {
     let path = root().join("models/cifar10/cifar10_small.onnx");
-    let arguments = models::BUNDLED_ARGUMENTS.iter().copied().chain(["--train", "head"]);
+    let arguments = models::bundled_arguments(&[]).chain(["--train", "head"]);
     let arguments: Vec<String> = arguments.map(String::from).collect();
     Model { name: "cifar10-features".into(), path }.convert(board, &arguments)
 }

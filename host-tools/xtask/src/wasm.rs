@@ -1,5 +1,8 @@
 //! `cargo xtask wasm`: the WebAssembly modules of the npm package, and its tests in Node and in Chromium.
 
+mod demo;
+mod networks;
+
 use std::{
     collections::BTreeSet,
     env, fs,
@@ -10,6 +13,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
+    keyword,
     models::{self, Found},
     steps::{Steps, Tally},
     workspace::{available, capture, cargo, command, root, run as run_command, target},
@@ -27,6 +31,12 @@ pub enum Wasm {
         #[arg(short, long, value_name = "FILE.wasm")]
         output: PathBuf,
     },
+    /// Build the demo pages with the bundled networks into target/web-demo, and serve them
+    Demo {
+        /// Only build
+        #[arg(long)]
+        no_serve: bool,
+    },
     /// Build them, and run the package's tests in Node and, where there is one, in Chromium
     Test,
 }
@@ -35,6 +45,7 @@ pub fn run(task: &Wasm) -> Result<()> {
     match task {
         Wasm::Build => build(),
         Wasm::Cut { plan, output } => cut(plan, output),
+        Wasm::Demo { no_serve } => demo::run(!no_serve),
         Wasm::Test => {
             let mut steps = Steps::default();
             add_steps(&mut steps);
@@ -59,6 +70,7 @@ pub fn add_steps(steps: &mut Steps) {
 /// A module of the package.
 struct Module {
     name: &'static str,
+    package: &'static str,
     /// What the engine must have beside the base.
     engine: &'static str,
     /// Features of the crate.
@@ -66,14 +78,28 @@ struct Module {
 }
 
 const MODULES: &[Module] = &[
-    Module { name: "mote-dot", engine: "-Ctarget-feature=+simd128,+relaxed-simd", features: "module,dot" },
-    Module { name: "mote-relaxed", engine: "-Ctarget-feature=+simd128,+relaxed-simd", features: "module" },
+    Module {
+        name: "mote-dot",
+        package: RUNTIME,
+        engine: "-Ctarget-feature=+simd128,+relaxed-simd",
+        features: "module,dot",
+    },
+    Module {
+        name: "mote-relaxed",
+        package: RUNTIME,
+        engine: "-Ctarget-feature=+simd128,+relaxed-simd",
+        features: "module",
+    },
     SIMD,
-    Module { name: "mote-plain", engine: "", features: "module" },
+    Module { name: "mote-plain", package: RUNTIME, engine: "", features: "module" },
+    Module { name: "mote-audio", package: "mote-wasm-audio", engine: "", features: "" },
 ];
 
+const RUNTIME: &str = "mote-wasm";
+
 /// The module for every current engine.
-const SIMD: Module = Module { name: "mote-simd", engine: "-Ctarget-feature=+simd128", features: "module" };
+const SIMD: Module =
+    Module { name: "mote-simd", package: RUNTIME, engine: "-Ctarget-feature=+simd128", features: "module" };
 
 /// Kernels take a few hundred bytes of stack, the deepest calls a few thousand.
 const STACK: &str = "-Clink-arg=-zstack-size=65536";
@@ -107,14 +133,15 @@ fn module(module: &Module, kernels: Option<&str>, to: &Path) -> Result<()> {
         cargo.env("MOTE_KERNELS", kernels);
     }
     run_command(&mut cargo)?;
-    let built = target()?.join("wasm32-unknown-unknown/wasm/mote_wasm.wasm");
+    let built = format!("wasm32-unknown-unknown/wasm/{}.wasm", module.package.replace('-', "_"));
+    let built = target()?.join(built);
     fs::copy(&built, to).with_context(|| format!("copying {} to {}", built.display(), to.display()))?;
     Ok(())
 }
 
 /// Clippy on the modules' code with vectors. (That without them is the host's, too.)
 pub fn clippy() -> Result<()> {
-    for module in MODULES.iter().filter(|module| !module.engine.is_empty()) {
+    for module in MODULES.iter().filter(|module| module.name != "mote-plain") {
         run_command(wasm_cargo("clippy", module).args(["--release", "--", "-Dwarnings"]))?;
     }
     Ok(())
@@ -124,7 +151,7 @@ fn wasm_cargo(task: &str, module: &Module) -> Command {
     let flags: Vec<_> = [module.engine, STACK].into_iter().filter(|flag| !flag.is_empty()).collect();
     let mut cargo = cargo();
     cargo
-        .args([task, "--quiet", "--package", "mote-wasm", "--target", "wasm32-unknown-unknown"])
+        .args([task, "--quiet", "--package", module.package, "--target", "wasm32-unknown-unknown"])
         .args(["--features", module.features])
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
     cargo
@@ -170,14 +197,15 @@ fn in_node() -> Result<Tally> {
     if capture(command("node").args([RELAXED, "-e", "0"])).is_ok() {
         node.arg(RELAXED);
     }
-    node.args(["--test", "--test-reporter=tap"]).current_dir(package()).env("MOTE_CASES", &cases);
+    node.args(["--test", "--test-reporter=tap"]).current_dir(package());
+    node.env("MOTE_CASES", &cases).env("MOTE_NETWORKS", networks::write()?);
     tally(&mut node)
 }
 
 /// The package in pages, workers and an audio worklet of Chromium, built by Vite, and the page of `mote bundle`.
 fn in_browser(browser: &Path) -> Result<Tally> {
-    let folder = target()?.join("web-tests");
-    install(&folder, "tests/web/pages/package.json")?;
+    let folder = packages()?;
+    let site = demo::pages(&folder)?;
     let page = folder.join("page.html");
     let Found::Here(network) = models::find("mobilenet")? else { bail!("the bundled network is missing") };
     let plan = network.convert_for("wasm", "wasm", &[])?;
@@ -188,9 +216,28 @@ fn in_browser(browser: &Path) -> Result<Tally> {
     node.current_dir(root())
         .env("MOTE_CASES", cases()?)
         .env("MOTE_CHROMIUM", browser)
+        .env("MOTE_NETWORKS", networks::write()?)
+        .env("MOTE_DEMO", site)
+        .env("MOTE_RECORDING", recording()?)
         .env("MOTE_WEB_TESTS", &folder)
         .env("MOTE_PLAN", plan);
     tally(&mut node)
+}
+
+/// A recording for the demo to hear: people who say the digits or, where that is not there, what resembles speech.
+fn recording() -> Result<PathBuf> {
+    let people = keyword::people()?;
+    Ok(people
+        .map_or_else(|| keyword::Network::Digits.recording(), |people| Ok(Some(people)))?
+        .context("no sound")?
+        .wav)
+}
+
+/// The folder of Vite, TypeScript and Playwright, which the tests write to, too.
+fn packages() -> Result<PathBuf> {
+    let folder = target()?.join("web-tests");
+    install(&folder, "tests/web/pages/package.json")?;
+    Ok(folder)
 }
 
 /// Installs what a package.json of tests/web asks for into a folder.

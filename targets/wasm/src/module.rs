@@ -18,7 +18,7 @@ use mote_runtime::{Engine, Error, Plan, Progress};
 
 use self::kept::LIBRARY;
 use self::memory::reserve;
-use self::report::{Text, port, text};
+use self::report::{Text, port, preprocess, text};
 
 #[link(wasm_import_module = "mote")]
 unsafe extern "C" {
@@ -185,6 +185,15 @@ pub extern "C" fn mote_port(direction: u32, index: usize) -> *const u32 {
         _ => network.engine.output(index).map(|output| (*output.format(), output.bytes().as_ptr())),
     };
     described.map_or(core::ptr::null(), |(format, start)| port(&format, start.addr()))
+}
+
+/// How pictures become input `index`. Words: order of channels (0 RGB, 1 BGR, 2 grey), length of the short side of which
+/// the input's size is the centre (0: the whole picture, stretched); then, as bits of `f32`, means and deviations of three
+/// channels. Null if the plan doesn't tell.
+#[unsafe(no_mangle)]
+pub extern "C" fn mote_preprocess(index: usize) -> *const u32 {
+    let record = network().and_then(|network| network.engine.plan().preprocess(index));
+    record.map_or(core::ptr::null(), |record| preprocess(&record))
 }
 
 /// Whether the network is driven frame by frame.

@@ -1,9 +1,9 @@
 // The npm package in Chromium: in a page, a worker and an audio worklet; the demo built by Vite; the page of `mote bundle`.
 // `cargo xtask wasm test` makes what this needs: MOTE_WEB_TESTS is a folder with node_modules and page.html, MOTE_PLAN the
-// plan in that page, MOTE_CASES the conformance suite's cases, MOTE_CHROMIUM the browser. Screenshots go to that folder, too.
+// plan in that page, MOTE_CASES the conformance suite's cases, MOTE_NETWORKS whole networks with the host's results, MOTE_DEMO
+// the demo's site, MOTE_RECORDING a recording of digits, MOTE_CHROMIUM the browser. Screenshots go to the first folder, too.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
@@ -14,16 +14,27 @@ import { Model } from "../../../targets/wasm/npm/src/index.js";
 import { serve } from "../serve.mjs";
 
 const { MOTE_WEB_TESTS: folder, MOTE_PLAN: plan, MOTE_CHROMIUM: executablePath, MOTE_CASES: cases } = process.env;
+const { MOTE_NETWORKS: networks, MOTE_DEMO: demo, MOTE_RECORDING: recording } = process.env;
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const packages = createRequire(join(folder, "x.js"));
 const picture = here("../../../models/cifar10/samples/horse-nokota.jpg");
 const golden = here("../../golden/plans/v2");
-const folders = { mote: here("../../../targets/wasm/npm"), golden, pages: here("."), target: dirname(cases) };
+const folders = {
+  mote: here("../../../targets/wasm/npm"),
+  golden,
+  pages: here("."),
+  target: dirname(cases),
+  networks: dirname(networks),
+  demo,
+};
 let browser, server;
 
 before(async () => {
   server = await serve(folders);
-  browser = await packages("playwright-core").chromium.launch({ executablePath, args: ["--no-sandbox"] });
+  // Camera and microphone are Chromium's own, which show and play something; nobody is asked for leave.
+  const media = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"];
+  const args = ["--no-sandbox", ...media, `--use-file-for-fake-audio-capture=${recording}`];
+  browser = await packages("playwright-core").chromium.launch({ executablePath, args });
 });
 after(async () => {
   await browser.close();
@@ -75,6 +86,21 @@ test("every kernel gives the bytes of the portable one in the module that this b
   }, basename(cases));
   assert.ok(found.count > 200, `${found.count} cases`);
   assert.deepEqual(found.differ, []);
+  assert.deepEqual(errors, []);
+  await page.close();
+});
+
+test("whole networks give what the host gives in the module that this browser gets", async () => {
+  const { page, errors } = await opened(`${server.address}/pages/empty.html`);
+  page.setDefaultTimeout(300_000);
+  const differ = await page.evaluate(async (file) => {
+    const { Model } = await import("/mote/src/index.js");
+    const { astray } = await import("/mote/test/networks.js");
+    const read = async (name) => new Uint8Array(await (await fetch(`/networks/${name}`)).arrayBuffer());
+    const networks = JSON.parse(new TextDecoder().decode(await read(file)));
+    return astray(Model, undefined, networks, read);
+  }, basename(networks));
+  assert.deepEqual(differ, []);
   assert.deepEqual(errors, []);
   await page.close();
 });
@@ -141,25 +167,66 @@ test("the bundled page classifies a picture by itself, and is usable by keyboard
   await page.close();
 });
 
-test("the demo, built by Vite, runs two networks side by side on one picture", async () => {
-  const demo = here("../../../targets/wasm/demo");
-  const vite = join(dirname(packages.resolve("vite/package.json")), "bin/vite.js");
-  const out = join(folder, "demo");
-  execFileSync(process.execPath, [vite, "build", demo, "--outDir", out, "--emptyOutDir", "--base", "/demo/"], { stdio: "pipe" });
-  const site = await serve({ demo: out });
-  const { page, errors } = await opened(`${site.address}/demo/index.html`, { viewport: { width: 1100, height: 900 } });
-  const files = page.locator('input[type="file"][data-plan]');
-  await files.nth(0).setInputFiles(plan);
-  await files.nth(1).setInputFiles(plan);
+test("the demo runs a dense and a sparse network side by side on one picture", async () => {
+  const { page, errors } = await opened(`${server.address}/demo/index.html`, { viewport: { width: 1100, height: 900 } });
+  const names = await page.locator("article select").evaluateAll((all) => all.map((one) => one.selectedOptions[0].text));
+  assert.deepEqual(names, ["MobileNetV2, int8", "MobileNetV2, 90 % zeros, int8"]);
   await page.locator('[data-role="picture"]').setInputFiles(picture);
   const results = page.locator('[data-role="results"]:visible');
   await results.nth(1).waitFor();
-  const best = await page.locator('[data-role="classes"] li:first-child').allTextContents();
-  assert.equal(best.length, 2);
-  assert.match(best[0], /^horse\d/);
-  assert.equal(best[0], best[1]);
+  const best = () => page.locator('[data-role="classes"] li:first-child').allTextContents();
+  for (const each of await best()) assert.match(each, /^horse\d/);
   await page.screenshot({ path: join(folder, "demo.png"), fullPage: true });
+
+  // Another network, a plan of one's own, and a picture that comes with the page, by keyboard.
+  await page.locator("article select").nth(0).selectOption({ label: "TinyNet, f32" });
+  await page.locator("h1", { hasText: "TinyNet, f32" }).waitFor();
+  await page.locator("[data-plan]").nth(1).setInputFiles(plan);
+  await page.locator("h1", { hasText: basename(plan) }).waitFor();
+  const sample = page.locator('[data-role="samples"] button[title^="deer"]').first();
+  await sample.focus();
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.querySelectorAll('[data-role="classes"] li:first-child').length === 2
+    && Array.from(document.querySelectorAll('[data-role="classes"] li:first-child')).every((one) => one.textContent.startsWith("deer")));
+  // Chromium's camera shows something.
+  await page.locator('[data-role="snapshot"]').click();
+  await page.waitForFunction(() => !document.querySelector('[data-role="classes"] li:first-child').textContent.startsWith("deer"));
+  assert.ok(await page.locator('[data-role="trouble"]').isHidden());
+  // What is no plan is told, and the other network stays.
+  await page.locator("[data-plan]").nth(1).setInputFiles({ name: "no.mote", mimeType: "", buffer: Buffer.alloc(64) });
+  await page.locator('[data-role="trouble"]').waitFor({ state: "visible" });
+  assert.equal((await best()).length, 1);
   assert.deepEqual(errors, []);
   await page.close();
-  site.close();
+});
+
+test("the demo hears digits in a recording, and in the microphone", async () => {
+  const { page, errors } = await opened(`${server.address}/demo/digits.html`, { viewport: { width: 390, height: 844 } });
+  await page.locator('[data-role="recording"]:enabled').setInputFiles(recording);
+  const heard = page.locator('[data-role="heard"] li');
+  await heard.first().waitFor();
+  const words = (await heard.allTextContents()).map((text) => text.split(" ")[0]);
+  if (basename(recording) === "people.wav") {
+    assert.deepEqual(words, ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]);
+  }
+  assert.match(await page.locator('[data-role="cost"]').textContent(), /^\d+ frames, one every 16 ms/);
+  assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 390);
+  await page.screenshot({ path: join(folder, "digits.png"), fullPage: true });
+
+  const listen = page.locator('[data-role="listen"]');
+  await listen.focus();
+  await page.keyboard.press("Enter");
+  await page.locator("button", { hasText: "Stop" }).waitFor();
+  await heard.first().waitFor();
+  await page.screenshot({ path: join(folder, "microphone.png"), fullPage: true });
+  await listen.click();
+  await page.locator("button", { hasText: "Listen" }).waitFor();
+
+  await page.locator('[data-role="recording"]').setInputFiles(picture);
+  await page.locator('[data-role="trouble"]').waitFor({ state: "visible" });
+  await page.locator("[data-plan]").setInputFiles(plan);
+  await page.locator('[data-role="recording"]').setInputFiles(recording);
+  await page.locator('[data-role="trouble"]', { hasText: "mote convert --stream" }).waitFor();
+  assert.deepEqual(errors, []);
+  await page.close();
 });

@@ -11,8 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use mote_compiler::executor::AlignedBytes;
 use mote_runtime::Plan;
-use mote_runtime::plan::{PreprocessRecord, RegionKind};
-use serde_json::{Value, json};
+use mote_runtime::plan::RegionKind;
+use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// Make one self-contained HTML page of a plan
@@ -73,7 +73,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     }
     let name = arguments.plan.file_stem().unwrap_or_default().to_string_lossy();
     let title = arguments.title.clone().unwrap_or_else(|| name.into_owned());
-    let page = page(&title, &script(&package)?, &module, &bytes, recipe(plan.preprocess(0)));
+    let page = page(&title, &script(&package)?, &module, &bytes);
     write(&arguments.output, page.as_bytes())?;
     if arguments.json {
         let (page, module, plan) = (page.len(), module.len(), bytes.len());
@@ -126,21 +126,9 @@ fn joined(source: &str) -> String {
     lines.flat_map(|line| [line, "\n"]).collect()
 }
 
-/// The recipe for pictures as the page reads it.
-fn recipe(record: Option<PreprocessRecord>) -> Value {
-    let Some(r) = record else { return Value::Null };
-    let order = ["rgb", "bgr", "grey"].get(usize::from(r.order));
-    json!({
-        "mean": [r.mean0, r.mean1, r.mean2],
-        "std": [r.deviation0, r.deviation1, r.deviation2],
-        "order": order,
-        "cropFrom": if r.fit == 1 { r.resize } else { 0 },
-    })
-}
-
-fn page(title: &str, script: &str, module: &[u8], plan: &[u8], recipe: Value) -> String {
+fn page(title: &str, script: &str, module: &[u8], plan: &[u8]) -> String {
     // What stands in a script element must not end it.
-    let options = json!({"name": title, "recipe": recipe}).to_string().replace('<', "\\u003c");
+    let options = json!({"name": title}).to_string().replace('<', "\\u003c");
     let title = title.replace('&', "&amp;").replace('<', "&lt;");
     let (module, plan) = (STANDARD.encode(module), STANDARD.encode(plan));
     format!(
@@ -178,7 +166,7 @@ mod tests {
 
     #[test]
     fn titles_do_not_end_the_script() {
-        let page = page("</script><b>", "", b"", b"", Value::Null);
+        let page = page("</script><b>", "", b"", b"");
         assert_eq!(page.matches("</script>").count(), 3);
         assert!(page.contains("<title>&lt;/script>&lt;b></title>"), "{page}");
     }

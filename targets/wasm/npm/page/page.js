@@ -3,8 +3,11 @@
 
 import { fromImageData } from "../src/index.js";
 
-/** Puts the page for `model` into `root`. `name` heads it; `recipe` tells how pictures become inputs, if the plan does. */
-export function show(root, model, { name = "Network", recipe = null, camera = true } = {}) {
+/**
+ * Puts the page for `model` into `root`. `name` heads it; `recipe` tells how pictures become inputs, if the plan doesn't;
+ * without `form` it has nothing to choose a picture with, and is driven by what this gives.
+ */
+export function show(root, model, { name = "Network", recipe, form = true } = {}) {
   const [input] = model.inputs;
   const picture = isPicture(input);
   root.innerHTML = PAGE;
@@ -15,7 +18,8 @@ export function show(root, model, { name = "Network", recipe = null, camera = tr
     ? "Choose or drop a picture."
     : `Choose a JSON file with ${input.length} numbers, or a file of as many float32.`;
   part("file").accept = picture ? "image/*" : "";
-  part("camera").hidden = !(picture && camera && navigator.mediaDevices?.getUserMedia);
+  part("camera").hidden = !(picture && hasCamera());
+  for (const role of ["drop", "camera"]) if (!form) part(role).remove();
 
   const guarded = (work) => async (...values) => {
     part("failure").hidden = true;
@@ -27,46 +31,73 @@ export function show(root, model, { name = "Network", recipe = null, camera = tr
     }
   };
   const run = (values) => {
-    const begin = performance.now();
-    const [output] = model.run(values);
-    const took = performance.now() - begin;
-    const scores = output.toFloat32();
+    const scores = model.run(values)[0].toFloat32();
+    const { took, runs } = timed(() => model.run(values));
     part("time").textContent = `${took.toFixed(2)} ms`;
+    part("time").title = `median of ${runs} runs`;
     classes(part("classes"), scores, model.labels);
-    steps(part("steps"), model.profile([values], { runs: 3 }));
+    steps(part("steps"), model.profile([values], { runs: Math.min(runs, 20) }));
     part("results").hidden = false;
     root.dispatchEvent(new CustomEvent("mote-result", { detail: { scores, took } }));
   };
-  const take = guarded(async (file) => {
-    if (!picture) return run(await numbersOf(file, input));
-    const bitmap = await createImageBitmap(file);
-    run(inputOf(bitmap, input, recipe, part("preview")));
+  const take = guarded(async (source) => {
+    if (!picture) return run(await numbersOf(source, input));
+    run(inputOf(await createImageBitmap(source), input, part("preview"), recipe));
   });
+  const page = { run: guarded(run), take };
+  if (!form) return page;
 
   part("file").addEventListener("change", ({ target }) => target.files[0] && take(target.files[0]));
-  const drop = part("drop");
+  acceptFiles(part("drop"), take);
+  part("camera").addEventListener("click", guarded(async () => take(await snapshot())));
+  return page;
+}
+
+/** The median time of a run, in milliseconds. Engines compile better code while the first ones run: those don't count. */
+function timed(run) {
+  const [warm, enough, most] = [100, 100, 1000];
+  const times = [];
+  const start = performance.now();
+  let before = start;
+  do {
+    run();
+    const now = performance.now();
+    if (now - start > warm || times.length > 0) times.push(now - before);
+    before = now;
+  } while (before - start < warm + enough && times.length < most);
+  return { took: times.sort((a, b) => a - b)[times.length >> 1], runs: times.length };
+}
+
+/** Calls `take` with files that are dropped on an element, or pasted into its document. */
+export function acceptFiles(element, take) {
   for (const kind of ["dragover", "dragleave", "drop"]) {
-    drop.addEventListener(kind, (event) => {
+    element.addEventListener(kind, (event) => {
       event.preventDefault();
-      drop.classList.toggle("over", kind === "dragover");
+      element.classList.toggle("over", kind === "dragover");
       if (kind === "drop" && event.dataTransfer.files[0]) take(event.dataTransfer.files[0]);
     });
   }
-  root.ownerDocument.addEventListener("paste", (event) => {
+  element.ownerDocument.addEventListener("paste", (event) => {
     const file = event.clipboardData?.files[0];
     if (file) take(file);
   });
-  part("camera").addEventListener("click", guarded(async () => {
-    const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
-    try {
-      const video = Object.assign(document.createElement("video"), { srcObject: stream, muted: true, playsInline: true });
-      await video.play();
-      run(inputOf(await createImageBitmap(video), input, recipe, part("preview")));
-    } finally {
-      stream.getTracks().forEach((track) => track.stop());
-    }
-  }));
-  return { run: guarded(run), take };
+}
+
+/** Whether there may be a camera to ask for. */
+export function hasCamera() {
+  return Boolean(navigator.mediaDevices?.getUserMedia);
+}
+
+/** A picture from the camera, which is off afterwards. */
+export async function snapshot() {
+  const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+  try {
+    const video = Object.assign(document.createElement("video"), { srcObject: stream, muted: true, playsInline: true });
+    await video.play();
+    return await createImageBitmap(video);
+  } finally {
+    stream.getTracks().forEach((track) => track.stop());
+  }
 }
 
 /** Whether an input `[.., height, width, channels]` can be a picture. */
@@ -76,7 +107,7 @@ export function isPicture({ shape }) {
 }
 
 /** The input for a bitmap: resized (its centre, if the recipe crops), shown on `canvas`, normalized. */
-export function inputOf(bitmap, input, recipe, canvas) {
+export function inputOf(bitmap, input, canvas, recipe = input.preprocess) {
   const [height, width] = input.shape.slice(-3);
   Object.assign(canvas, { width, height, hidden: false });
   const context = canvas.getContext("2d", { willReadFrequently: true });
@@ -90,12 +121,7 @@ export function inputOf(bitmap, input, recipe, canvas) {
   const [x, y] = [(bitmap.width - seenWidth) / 2, (bitmap.height - seenHeight) / 2];
   context.drawImage(bitmap, x, y, seenWidth, seenHeight, 0, 0, width, height);
   const image = context.getImageData(0, 0, width, height);
-  if (recipe?.order === "bgr") {
-    for (let i = 0; i < image.data.length; i += 4) {
-      [image.data[i], image.data[i + 2]] = [image.data[i + 2], image.data[i]];
-    }
-  }
-  return fromImageData(image, input, recipe ?? {});
+  return fromImageData(image, input, recipe);
 }
 
 async function numbersOf(file, input) {
@@ -112,15 +138,19 @@ function facts(model) {
   return `input ${shapes}; ${(model.memoryBytes / 1e6).toFixed(1)} MB of memory`;
 }
 
-/** The five best classes. Scores that are not shares of one become such (softmax). */
+/** The five best classes. */
 function classes(list, scores, labels) {
-  const sum = scores.reduce((sum, score) => sum + score, 0);
-  const shares = scores.every((score) => score >= 0) && Math.abs(sum - 1) < 0.1 ? scores : softmax(scores);
-  const best = Array.from(shares.keys()).sort((a, b) => shares[b] - shares[a]).slice(0, 5);
-  list.replaceChildren(...best.map((index) => bar(labels[index] ?? `class ${index}`, `${(100 * shares[index]).toFixed(1)} %`, shares[index])));
+  const all = shares(scores);
+  const best = Array.from(all.keys()).sort((a, b) => all[b] - all[a]).slice(0, 5);
+  list.replaceChildren(
+    ...best.map((index) => bar(labels[index] ?? `class ${index}`, `${(100 * all[index]).toFixed(1)} %`, all[index])),
+  );
 }
 
-function softmax(scores) {
+/** Scores of classes as shares of one: as they are if they are such, else their softmax. */
+export function shares(scores) {
+  const total = scores.reduce((sum, score) => sum + score, 0);
+  if (scores.every((score) => score >= 0) && Math.abs(total - 1) < 0.1) return scores;
   const largest = scores.reduce((a, b) => Math.max(a, b), -Infinity);
   const powers = Float64Array.from(scores, (score) => Math.exp(score - largest));
   const sum = powers.reduce((a, b) => a + b, 0);

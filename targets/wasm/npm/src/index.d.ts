@@ -30,6 +30,15 @@ export type Elements = Int8Array | Int16Array | Int32Array | Float32Array | Uint
 /** Elements of the input's type, or reals, which are quantized. */
 export type Values = Elements | Float64Array | number[];
 
+/** How pictures become an input: fractions of full scale, less `mean`, by `std`, of each channel. */
+export interface Preprocess {
+  mean?: number[];
+  std?: number[];
+  order?: "rgb" | "bgr" | "grey";
+  /** Length of the short side of which the input's size is the centre; 0 for the whole picture, stretched. */
+  cropFrom?: number;
+}
+
 /** An input or output of a network. */
 export interface Port {
   readonly name: string;
@@ -41,6 +50,8 @@ export interface Port {
   readonly frameLength: number;
   /** `real = (code - zeroPoint) * scale`; `null` for floats. */
   readonly quantization: { scale: number; zeroPoint: number } | null;
+  /** How pictures become this input, if the plan tells. */
+  readonly preprocess: Preprocess | null;
   /** The elements where they lie, without a copy. The next run overwrites them. */
   readonly data: Elements;
   /** The numbers as reals, a copy. */
@@ -77,7 +88,10 @@ export class Model {
   readonly labels: string[];
   /** Bytes of memory: module, plan, arena and state. */
   readonly memoryBytes: number;
-  /** Computes the outputs, whose `data` the next run overwrites. Without values: from what `inputs[i].data` hold. */
+  /**
+   * Computes the outputs, whose `data` the next run overwrites; pictures become inputs as the plan tells. Without values:
+   * from what `inputs[i].data` hold.
+   */
   run(...values: (Values | ImageData)[]): Port[];
   /** Delivers the next frame; `null` while more frames are needed. */
   step(frame?: Values): Port[] | null;
@@ -98,9 +112,5 @@ export function hasRelaxedSimd(): boolean;
 /** Whether its relaxed dot product takes codes times numbers from 0 to 255 without losing anything. */
 export function hasExactDot(): boolean;
 
-/** A picture as reals for an image input: bytes / 255, less mean, by deviation. */
-export function fromImageData(
-  image: ImageData,
-  port: Port,
-  options?: { mean?: number[]; std?: number[] },
-): Float32Array;
+/** A picture of the input's size as its reals, by the recipe, or by the plan's. */
+export function fromImageData(image: ImageData, port: Port, recipe?: Preprocess | null): Float32Array;

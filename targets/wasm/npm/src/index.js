@@ -1,7 +1,7 @@
 // Mote in JavaScript: `const model = await Model.load("net.mote"); const [scores] = model.run(pixels);`
 
 import { MoteError, codeOf } from "./errors.js";
-import { bytesFrom, hasExactDot, hasRelaxedSimd, hasSimd, moduleFrom, start } from "./module.js";
+import { bytesFrom, hasExactDot, hasRelaxedSimd, hasSimd, moduleFrom, own, start } from "./module.js";
 import { Port, fromImageData } from "./tensor.js";
 
 export { MoteError, fromImageData, hasExactDot, hasRelaxedSimd, hasSimd };
@@ -16,7 +16,7 @@ export class Model {
    */
   static async load(source, { wasm } = {}) {
     const inline = source instanceof ArrayBuffer || ArrayBuffer.isView(source);
-    const [module, bytes] = await Promise.all([moduleFrom(wasm), inline ? source : bytesFrom(source, "plan")]);
+    const [module, bytes] = await Promise.all([moduleFrom(wasm ?? own()), inline ? source : bytesFrom(source, "plan")]);
     const plan = ArrayBuffer.isView(bytes)
       ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
       : new Uint8Array(bytes);
@@ -122,8 +122,18 @@ export class Model {
       const place = mote_port(direction, i);
       if (place === 0) throw new MoteError("invalid", `port ${i} has no place`);
       const words = new Uint32Array(memory.buffer, place, 16).slice();
-      return new Port(memory, words, new Float32Array(words.buffer), name);
+      const preprocess = direction === 0 ? this.#preprocess(i) : null;
+      return new Port(memory, words, new Float32Array(words.buffer), name, preprocess);
     });
+  }
+
+  #preprocess(input) {
+    const { memory, mote_preprocess } = this.#exports;
+    const place = mote_preprocess(input);
+    if (place === 0) return null;
+    const [order, cropFrom] = new Uint32Array(memory.buffer, place, 2);
+    const numbers = Array.from(new Float32Array(memory.buffer, place + 8, 6));
+    return { order: ["rgb", "bgr", "grey"][order], cropFrom, mean: numbers.slice(0, 3), std: numbers.slice(3) };
   }
 
   #text(kind, index) {

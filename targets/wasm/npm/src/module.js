@@ -49,25 +49,21 @@ export function hasExactDot() {
   return codes.every((code) => [0, 1, 127, 128, 254, 255].every((number) => t(code, number) === 4 * code * number + 3));
 }
 
-// The package's modules stand as literals, by which bundlers find them.
-function own() {
+/** The module for this engine. The package's modules stand as literals, by which bundlers find them. */
+export function own() {
   if (hasExactDot()) return new URL("../wasm/mote-dot.wasm", import.meta.url);
   if (hasRelaxedSimd()) return new URL("../wasm/mote-relaxed.wasm", import.meta.url);
   if (hasSimd()) return new URL("../wasm/mote-simd.wasm", import.meta.url);
   return new URL("../wasm/mote-plain.wasm", import.meta.url);
 }
 
-/**
- * The module: `wasm` is a compiled one, its bytes, its address, or nothing for the package's own, which bundlers find by
- * the form `new URL(.., import.meta.url)`.
- */
+/** A module, compiled: `wasm` is compiled already, or its bytes, or its address. */
 export async function moduleFrom(wasm) {
   if (wasm instanceof WebAssembly.Module) return wasm;
   if (wasm instanceof ArrayBuffer || ArrayBuffer.isView(wasm)) return WebAssembly.compile(wasm);
-  const url = wasm ?? own();
-  const key = String(url);
+  const key = String(wasm);
   if (!compiled.has(key)) {
-    const promise = bytesFrom(url, "module").then((bytes) => WebAssembly.compile(bytes));
+    const promise = bytesFrom(wasm, "module").then((bytes) => WebAssembly.compile(bytes));
     compiled.set(key, promise);
     // A failed download may succeed later.
     promise.catch(() => compiled.delete(key));

@@ -17,7 +17,7 @@ export class Port {
   #start;
   #kind;
 
-  constructor(memory, words, floats, name) {
+  constructor(memory, words, floats, name, preprocess = null) {
     const [start, bytes, frameBytes, kind, , zeroPoint, rank] = words;
     this.#memory = memory;
     this.#start = start;
@@ -27,6 +27,7 @@ export class Port {
     this.shape = Array.from(words.subarray(7, 7 + rank));
     this.length = bytes / this.#kind.array.BYTES_PER_ELEMENT;
     this.frameLength = frameBytes / this.#kind.array.BYTES_PER_ELEMENT;
+    this.preprocess = preprocess;
     this.quantization = floats[4] === 0 ? null : { scale: floats[4], zeroPoint: zeroPoint | 0 };
   }
 
@@ -87,9 +88,10 @@ function halfEven(value) {
 
 /**
  * A picture as the reals of an image input `[1, height, width, channels]`: bytes / 255, less mean, by deviation. It must be
- * of that size.
+ * of that size. Grey is the luma of ITU-R BT.709, as `mote run` takes it.
  */
-export function fromImageData(image, port, { mean = [0, 0, 0], std = [1, 1, 1] } = {}) {
+export function fromImageData(image, port, recipe = port.preprocess) {
+  const { mean = [0, 0, 0], std = [1, 1, 1], order = "rgb" } = recipe ?? {};
   const [height, width, channels] = port.shape.slice(-3);
   if (image.width !== width || image.height !== height || (channels !== 3 && channels !== 1)) {
     const message = `a picture of ${image.width} x ${image.height} for the input [${port.shape.join(", ")}]`;
@@ -98,15 +100,16 @@ export function fromImageData(image, port, { mean = [0, 0, 0], std = [1, 1, 1] }
   const values = new Float32Array(port.length);
   const scale = std.map((std) => 1 / (255 * std));
   const offset = mean.map((mean, c) => -mean / std[c]);
+  const [first, last] = order === "bgr" ? [2, 0] : [0, 2];
   const { data } = image;
-  for (let pixel = 0, to = 0; pixel < width * height; pixel++) {
-    const [r, g, b] = [data[4 * pixel], data[4 * pixel + 1], data[4 * pixel + 2]];
+  for (let pixel = 0, to = 0; pixel < 4 * width * height; pixel += 4) {
     if (channels === 1) {
-      values[to++] = (0.299 * r + 0.587 * g + 0.114 * b) * scale[0] + offset[0];
+      const luma = 0.2126 * data[pixel] + 0.7152 * data[pixel + 1] + 0.0722 * data[pixel + 2];
+      values[to++] = luma * scale[0] + offset[0];
     } else {
-      values[to++] = r * scale[0] + offset[0];
-      values[to++] = g * scale[1] + offset[1];
-      values[to++] = b * scale[2] + offset[2];
+      values[to++] = data[pixel + first] * scale[0] + offset[0];
+      values[to++] = data[pixel + 1] * scale[1] + offset[1];
+      values[to++] = data[pixel + last] * scale[2] + offset[2];
     }
   }
   return values;

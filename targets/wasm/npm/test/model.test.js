@@ -137,6 +137,10 @@ test("pictures become reals", () => {
   const want = [1, 0, 0.2, -1, 1, 0.4];
   values.forEach((value, i) => assert.ok(Math.abs(value - want[i]) < 1e-6));
   assert.throws(() => fromImageData({ width: 3, height: 1, data }, port), failure("buffer"));
+  const swapped = fromImageData({ width: 2, height: 1, data }, { ...port, preprocess: { order: "bgr" } });
+  [0.2, 0, 1, 0.4, 1, 0].forEach((x, i) => assert.ok(Math.abs(swapped[i] - x) < 1e-6));
+  const grey = fromImageData({ width: 2, height: 1, data }, { shape: [1, 1, 2, 1], length: 2 });
+  [0.2126 + 0.2 * 0.0722, 0.7152 + 0.4 * 0.0722].forEach((x, i) => assert.ok(Math.abs(grey[i] - x) < 1e-6));
 });
 
 test("works in a worker", async () => {

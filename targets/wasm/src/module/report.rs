@@ -1,6 +1,7 @@
 //! What is told to JavaScript: records of words, and texts.
 
 use mote_runtime::engine::Format;
+use mote_runtime::plan::PreprocessRecord;
 
 /// The record given last.
 static mut WORDS: [u32; 16] = [0; 16];
@@ -28,6 +29,17 @@ pub fn port(format: &Format, start: usize) -> *const u32 {
         shape.len() as u32,
     ];
     words.iter_mut().zip(head.iter().chain(shape)).for_each(|(to, from)| *to = *from);
+    give(words)
+}
+
+/// How pictures become an input.
+pub fn preprocess(record: &PreprocessRecord) -> *const u32 {
+    let crop = if record.fit == 1 { record.resize } else { 0 };
+    let numbers =
+        [record.mean0, record.mean1, record.mean2, record.deviation0, record.deviation1, record.deviation2];
+    let mut words = [0; 16];
+    let all = [record.order.into(), crop.into()].into_iter().chain(numbers.map(f32::to_bits));
+    words.iter_mut().zip(all).for_each(|(to, from)| *to = from);
     give(words)
 }
 
