@@ -1,11 +1,13 @@
-// Mote beside onnxruntime-web and LiteRT.js, one thread, one interleaved run, in Node or in Chromium:
+// Mote beside onnxruntime-web, LiteRT.js and rten, one thread, one interleaved run, in Node or in Chromium:
 //
-//   node bench.mjs <folder> [--browser PATH] [--json] [--rounds N] NAME...
+//   node bench.mjs <folder> [--browser PATH] [--json] [--rounds N] [--first] NAME...
 //
-// The folder holds node_modules of package.json and, for each name, NAME.onnx and NAME_qdq.onnx (float and int8),
+// The folder holds node_modules of package.json, rten.wasm (built of tests/web/rten; without it rten is absent) and, for each name, NAME.onnx and NAME_qdq.onnx (float and int8),
 // NAME.f32.mote and NAME.int8.mote made of them, and, for LiteRT.js, NAME.tflite and NAME_int8.tflite (tflite.py). Times are
 // CPU times, of the process in Node, of the threads that run pages in Chromium (on Linux; elsewhere time that passes);
-// the least of all turns counts, since whatever else runs can only lengthen one. LiteRT.js needs a page.
+// the least of all turns counts, since whatever else runs can only lengthen one. LiteRT.js needs a page. With --first it is
+// the time that passes from the model's bytes to the first result, the module's download from this machine and its compilation
+// included, in a page of its own for each turn; the median of all turns. (LiteRT.js' module alone is loaded before.)
 // `cargo xtask bench web` makes the files and calls this.
 
 import { existsSync, readFileSync } from "node:fs";
@@ -15,12 +17,17 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 
 import { Model } from "../../targets/wasm/npm/src/index.js";
-import { bench, means, told } from "./contestants.mjs";
+import { CONTESTANTS, bench, means, told } from "./contestants.mjs";
 import { serve } from "./serve.mjs";
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: "boolean" }, rounds: { type: "string", default: "15" }, browser: { type: "string" } },
+  options: {
+    json: { type: "boolean" },
+    rounds: { type: "string", default: "15" },
+    browser: { type: "string" },
+    first: { type: "boolean" },
+  },
 });
 const [folder, ...names] = positionals;
 const peers = createRequire(join(resolve(folder), "x.js"));
@@ -41,7 +48,10 @@ async function inNode() {
     const { user, system } = process.cpuUsage();
     return (user + system) / 1000;
   };
-  const surroundings = { Model, ort, litert: null, bytes, clock };
+  const module = bytes("rten.wasm");
+  const rten = module && (await WebAssembly.compile(module));
+  const surroundings = { Model, ort, litert: null, rten, bytes, clock };
+  if (options.first) throw new Error("--first needs a --browser");
   return { run: (name) => bench(surroundings, name, { rounds }), end: () => {} };
 }
 
@@ -57,12 +67,16 @@ async function inChromium() {
   });
   const browser = await chromium.launch({ executablePath: options.browser, args: ["--no-sandbox"] });
   const processes = await browser.newBrowserCDPSession();
-  const run = async (name) => {
-    // A page for each network: nothing of the last one is in its memory.
+  const opened = async () => {
     const page = await browser.newPage();
     page.on("pageerror", (error) => console.error(error.message));
     await page.goto(`${address}/web/page.html`);
-    await page.waitForFunction(() => window.bench, null, { timeout: 120_000 });
+    await page.waitForFunction(() => window.first, null, { timeout: 120_000 });
+    return page;
+  };
+  const run = async (name) => {
+    // A page for each network: nothing of the last one is in its memory.
+    const page = await opened();
     if (existsSync("/proc/self/schedstat")) {
       const { processInfo } = await processes.send("SystemInfo.getProcessInfo");
       const renderers = processInfo.filter(({ type }) => type === "renderer").map(({ id }) => id);
@@ -73,7 +87,19 @@ async function inChromium() {
     await page.close();
     return row;
   };
-  return { run, end: () => Promise.all([browser.close(), close()]) };
+  const starts = async (name) => {
+    const times = Object.fromEntries(CONTESTANTS.map((who) => [who, []]));
+    for (let round = 0; round < rounds; round++) {
+      for (const who of CONTESTANTS) {
+        const page = await opened();
+        times[who].push(await page.evaluate(([name, who]) => window.first(name, who), [name, who]));
+        await page.close();
+      }
+    }
+    const median = (times) => times.sort((a, b) => a - b)[times.length >> 1];
+    return { name, start: Object.fromEntries(Object.entries(times).map(([who, times]) => [who, median(times)])) };
+  };
+  return { run: options.first ? starts : run, end: () => Promise.all([browser.close(), close()]) };
 }
 
 /** Milliseconds that the main thread of a process has run; 0 of one that is gone. The other threads compile. */
@@ -92,6 +118,10 @@ for (const name of names) {
   if (!options.json) console.log(told(rows[rows.length - 1]));
 }
 await end();
+if (options.first) {
+  if (options.json) console.log(JSON.stringify({ where: "chromium", rows }, null, 1));
+  process.exit();
+}
 const mean = means(rows);
 if (options.json) console.log(JSON.stringify({ where: options.browser ? "chromium" : "node", rows, mean }, null, 1));
 else console.log(`geometric mean: f32 ${mean.f32.toFixed(2)}, int8 ${mean.int8.toFixed(2)}, own f32 by int8 ${mean.own.toFixed(2)}`);

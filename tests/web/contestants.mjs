@@ -1,9 +1,8 @@
 // Mote and its peers behind one interface, in Node and in a page, and the interleaved run of all of them.
 //
-// A contestant has `name`, `run` (one inference; gives the first output), `start` (milliseconds from the model's bytes to the
-// first result) and, if known, `macs`. `surroundings` are what differs between Node and a page: `bytes(file)` (null if it
-// does not exist), `Model` of Mote, `ort` and `litert` (the peers' packages, or null), `clock()`, which
-// promises milliseconds.
+// A contestant has `name`, `run` (one inference; gives the first output; has run once) and, if known, `macs`. `surroundings` are what differs between Node and a page: `bytes(file)` (null if it
+// does not exist), `Model` of Mote, `ort` and `litert` (the peers' packages, or null), `rten` (its module, compiled, or null),
+// `clock()`, which promises milliseconds.
 
 import { peaks } from "./peak.mjs";
 
@@ -11,8 +10,7 @@ import { peaks } from "./peak.mjs";
 const noise = (length) => Float32Array.from({ length }, (_, i) => Math.sin(i * 12.9898) * 2);
 
 /** Mote on a plan: inputs are channels last. */
-async function mote({ Model, clock }, name, bytes) {
-  const begin = await clock();
+async function mote({ Model }, name, bytes) {
   const model = await Model.load(bytes);
   const [input] = model.inputs;
   const [, height, width, channels] = input.shape;
@@ -23,27 +21,24 @@ async function mote({ Model, clock }, name, bytes) {
   }
   const run = async () => model.run(values)[0].toFloat32();
   await run();
-  const start = (await clock()) - begin;
   const laps = () => model.profile([values], { runs: 1 });
   const macs = laps().reduce((sum, lap) => sum + lap.macs, 0);
-  return { name, run, start, macs, laps };
+  return { name, run, macs, laps };
 }
 
 /** onnxruntime-web on an ONNX file: inputs are channels first. */
-async function onnxruntime({ ort, clock }, name, bytes) {
-  const begin = await clock();
+async function onnxruntime({ ort }, name, bytes) {
   const session = await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"], logSeverityLevel: 3 });
   const [input] = session.inputMetadata;
   const shape = input.shape.map((n) => (typeof n === "number" ? n : 1));
   const tensor = new ort.Tensor("float32", noise(shape.reduce((a, b) => a * b, 1)), shape);
   const run = async () => (await session.run({ [input.name]: tensor }))[session.outputNames[0]].data;
   await run();
-  return { name, run, start: (await clock()) - begin };
+  return { name, run };
 }
 
 /** LiteRT.js on a TFLite file. */
-async function litert({ litert, clock }, name, bytes) {
-  const begin = await clock();
+async function litert({ litert }, name, bytes) {
   const model = await litert.loadAndCompile(bytes, { accelerator: "wasm" });
   const [details] = model.getInputDetails();
   const shape = Array.from(details.shape);
@@ -57,7 +52,27 @@ async function litert({ litert, clock }, name, bytes) {
     return data;
   };
   await run();
-  return { name, run, start: (await clock()) - begin };
+  return { name, run };
+}
+
+/** rten on an ONNX file, by the functions of tests/web/rten: inputs are channels first. */
+async function rten({ Model, rten, bytes }, name, file, network) {
+  // What the input's size is, Mote's plan of the same network tells.
+  const [{ shape, length }] = (await Model.load(await bytes(`${network}.f32.mote`))).inputs;
+  const [, height, width, channels] = shape;
+  const { memory, reserve, load, run: go, output } = (await WebAssembly.instantiate(rten)).exports;
+  const place = reserve(file.length);
+  new Uint8Array(memory.buffer, place, file.length).set(file);
+  const input = load(place, file.length, channels, height, width);
+  if (input === 0) throw new Error(`rten does not take ${network}`);
+  new Float32Array(memory.buffer, input, length).set(noise(length));
+  const run = async () => {
+    const count = go();
+    if (count === 0) throw new Error(`rten does not run ${network}`);
+    return new Float32Array(memory.buffer, output(), count).slice();
+  };
+  await run();
+  return { name, run };
 }
 
 /** Runs each for a while: engines compile what runs often anew, beside it, and later where the machine is busy. */
@@ -94,20 +109,36 @@ function distance(found, wanted) {
   return found.reduce((max, x, i) => Math.max(max, Math.abs(x - wanted[i])), 0) / largest;
 }
 
-/** All contestants on one network: a row of the report. */
-export async function bench(surroundings, name, { rounds = 15, least = 20 } = {}) {
-  const kinds = [
+/** Who is there on a network: how it is made, its name, its file, whether its package is there. */
+function contestants(surroundings, name) {
+  return [
     [mote, "mote f32", `${name}.f32.mote`, true],
     [mote, "mote int8", `${name}.int8.mote`, true],
     [onnxruntime, "ort f32", `${name}.onnx`, surroundings.ort],
     [onnxruntime, "ort int8", `${name}_qdq.onnx`, surroundings.ort],
     [litert, "litert f32", `${name}.tflite`, surroundings.litert],
     [litert, "litert int8", `${name}_int8.tflite`, surroundings.litert],
-  ];
+    [rten, "rten f32", `${name}.onnx`, surroundings.rten],
+    [rten, "rten int8", `${name}_qdq.onnx`, surroundings.rten],
+  ].filter(([, , , present]) => present);
+}
+
+/** Milliseconds from the model's bytes, and nothing loaded before, to the first result of a contestant; null if it has no file. */
+export async function first(surroundings, name, who) {
+  const [kind, , file] = contestants(surroundings, name).find(([, is]) => is === who) ?? [];
+  const bytes = kind && (await surroundings.bytes(file));
+  if (!bytes) return null;
+  const begin = performance.now();
+  await kind(surroundings, who, bytes, name);
+  return performance.now() - begin;
+}
+
+/** All contestants on one network: a row of the report. */
+export async function bench(surroundings, name, { rounds = 15, least = 20 } = {}) {
   const networks = [];
-  for (const [kind, who, file, present] of kinds) {
-    const bytes = present ? await surroundings.bytes(file) : null;
-    if (bytes) networks.push(await kind(surroundings, who, bytes));
+  for (const [kind, who, file] of contestants(surroundings, name)) {
+    const bytes = await surroundings.bytes(file);
+    if (bytes) networks.push(await kind(surroundings, who, bytes, name));
   }
   const of = (who) => networks.find(({ name }) => name === who);
   const differ = {};
@@ -116,24 +147,23 @@ export async function bench(surroundings, name, { rounds = 15, least = 20 } = {}
     if (peer) differ[type] = distance(await of(`mote ${type}`).run(), await peer.run());
   }
   if (!(differ.f32 === undefined || differ.f32 < 1e-3)) throw new Error(`${name}: f32 answers differ by ${differ.f32} of the largest`);
-  const contestants = [...networks, ...peaks()];
-  await warm(contestants, 1500);
-  const times = await interleaved(surroundings.clock, contestants, rounds, least);
+  const all = [...networks, ...peaks()];
+  await warm(all, 1500);
+  const times = await interleaved(surroundings.clock, all, rounds, least);
   const { macs } = networks[0];
   const ms = Object.fromEntries(networks.map(({ name }, i) => [name, times[i]]));
   const peak = Object.fromEntries(
-    contestants.flatMap(({ name, macs }, i) => (name.startsWith("peak") ? [[name.slice(5), macs / times[i].least / 1e6]] : [])),
+    all.flatMap(({ name, macs }, i) => (name.startsWith("peak") ? [[name.slice(5), macs / times[i].least / 1e6]] : [])),
   );
   const best = (names) => names.filter((who) => ms[who]).reduce((best, who) => Math.min(best, ms[who].least), Infinity);
-  const f32 = best(["ort f32", "litert f32"]);
-  const any = best(["ort f32", "litert f32", "ort int8", "litert int8"]);
+  const f32 = best(["ort f32", "litert f32", "rten f32"]);
+  const any = best(["ort f32", "litert f32", "rten f32", "ort int8", "litert int8", "rten int8"]);
   const floor = { f32: macs / Math.max(peak.f32, peak["f32 relaxed"] ?? 0) / 1e6, int8: macs / peak.i16 / 1e6 };
   const [ours, ours8] = [ms["mote f32"].least, ms["mote int8"].least];
   return {
     name,
     macs,
     ms,
-    start: Object.fromEntries(networks.map(({ name, start }) => [name, start])),
     differ,
     peak,
     // Time of the best peer by ours; of the floor by ours; our f32 by our int8.
@@ -152,14 +182,20 @@ function pointwise({ laps }, peak) {
   return sum("macs") / sum("ms") / 1e6 / peak;
 }
 
-/** The report as text. */
+/** Everybody's names. */
+export const CONTESTANTS = contestants({ ort: true, litert: true, rten: true }, "").map(([, who]) => who);
+
+/** The report as text: times of runs, or to the first result. */
 export function told({ name, macs, ms, start, differ, peak, ratio, floor, pointwise }) {
+  if (start) {
+    const shares = Object.entries(start).map(([who, ms]) => `  ${who.padEnd(12)} ${ms?.toFixed(0) ?? "-"} ms to the first result`);
+    const ratios = ["f32", "int8"].map((type) => `${type} ${(start[`ort ${type}`] / start[`mote ${type}`]).toFixed(1)}`);
+    return [name, ...shares, `  onnxruntime-web's by ours: ${ratios.join(", ")}`].join("\n");
+  }
   const lines = [`${name}, ${(macs / 1e6).toFixed(0)} M multiplications`];
   for (const [who, { least, median }] of Object.entries(ms)) {
     const rate = (macs / least / 1e6).toFixed(1);
-    lines.push(
-      `  ${who.padEnd(12)} ${least.toFixed(2)} ms (median ${median.toFixed(2)})  ${rate} GMAC/s  to first result ${start[who].toFixed(0)} ms`,
-    );
+    lines.push(`  ${who.padEnd(12)} ${least.toFixed(2)} ms (median ${median.toFixed(2)})  ${rate} GMAC/s`);
   }
   const peaks = Object.entries(peak).map(([kind, rate]) => `${kind} ${rate.toFixed(1)}`);
   const percent = (share) => `${(100 * share).toFixed(0)} %`;

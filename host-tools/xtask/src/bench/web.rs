@@ -1,4 +1,4 @@
-//! `cargo xtask bench web`: Mote beside onnxruntime-web and LiteRT.js, in Node or in Chromium, interleaved
+//! `cargo xtask bench web`: Mote beside onnxruntime-web, LiteRT.js and rten, in Node or in Chromium, interleaved
 //! (`tests/web/bench.mjs`). Makes what that needs: the modules, the peers, the networks with their weights, and the plans.
 
 use std::{
@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     models, wasm,
-    workspace::{available, capture, command, root, run as run_command, target},
+    workspace::{available, capture, cargo, command, root, run as run_command, target},
 };
 
 /// Networks of `tests/golden/vision`.
@@ -31,6 +31,9 @@ pub struct Options {
     /// Turns of each contestant
     #[arg(long, default_value_t = 15)]
     rounds: u32,
+    /// Time from the model's bytes to the first result, instead of that of runs
+    #[arg(long, conflicts_with = "node")]
+    first: bool,
     /// In Node instead of in Chromium: without LiteRT.js
     #[arg(long)]
     node: bool,
@@ -53,6 +56,7 @@ pub fn run(options: &Options) -> Result<()> {
     let folder = target()?.join("web");
     fs::create_dir_all(&folder)?;
     wasm::install(&folder, "tests/web/package.json")?;
+    rten(&folder, options.node)?;
     for name in &names {
         for (suffix, dtype) in [("", "f32"), ("_qdq", "int8")] {
             plan(&folder, name, suffix, dtype)?;
@@ -68,14 +72,14 @@ pub fn run(options: &Options) -> Result<()> {
         node.arg("--browser").arg(browser);
     }
     node.arg("--rounds").arg(options.rounds.to_string()).args(options.json.then_some("--json"));
-    run_command(&mut node)?;
-    if !options.json {
+    run_command(node.args(options.first.then_some("--first")))?;
+    if !(options.json || options.first) {
         for module in ["mote-dot", "mote-relaxed", "mote-simd", "mote-plain"] {
             let file = root().join("targets/wasm/npm/wasm").join(module).with_extension("wasm");
             wasm::sizes(&format!("{module}, every kernel"), &file)?;
         }
         for (peer, file) in PEERS {
-            wasm::sizes(peer, &folder.join("node_modules").join(file))?;
+            wasm::sizes(peer, &folder.join(file))?;
         }
     }
     Ok(())
@@ -86,9 +90,34 @@ const NO_BROWSER: &str =
 
 /// What the peers' pages load.
 const PEERS: &[(&str, &str)] = &[
-    ("onnxruntime-web", "onnxruntime-web/dist/ort-wasm-simd-threaded.wasm"),
-    ("LiteRT.js", "@litertjs/core/wasm/litert_wasm_internal.wasm"),
+    ("onnxruntime-web", "node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.wasm"),
+    ("LiteRT.js", "node_modules/@litertjs/core/wasm/litert_wasm_internal.wasm"),
+    ("rten", RTEN),
 ];
+
+/// rten's module in the folder.
+const RTEN: &str = "rten.wasm";
+
+/// Builds rten, for the browser with relaxed SIMD, which Node has behind a flag at best.
+fn rten(folder: &Path, node: bool) -> Result<()> {
+    const TARGET: &str = "wasm32-unknown-unknown";
+    let features = if node { "+simd128" } else { "+simd128,+relaxed-simd" };
+    let target = folder.join("rten");
+    let mut cargo = cargo();
+    cargo.args([
+        "build",
+        "--quiet",
+        "--release",
+        "--manifest-path=tests/web/rten/Cargo.toml",
+        "--target",
+        TARGET,
+    ]);
+    run_command(
+        cargo.arg("--target-dir").arg(&target).env("RUSTFLAGS", format!("-Ctarget-feature={features}")),
+    )?;
+    fs::copy(target.join(TARGET).join("release/mote_web_rten.wasm"), folder.join(RTEN))?;
+    Ok(())
+}
 
 /// LiteRT.js takes TFLite files, which `tests/web/tflite.py` makes; without what that needs, the peer is absent.
 fn litert(folder: &Path, names: &[&str]) {
