@@ -5,6 +5,7 @@ use std::{
     fs,
     io::Read,
     path::{Path, PathBuf},
+    process,
 };
 
 use anyhow::{Context, Result, bail};
@@ -46,21 +47,24 @@ impl Recording {
         Self::write(&format!("{name}-start"), rate, self.samples.iter().copied().take(length).collect())
     }
 
-    /// Stores samples.
+    /// Stores samples. Another process may read files of that name meanwhile: they are replaced as wholes.
     pub fn write(name: &str, rate: u32, samples: Vec<i16>) -> Result<Self> {
         let folder = target()?.join("sounds");
         fs::create_dir_all(&folder)?;
         let (wav, raw) = (folder.join(format!("{name}.wav")), folder.join(format!("{name}.raw")));
+        let new = folder.join(format!("{name}-{}", process::id()));
         let spec = hound::WavSpec {
             channels: 1,
             sample_rate: rate,
             bits_per_sample: 16,
             sample_format: hound::SampleFormat::Int,
         };
-        let mut writer = hound::WavWriter::create(&wav, spec)?;
+        let mut writer = hound::WavWriter::create(&new, spec)?;
         samples.iter().try_for_each(|&sample| writer.write_sample(sample))?;
         writer.finalize()?;
-        fs::write(&raw, samples.iter().flat_map(|sample| sample.to_le_bytes()).collect::<Vec<_>>())?;
+        fs::rename(&new, &wav)?;
+        fs::write(&new, samples.iter().flat_map(|sample| sample.to_le_bytes()).collect::<Vec<_>>())?;
+        fs::rename(&new, &raw)?;
         Ok(Self { wav, raw, samples, spoken: Vec::new() })
     }
 }

@@ -1,31 +1,39 @@
 //! Running many steps to the end: errors are collected, not stopped at the first.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
 
 /// What one step found.
-#[derive(Default, Clone, Copy)]
+#[derive(Default, Clone, Copy, Serialize, Deserialize)]
 pub struct Tally {
     pub passed: usize,
     pub failed: usize,
 }
 
 /// The steps so far.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub struct Steps {
     done: Vec<Done>,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Done {
     name: String,
     outcome: Outcome,
     took: Duration,
 }
 
+#[derive(Serialize, Deserialize)]
 enum Outcome {
     Counted(Tally),
-    Failed(anyhow::Error),
+    /// With the error.
+    Failed(String),
     Skipped(String),
 }
 
@@ -43,7 +51,7 @@ impl Steps {
             Ok(tally) => Outcome::Counted(tally),
             Err(error) => {
                 eprintln!("{name}: {error:#}");
-                Outcome::Failed(error)
+                Outcome::Failed(format!("{error:#}"))
             }
         };
         self.done.push(Done { name: name.into(), outcome, took: begin.elapsed() });
@@ -54,6 +62,17 @@ impl Steps {
         let reason = reason.into();
         eprintln!("\n== {name}: skipped, {reason}");
         self.done.push(Done { name: name.into(), outcome: Outcome::Skipped(reason), took: Duration::ZERO });
+    }
+
+    /// Writes the steps for [`Steps::take`].
+    pub fn write(&self, report: &Path) -> Result<()> {
+        Ok(fs::write(report, serde_json::to_vec(self)?)?)
+    }
+
+    /// Takes over the steps that another process wrote.
+    pub fn take(&mut self, report: &Path) -> Result<()> {
+        self.done.extend(serde_json::from_slice::<Self>(&fs::read(report)?)?.done);
+        Ok(())
     }
 
     /// All tests of all steps; a step without tests of its own counts as one.
@@ -95,6 +114,30 @@ impl Steps {
     }
 }
 
-fn first_line(error: &anyhow::Error) -> String {
-    format!("{error:#}").lines().next().unwrap_or_default().into()
+fn first_line(error: &str) -> String {
+    error.lines().next().unwrap_or_default().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_of_another_process_are_counted() -> Result<()> {
+        let mut theirs = Steps::default();
+        theirs.tests("counted", || Ok(Tally { passed: 3, failed: 1 }));
+        theirs.run("failed", || Err(anyhow::anyhow!("first\nsecond")));
+        theirs.skip("skipped", "nothing there");
+        let report = std::env::temp_dir().join(format!("mote-steps-{}.json", std::process::id()));
+        theirs.write(&report)?;
+        let mut steps = Steps::default();
+        steps.run("own", || Ok::<_, anyhow::Error>(()));
+        let taken = steps.take(&report);
+        fs::remove_file(&report)?;
+        taken?;
+        let Tally { passed, failed } = steps.tally();
+        assert_eq!((steps.done.len(), passed, failed), (4, 4, 2));
+        assert!(steps.take(&report).is_err());
+        Ok(())
+    }
 }

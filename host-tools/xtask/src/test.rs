@@ -1,8 +1,11 @@
 //! `cargo xtask test`: everything that must hold before a change is merged.
 
 use std::{
-    io::{BufRead, BufReader},
+    env, fs,
+    io::{BufRead, BufReader, Read},
+    path::{Path, PathBuf},
     process::{Command, Stdio},
+    thread,
 };
 
 use anyhow::{Context, Result, bail};
@@ -19,7 +22,7 @@ use crate::{
     on_target, panics, sensor, setup,
     steps::{Steps, Tally},
     train, twin, wasm,
-    workspace::{cargo, shown},
+    workspace::{cargo, run as run_command, shown, target},
 };
 
 #[derive(clap::Args)]
@@ -27,40 +30,135 @@ pub struct Options {
     /// Random samples per network on the emulated microcontroller; the golden files hold 200
     #[arg(long, default_value_t = 200)]
     samples: usize,
+    /// Only this part, of what was set up before
+    #[arg(long, value_enum)]
+    part: Option<Part>,
+    /// Where a part writes its steps for the process that started it
+    #[arg(long, hide = true, requires = "part")]
+    report: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Part {
+    /// Host, peers, 64-bit Arm, Node and Chromium
+    Host,
+    /// Emulated microcontrollers
+    Boards,
+}
+
+impl Part {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Boards => "boards",
+        }
+    }
 }
 
 pub fn run(options: &Options) -> Result<()> {
     let mut steps = Steps::default();
-    setup::add_steps(&mut steps);
-    lint::add_steps(&mut steps);
+    match options.part {
+        Some(Part::Host) => host(&mut steps),
+        Some(Part::Boards) => boards(&mut steps, options.samples),
+        None => {
+            setup::add_steps(&mut steps);
+            lint::add_steps(&mut steps);
+            steps.run("compiling the tests", || {
+                run_command(cargo().args(["test", "--release", "--workspace", "--no-run", "--quiet"]))
+            });
+            beside(&mut steps, &[Part::Host, Part::Boards], options.samples)?;
+        }
+    }
+    match &options.report {
+        Some(report) => steps.write(report),
+        None => steps.finish(),
+    }
+}
+
+/// Runs parts beside each other, each a process with its name before its lines: emulators, linkers and most tests are one
+/// thread each.
+fn beside(steps: &mut Steps, parts: &[Part], samples: usize) -> Result<()> {
+    let reports = target()?.join("reports");
+    fs::create_dir_all(&reports)?;
+    let running: Vec<_> = parts
+        .iter()
+        .map(|part| {
+            let report = reports.join(part.name()).with_extension("json");
+            (
+                part.name(),
+                report.clone(),
+                thread::spawn({
+                    let (name, samples) = (part.name(), samples.to_string());
+                    move || alone(name, &samples, &report)
+                }),
+            )
+        })
+        .collect();
+    for (name, report, thread) in running {
+        let ended = thread.join().map_err(|_| anyhow::anyhow!("the thread of part {name} failed"))?;
+        if let Err(error) = ended.and_then(|()| steps.take(&report)) {
+            steps.run(name, || Err(error));
+        }
+    }
+    Ok(())
+}
+
+/// Runs a part in a process of its own.
+fn alone(name: &'static str, samples: &str, report: &Path) -> Result<()> {
+    let mut part = Command::new(env::current_exe()?);
+    part.args(["test", "--part", name, "--samples", samples, "--report"]).arg(report);
+    let mut child = part.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let stderr = child.stderr.take().context("no standard error")?;
+    let errors = thread::spawn(move || named(name, stderr));
+    named(name, child.stdout.take().context("no standard output")?);
+    let _ = errors.join();
+    match child.wait()? {
+        status if status.success() => Ok(()),
+        status => bail!("{status}: {}", shown(&part)),
+    }
+}
+
+/// Prints lines with a name before them.
+fn named(name: &str, lines: impl Read) {
+    let mut lines = BufReader::new(lines);
+    let mut line = Vec::new();
+    while lines.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+        print!("{name:6} | {}", String::from_utf8_lossy(&line));
+        line.clear();
+    }
+}
+
+fn host(steps: &mut Steps) {
     steps.tests("tests on the host", host_tests);
     steps.tests("peers in memory", peer_tests);
     for core in linux::CORES {
         steps.tests(&format!("kernels on {}", core.cpu), || cargo_tests(linux::tests(core)?));
     }
-    wasm::add_steps(&mut steps);
+    wasm::add_steps(steps);
+}
+
+fn boards(steps: &mut Steps, samples: usize) {
     for board in BOARDS {
         steps.tests(&format!("programs on {}", board.name), || on_target::run_all(board, ""));
         match board.core {
             "m4" => {
-                networks(&mut steps, board, MLPERF.iter().map(|(name, _)| *name), options.samples);
-                start_up(&mut steps, board);
+                networks(steps, board, MLPERF.iter().map(|(name, _)| *name), samples);
+                start_up(steps, board);
             }
             // No network fits beside the app; the programs show that the board starts.
             "m0" => {}
             // The same kernels as on the first board, or (m55) others: a look at every kind of layer.
-            _ => networks(&mut steps, board, ["kws", "resnet8"].into_iter(), options.samples.min(20)),
+            _ => networks(steps, board, ["kws", "resnet8"].into_iter(), samples.min(20)),
         }
         if matches!(board.core, "m4" | "m55") {
-            families(&mut steps, board);
+            families(steps, board);
         }
         if matches!(board.core, "m4" | "m7" | "m55") {
-            keyword::add_steps(&mut steps, board);
-            sensor::add_steps(&mut steps, board);
+            keyword::add_steps(steps, board);
+            sensor::add_steps(steps, board);
         }
     }
-    train::add_steps(&mut steps);
-    steps.finish()
+    train::add_steps(steps);
 }
 
 /// The networks on an emulated board: outputs as the reference has them, and no way to a panic.
