@@ -34,7 +34,7 @@ pub mod library;
 pub mod lut_s8;
 pub mod matmul_f32;
 pub mod matmul_s8;
-mod numbers;
+pub mod numbers;
 #[cfg(feature = "pack")]
 pub mod pack;
 pub mod pad;

@@ -17,10 +17,10 @@ pub fn convolutions(packer: &dyn Packer) -> Vec<Case> {
     let mut random = Random(11);
     let mut cases = Vec::new();
     for w in CONVOLUTIONS {
-        for &(min, max) in LIMITS {
+        for (&(min, max), half) in LIMITS.iter().flat_map(|limits| [(limits, false), (limits, true)]) {
             let layer = ConvF32 {
                 weights: &reals(&mut random, w.kernel.0 * w.kernel.1 * w.inputs * w.outputs),
-                half: false,
+                half,
                 bias: &reals(&mut random, w.outputs),
                 in_channels: w.inputs,
                 out_channels: w.outputs,
@@ -35,8 +35,9 @@ pub fn convolutions(packer: &dyn Packer) -> Vec<Case> {
             };
             let x = reals(&mut random, w.height * w.width * w.inputs);
             cases.push(Case {
-                name: format!("float convolution {w:?} {min} {max}"),
-                own: true,
+                name: format!("float convolution {w:?} {min} {max}, half precision: {half}"),
+                // Not all targets take weights in half precision.
+                own: !half,
                 kind: Kind::Other,
                 packed: packer.conv_f32(&layer),
                 portable: layer.pack(),

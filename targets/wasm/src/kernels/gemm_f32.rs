@@ -1,10 +1,12 @@
 //! Products of positions with blocks of eight output channels, in floats: the inner loop of convolutions.
 //!
-//! Weights are in the blocks of the portable kernels, `[inputs][8 channels]`. Inputs of four positions are put side by side,
+//! Weights are in the blocks of the portable kernels, `[inputs][8 channels]`; those in half precision become floats once for all
+//! positions that meet the block. Inputs of four positions are put side by side,
 //! `[inputs][4 positions]`, so that the loop has two pointers; its eight sums are as many as stay in registers beside what
 //! they need.
 
 use mote_runtime::engine::Mismatch;
+use mote_runtime::kernels::numbers::Weight;
 
 use super::gemm::GROUP;
 use crate::vector::F32x4;
@@ -15,6 +17,39 @@ pub type Inputs = [f32; GROUP];
 /// Weights of an input.
 pub type Weights = [[f32; 4]; 2];
 
+/// Weights of an input as they are stored.
+pub trait Stored: bytemuck::Pod {
+    /// Whether [`Stored::read`] needs room.
+    const NEEDS_ROOM: bool;
+
+    /// The weights of a block; in `room` if they are stored otherwise, which then holds as many.
+    fn read<'w>(block: &'w [Self], room: &'w mut [Weights]) -> &'w [Weights];
+}
+
+impl Stored for Weights {
+    const NEEDS_ROOM: bool = false;
+
+    #[inline(always)]
+    fn read<'w>(block: &'w [Self], _: &'w mut [Weights]) -> &'w [Weights] {
+        block
+    }
+}
+
+/// Weights of an input in half precision.
+pub type Halves = [[half::f16; 4]; 2];
+
+impl Stored for Halves {
+    const NEEDS_ROOM: bool = true;
+
+    #[inline(always)]
+    fn read<'w>(block: &'w [Self], room: &'w mut [Weights]) -> &'w [Weights] {
+        let halves = block.as_flattened().as_flattened();
+        let reals = room.as_flattened_mut().as_flattened_mut();
+        reals.iter_mut().zip(halves).for_each(|(real, half)| *real = half.real());
+        room
+    }
+}
+
 /// Inputs that are put side by side at a time.
 const STEP: usize = 4;
 
@@ -24,22 +59,22 @@ pub const fn memory(inputs: usize) -> usize {
 }
 
 /// A layer without its geometry.
-pub struct Layer<'a> {
-    pub weights: &'a [Weights],
+pub struct Layer<'a, W> {
+    pub weights: &'a [W],
     pub bias: &'a [f32],
     pub inputs: usize,
     pub min: F32x4,
     pub max: F32x4,
 }
 
-impl Layer<'_> {
+impl<W: Stored> Layer<'_, W> {
     /// Computes the positions of `to` from as many groups as it needs, with all blocks; the last group may be a part.
     #[inline(always)]
-    pub fn positions(&self, groups: &[Inputs], to: &mut [f32]) -> Result<(), Mismatch> {
+    pub fn positions(&self, groups: &[Inputs], room: &mut [Weights], to: &mut [f32]) -> Result<(), Mismatch> {
         let channels = self.bias.len();
         let blocks = self.bias.chunks(8).zip(self.weights.chunks_exact(self.inputs.max(1)));
         for (b, (bias, weights)) in blocks.enumerate() {
-            let first = 8 * b;
+            let (first, weights) = (8 * b, W::read(weights, room));
             let of_groups = to.chunks_mut((GROUP * channels).max(1));
             for (group, to) in groups.chunks_exact(memory(self.inputs).max(1)).zip(of_groups) {
                 let sums = four(group, weights, start(bias));

@@ -54,4 +54,5 @@ target_library! {
     CONV_F32_SIMD128 = 3100, "conv_f32_simd128", conv_f32_simd128::run, conv_f32_simd128::check;
     DEPTHWISE_F32_SIMD128 = 3101, "depthwise_f32_simd128", depthwise_f32_simd128::run, depthwise_f32_simd128::check;
     UNARY_F32_SIMD128 = 3102, "unary_f32_simd128", unary_f32_simd128::run, unary_f32_simd128::check;
+    CONV_F32_W16_SIMD128 = 3110, "conv_f32_w16_simd128", conv_f32_simd128::run_w16, conv_f32_simd128::check_w16;
 }

@@ -1,8 +1,9 @@
-//! `conv_f32_simd128`: `conv2d_f32` without groups.
+//! `conv_f32_simd128` and `conv_f32_w16_simd128`: `conv2d_f32` and `conv2d_f32_w16` without groups.
 //!
-//! Arguments and constants are those of the portable kernel, which computes rows of fewer than four columns. Scratch: the
-//! inputs of four positions as they stand in the rows, then groups of them side by side (`gemm_f32`), as many as the scratch
-//! has room for: so many positions meet a block of weights while it is in the cache.
+//! Arguments and constants are those of the portable kernels, which compute rows of fewer than four columns. Scratch: the
+//! inputs of four positions as they stand in the rows, a block of weights in half precision as floats, then groups of inputs
+//! side by side (`gemm_f32`), as many as the scratch has room for: so many positions meet a block of weights while it is in the
+//! cache.
 
 #[cfg(feature = "pack")]
 mod pack;
@@ -13,17 +14,23 @@ use mote_runtime::engine::{Call, Mismatch};
 use mote_runtime::kernels::StepView;
 use mote_runtime::kernels::columns::Columns;
 use mote_runtime::kernels::conv2d_f32::{self, ConvF32Args};
+use mote_runtime::kernels::numbers::numbers_mut;
 use mote_runtime::kernels::s8::{Window, require};
 use mote_runtime::plan::Fault;
 
 use super::gather::Gather;
 use super::gemm::GROUP;
-use super::gemm_f32::{Inputs, Layer, beside, memory};
+use super::gemm_f32::{Halves, Inputs, Layer, Stored, Weights, beside, memory};
 use crate::vector::F32x4;
 
-/// Numbers of scratch for the inputs of a group as they are.
+/// Bytes of scratch for the inputs of a group as they are.
 const fn copies(inputs: usize) -> usize {
-    GROUP * inputs
+    GROUP * inputs * size_of::<f32>()
+}
+
+/// Bytes of scratch for a block of weights.
+const fn room<W: Stored>(inputs: usize) -> usize {
+    if W::NEEDS_ROOM { inputs * size_of::<Weights>() } else { 0 }
 }
 
 /// Bytes of scratch for a group.
@@ -38,23 +45,46 @@ const fn inputs(args: &ConvF32Args) -> u64 {
 
 /// Accepts a step only if [`run`] can serve it.
 pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
-    if let Err(fault) = conv2d_f32::check(step) {
-        return Err(fault);
+    match conv2d_f32::check(step) {
+        Ok(()) => check_scratch::<Weights>(step),
+        refused => refused,
     }
+}
+
+/// Accepts a step only if [`run_w16`] can serve it.
+pub const fn check_w16(step: &StepView<'_>) -> Result<(), Fault> {
+    match conv2d_f32::check_w16(step) {
+        Ok(()) => check_scratch::<Halves>(step),
+        refused => refused,
+    }
+}
+
+const fn check_scratch<W: Stored>(step: &StepView<'_>) -> Result<(), Fault> {
     let Some(args) = ConvF32Args::read(step.args(), 0) else { return Err(Fault::Arguments) };
     require!(args.groups == 1 && inputs(&args) < 1 << 25, Arguments);
     let inputs = inputs(&args) as usize;
-    require!(step.scratch_bytes() >= 4 * copies(inputs) + group(inputs), Shape);
+    require!(step.scratch_bytes() >= copies(inputs) + room::<W>(inputs) + group(inputs), Shape);
     Ok(())
 }
 
 /// Computes the rows of a call.
 pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
+    if is_narrow(&call)? { conv2d_f32::run(call) } else { convolve::<Weights>(call) }
+}
+
+/// The same with weights in half precision.
+pub fn run_w16(call: Call<'_>) -> Result<(), Mismatch> {
+    if is_narrow(&call)? { conv2d_f32::run_w16(call) } else { convolve::<Halves>(call) }
+}
+
+/// Whether rows have fewer columns than a group.
+fn is_narrow(call: &Call<'_>) -> Result<bool, Mismatch> {
     let args = ConvF32Args::read(call.given.args(), 0).ok_or(Mismatch)?;
-    let channels = args.out_channels as usize;
-    if call.output.row_bytes() / 4 < GROUP * channels {
-        return conv2d_f32::run(call);
-    }
+    Ok(call.output.row_bytes() / 4 < GROUP * args.out_channels as usize)
+}
+
+fn convolve<W: Stored>(call: Call<'_>) -> Result<(), Mismatch> {
+    let args = ConvF32Args::read(call.given.args(), 0).ok_or(Mismatch)?;
     let Call { given, mut output, scratch } = call;
     let source = given.source(0)?;
     let inputs = inputs(&args) as usize;
@@ -65,7 +95,7 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
             columns: Columns::of(args.kernel_width, args.stride, args.dilation, args.pad_left),
             padding: 0.0,
         },
-        layer: Layer {
+        layer: Layer::<W> {
             weights: given.constants(0)?,
             bias: given.constants(1)?,
             inputs,
@@ -74,29 +104,30 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
         },
     };
     let width = (source.row_bytes() / 4).checked_div(conv.gather.in_channels).ok_or(Mismatch)?;
-    let (copies, groups) = scratch.split_at_mut_checked(4 * copies(inputs)).ok_or(Mismatch)?;
+    let (copies, rest) = scratch.split_at_mut_checked(copies(inputs)).ok_or(Mismatch)?;
+    let (room, groups) = rest.split_at_mut_checked(room::<W>(inputs)).ok_or(Mismatch)?;
     let whole = groups.len() / size_of::<Inputs>() * size_of::<Inputs>();
-    let (copies, groups) = (numbers_mut(copies)?, numbers_mut(groups.get_mut(..whole).ok_or(Mismatch)?)?);
+    let groups = numbers_mut(groups.get_mut(..whole).ok_or(Mismatch)?)?;
+    let (copies, room) = (numbers_mut(copies)?, numbers_mut(room)?);
     output.for_each(|slice, row, to| {
         let window = Window::new(source.window(slice, row));
-        conv.row(&window, width, copies, groups, numbers_mut(to)?)
+        conv.row(&window, width, (copies, room, groups), numbers_mut(to)?)
     })
 }
 
 /// A convolution.
-struct Conv<'a> {
+struct Conv<'a, W> {
     gather: Gather<f32>,
-    layer: Layer<'a>,
+    layer: Layer<'a, W>,
 }
 
-impl Conv<'_> {
+impl<W: Stored> Conv<'_, W> {
     /// Computes one output row: as many groups as there is memory for are put side by side, then multiplied with all blocks.
     fn row(
         &self,
         window: &Window<'_>,
         width: usize,
-        copies: &mut [f32],
-        groups: &mut [Inputs],
+        (copies, room, groups): (&mut [f32], &mut [Weights], &mut [Inputs]),
         to: &mut [f32],
     ) -> Result<(), Mismatch> {
         let channels = self.layer.bias.len();
@@ -113,12 +144,8 @@ impl Conv<'_> {
                 }
             }
             column = end;
-            self.layer.positions(groups, to)?;
+            self.layer.positions(groups, room, to)?;
         }
         Ok(())
     }
-}
-
-fn numbers_mut<T: bytemuck::Pod>(bytes: &mut [u8]) -> Result<&mut [T], Mismatch> {
-    bytemuck::try_cast_slice_mut(bytes).map_err(|_| Mismatch)
 }
