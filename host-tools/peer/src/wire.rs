@@ -32,6 +32,8 @@ pub struct Hello {
     pub round: u32,
     /// Wants to know the same of the other.
     pub asks: bool,
+    /// Has work of a round in hand.
+    pub busy: bool,
     pub stated: Vec<Stated>,
     pub routes: Vec<(NodeId, SocketAddr)>,
     pub leaves: Vec<Delegation>,

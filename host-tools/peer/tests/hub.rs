@@ -301,6 +301,27 @@ fn training_goes_on_when_peers_and_the_gateway_are_killed() {
     assert!(world.accuracy() > 0.9, "{}", world.accuracy());
 }
 
+/// All peers are killed at once: the last one that comes back finds the others waiting, and the training goes on from what
+/// was kept, not from the beginning. A peer that is alone takes up nothing.
+#[test]
+fn training_goes_on_when_all_peers_were_down() {
+    for back in [vec![0, 1, 2, 3, 4], vec![2, 4]] {
+        let mut world = World::new(task(3, 2, 600), 5);
+        world.until(20);
+        let (before, accuracy) = (world.round(), world.accuracy());
+        (0..5).for_each(|n| world.crash(n));
+        // What was on its way is lost.
+        (0..100).for_each(|_| world.step());
+        world.restart(back[0]);
+        (0..10_000).for_each(|_| world.step());
+        assert_eq!(world.begun.range(before + 1..).count(), 0, "alone");
+        back[1..].iter().for_each(|n| world.restart(*n));
+        world.until(before + 1);
+        assert!(accuracy > 0.9 && world.accuracy() > 0.9, "{accuracy} {}", world.accuracy());
+        world.until(before + 20);
+    }
+}
+
 /// Frames in the name of others, replays, forged and damaged updates.
 #[test]
 fn attackers_are_refused() {

@@ -40,7 +40,11 @@ pub enum Firmware {
     Sensor(sensor::Options),
     /// Let emulated boards train behind a gateway, with peers, while they are killed in turn; and compare a training with
     /// the host's, bit for bit
-    Train,
+    Train {
+        /// Peers are processes of `mote-peer`, which speak QUIC; iroh is built for that, which takes minutes
+        #[arg(long)]
+        iroh: bool,
+    },
     /// All tests of the keyword app and the sensor app on a board
     Apps {
         #[arg(long, default_value = "mps2-an386")]
@@ -76,7 +80,7 @@ pub fn run(firmware: &Firmware) -> Result<()> {
         Firmware::Twin(options) => compare(options, "the host", twin::run_both),
         Firmware::Keyword(options) => keyword::run(options),
         Firmware::Sensor(options) => sensor::run(options),
-        Firmware::Train => train::run(),
+        Firmware::Train { iroh } => train::run(*iroh),
         Firmware::Apps { board } => apps(Board::by_name(board)?),
     }
 }

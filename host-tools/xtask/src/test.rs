@@ -158,7 +158,7 @@ fn boards(steps: &mut Steps, samples: usize) {
             sensor::add_steps(steps, board);
         }
     }
-    train::add_steps(steps);
+    train::add_steps(steps, false);
 }
 
 /// The networks on an emulated board: outputs as the reference has them, and no way to a panic.

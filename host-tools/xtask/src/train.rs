@@ -40,14 +40,14 @@ const RECIPE: Recipe = Recipe { rate: 0.05, momentum: 0.9, batch: 4, epochs: 2 }
 const SEED: u64 = 1;
 
 /// `cargo xtask firmware train`.
-pub fn run() -> Result<()> {
+pub fn run(iroh: bool) -> Result<()> {
     let mut steps = Steps::default();
-    add_steps(&mut steps);
+    add_steps(&mut steps, iroh);
     steps.finish()
 }
 
-pub fn add_steps(steps: &mut Steps) {
-    steps.run("training of boards and peers", network);
+pub fn add_steps(steps: &mut Steps, iroh: bool) {
+    steps.run("training of boards and peers", || network(iroh));
     for board in BOARDS {
         steps.tests(&format!("training on {board}"), || {
             let board = Board::by_name(board)?;
@@ -163,7 +163,7 @@ fn folder() -> Result<PathBuf> {
 }
 
 /// Two boards, a gateway and four peers: `host-tools/peer/tests/boards.rs`.
-fn network() -> Result<()> {
+fn network(iroh: bool) -> Result<()> {
     let (folder, mut boards) = (folder()?, Vec::new());
     for (n, name) in BOARDS.iter().enumerate() {
         let board = Board::by_name(name)?;
@@ -185,16 +185,13 @@ fn network() -> Result<()> {
         }
     }
     let mut test: Command = cargo();
-    test.args([
-        "test",
-        "--release",
-        "--manifest-path",
-        "host-tools/peer/Cargo.toml",
-        "--no-default-features",
-    ])
-    .args(["--test", "boards", "--", "--ignored", "--nocapture"])
-    .env("MOTE_TRAIN_FOLDER", &folder)
-    .env("MOTE_TRAIN_BOARDS", boards.join(","));
+    test.args(["test", "--release", "--manifest-path", "host-tools/peer/Cargo.toml"]);
+    if !iroh {
+        test.arg("--no-default-features");
+    }
+    test.args(["--test", "boards", "--", "--ignored", "--nocapture"])
+        .env("MOTE_TRAIN_FOLDER", &folder)
+        .env("MOTE_TRAIN_BOARDS", boards.join(","));
     Ok(run_command(&mut test)?)
 }
 

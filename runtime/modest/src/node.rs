@@ -137,6 +137,12 @@ impl<S: Store<Proof = T::Proof>, T: Trust> Node<S, T> {
         self.participant.round.max(self.aggregator.round)
     }
 
+    /// Whether this node has nothing in hand. While a training goes on, there is always a member that has.
+    pub fn idle(&self) -> bool {
+        let idle = |role: &Role| role.duty == Duty::Passed && role.relay.is_none();
+        idle(&self.participant) && idle(&self.aggregator)
+    }
+
     /// The members of a round as this node sees them, in order; returns how many there were, at most as many as `out`
     /// holds.
     pub fn sample(&mut self, round: u32, out: &mut [crate::order::Key]) -> usize {
@@ -214,6 +220,7 @@ impl<S: Store<Proof = T::Proof>, T: Trust> Node<S, T> {
                 self.state(Membership::Joined, round)
             }
             Event::Leave => self.state(Membership::Left, 0),
+            Event::Resume { round } => self.resume(round, now, act),
             Event::Tick => Ok(()),
         };
         self.poll(now, act);
@@ -225,6 +232,17 @@ impl<S: Store<Proof = T::Proof>, T: Trust> Node<S, T> {
         if self.participant.round == 0 && self.view.within(1, &own, sample) {
             self.begin_training(1, act);
         }
+    }
+
+    /// Takes up the training, unless this node has work in hand. Others accept updates from so deep in the order, so as
+    /// many may begin: of those who stand in front, some may not be back.
+    fn resume(&mut self, round: u32, now: u64, act: &mut impl FnMut(Action<'_>)) -> Result<(), Error> {
+        self.reachable(round, now)?;
+        let (own, depth) = (self.id(), self.params.sample.saturating_add(self.params.slack));
+        if self.idle() && round > self.participant.round && self.view.within(round, &own, depth) {
+            self.begin_training(round, act);
+        }
+        Ok(())
     }
 
     fn begin_training(&mut self, round: u32, act: &mut impl FnMut(Action<'_>)) {

@@ -75,6 +75,11 @@ pub enum Event<'a> {
         round: u32,
     },
     Leave,
+    /// Nobody sees to a round any more, since all members were down: this node takes up the training in `round` with
+    /// parameters that the driver has kept.
+    Resume {
+        round: u32,
+    },
     /// A deadline has come.
     Tick,
 }
@@ -100,7 +105,7 @@ pub enum Action<'a> {
         round: u32,
     },
     /// Stop training, if any is going on, and train the parameters that came with this message (in round 1 without
-    /// one: the initial ones). The result is that of `round + 1`.
+    /// one: the initial ones; after [`Event::Resume`]: those that were kept). The result is that of `round + 1`.
     Train {
         round: u32,
     },

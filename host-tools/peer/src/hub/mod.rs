@@ -11,6 +11,7 @@ use crate::mean::Update;
 use crate::state::{Checkpoint, Row, id_of};
 use crate::task::{Invite, Task};
 use crate::wire::{Hello, Stated, Wire};
+use drive::Model;
 use mote_modest::device::ToDevice;
 use mote_modest::seal::Signed;
 use mote_modest::vouch::{Delegation, hash};
@@ -90,6 +91,16 @@ pub enum Output {
     Keep,
 }
 
+/// Whether the others go on is not known to a peer that begins with a checkpoint: perhaps all of them were down.
+struct Doubt {
+    /// When the training is to be taken up, if nobody is heard of who has work in hand.
+    until: u64,
+    /// When the others are asked next.
+    ask_at: u64,
+    /// Somebody is there: alone, nothing is taken up.
+    answered: bool,
+}
+
 /// See the module.
 pub struct Hub {
     secret: [u8; 32],
@@ -116,6 +127,7 @@ pub struct Hub {
     outputs: Vec<Output>,
     hello_at: u64,
     resumed: bool,
+    doubt: Option<Doubt>,
     /// Where this peer listens.
     address: Option<SocketAddr>,
 }
@@ -153,6 +165,7 @@ impl Hub {
             outputs: Vec::new(),
             hello_at: 0,
             resumed,
+            doubt: None,
             address: None,
         };
         let own = hub.own;
@@ -206,7 +219,8 @@ impl Hub {
         let nodes = self.hosted.values().filter_map(|h| h.node.as_ref().and_then(Member::deadline));
         let lacking = self.hosted.values().filter_map(|h| h.lacking.map(|(.., at)| at));
         let hello = (!self.began()).then_some(self.hello_at);
-        nodes.chain(lacking).chain(hello).min()
+        let doubt = self.doubt.as_ref().map(|doubt| doubt.ask_at);
+        nodes.chain(lacking).chain(hello).chain(doubt).min()
     }
 
     pub fn tick(&mut self, now: u64) {
@@ -228,7 +242,31 @@ impl Hub {
                 self.handle(id, Event::Tick, None, now);
             }
         }
+        self.ask_for_life(now);
         self.deliver(now);
+    }
+
+    /// Whether a node that lives here has work of a round in hand.
+    fn busy(&self) -> bool {
+        self.hosted.values().any(|hosted| hosted.node.as_ref().is_none_or(|node| !node.idle()))
+    }
+
+    /// Ends the doubt whether the others go on: by work of a round, or by taking up the training.
+    fn ask_for_life(&mut self, now: u64) {
+        if self.busy() {
+            self.doubt = None;
+        }
+        let Some(doubt) = self.doubt.as_mut().filter(|doubt| doubt.ask_at <= now) else { return };
+        doubt.ask_at = now + HELLO_EVERY;
+        if !doubt.answered || now < doubt.until {
+            return self.greet(true);
+        }
+        // As a mean that came: the newest parameters of the life before.
+        let (round, newest) = (self.round.saturating_add(1), self.newest().1);
+        self.handle(self.own, Event::Resume { round }, Some(Model::Mean(newest)), now);
+        if self.busy() {
+            self.tell(json!({"event": "resuming", "round": round}));
+        }
     }
 
     fn began(&self) -> bool {
@@ -282,7 +320,7 @@ impl Hub {
         let routes = self.routes.iter().map(|(id, at)| (*id, *at));
         let routes = routes.chain(self.address.map(|at| (self.own, at))).collect();
         let leaves = self.leaves.values().copied().collect();
-        Hello { task: self.task.id(), round: self.round, asks, stated, routes, leaves }
+        Hello { task: self.task.id(), round: self.round, asks, busy: self.busy(), stated, routes, leaves }
     }
 
     fn is_founder(&self) -> bool {
@@ -330,9 +368,13 @@ impl Hub {
             }
         }
         // A hint where to begin, from somebody with a ticket; from then on the node believes what time allows.
-        if !self.began() && self.known.contains_key(&from) {
+        if (!self.began() || self.doubt.is_some()) && self.known.contains_key(&from) {
             self.round = self.round.max(hello.round);
         }
+        if hello.busy {
+            self.doubt = None;
+        }
+        self.doubt.iter_mut().for_each(|doubt| doubt.answered = true);
         if hello.asks {
             self.greet_one(from, false);
         }
@@ -376,6 +418,10 @@ impl Hub {
         let mark = if founding { Mark::end(0) } else { Mark::START };
         let node = Node::new(params, view, Speaker::Own(self.identity()), mark);
         self.hosted.insert(self.own, Hosted::new(node, None));
+        if self.resumed {
+            let wait = 2 * params.gather + params.watch;
+            self.doubt = Some(Doubt { until: now + wait, ask_at: now, answered: false });
+        }
         let how = if founding { "founded" } else { "joining" };
         self.tell(json!({"event": how, "members": self.known.len(), "round": self.round}));
         self.handle(self.own, event, None, now);
