@@ -386,7 +386,7 @@ fn convert_advice(error: &ConvertError) -> String {
              of the memory of float, and a network over time may run frame by frame (--stream)"
         }
         ConvertError::Train(_) => {
-            "train less of it (--train head cuts the network before its last layer), or begin with the float network"
+            "train less of it (--train head cuts the network before its last layer)"
         }
         ConvertError::AlreadyQuantized => "leave --dtype out: the file's own format is kept",
         _ => "leave out the option that asks for it, or change the model",

@@ -1,6 +1,7 @@
 //! Networks that go on learning on the device: which layers are trained, what stays in front of them as a frozen network,
 //! and the chain of layers that the training core (`mote_runtime::train`) runs in floats behind it.
 
+use crate::graph::eval::real;
 use crate::graph::{Activation, Graph, Node, Op, PoolKind, ReduceFn, Spatial, UnaryFn};
 use mote_runtime::train::{Axis, Conv, Depthwise, Layer, Memory, Network, NetworkError, Pool, Training};
 
@@ -74,8 +75,6 @@ impl Trained {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainRefusal {
-    #[error("the file's weights are int8 already; training begins with those of a float network")]
-    Quantized,
     #[error("a network with {0} outputs; one is trained")]
     Outputs(usize),
     #[error("a network that keeps a state from step to step")]
@@ -90,14 +89,13 @@ pub enum TrainRefusal {
     Network(NetworkError),
 }
 
-/// Cuts the trained end off a float network that the passes have been over; what is left gives the features.
+/// Cuts the trained end off a network that the passes have been over; what is left gives the features. Of an int8 network
+/// the end begins with what the codes stand for, and is trained in those numbers: for codes, scaled gradients would do the
+/// same (`runtime/tests/train/codes.rs`).
 ///
 /// # Errors
 /// [`TrainRefusal`]: what the training core cannot do, with the node.
 pub fn split(graph: &mut Graph, options: &Options) -> Result<Trained, TrainRefusal> {
-    if graph.tensors.iter().any(|tensor| tensor.quant.is_some()) {
-        return Err(TrainRefusal::Quantized);
-    }
     if !graph.states.is_empty() {
         return Err(TrainRefusal::States);
     }
@@ -316,7 +314,8 @@ impl End<'_> {
 
     fn constant(&self, node: &Node, operand: usize) -> Option<(&[usize], Vec<f32>)> {
         let tensor = self.graph.tensor(*node.inputs.get(operand)?);
-        Some((&tensor.shape, tensor.data.as_ref()?.to_f32()))
+        let values = real(self.graph, node, operand)?;
+        Some((&tensor.shape, values.into_iter().map(|value| value as f32).collect()))
     }
 }
 
@@ -344,7 +343,7 @@ fn axes(node: &Node, spatial: &Spatial, input: &[usize]) -> Result<[Axis; 2], Tr
 mod tests {
     use super::*;
     use crate::graph::eval::evaluate;
-    use crate::graph::{DType, Data, Tensor};
+    use crate::graph::{DType, Data, Quant, Tensor};
     use crate::passes::testing::{Random, assert_close, random_data};
     use mote_runtime::train::Trainer;
 
@@ -415,6 +414,47 @@ mod tests {
             trainer.parameters_mut().copy_from_slice(&end.parameters);
             let answer = trainer.predict(&features).unwrap();
             assert_close(&expected[0], &Data::F32(answer.into()));
+        }
+    }
+
+    /// An int8 network's end has the numbers that its codes stand for; what stands in front stays int8.
+    #[test]
+    fn the_end_of_an_int8_network_begins_with_what_its_codes_stand_for() {
+        let mut float = graph();
+        let mut codes = float.clone();
+        for index in 0..float.tensors.len() {
+            let shape = float.tensors[index].shape.clone();
+            let Some(data) = float.tensors[index].data.take() else {
+                let quant = Quant::per_tensor(0.125, 3);
+                (codes.tensors[index].dtype, codes.tensors[index].quant) = (DType::I8, Some(quant));
+                continue;
+            };
+            // Powers of two, so that products are exact.
+            let scales: Vec<f32> = (0..shape[0]).map(|n| 0.5f32.powi(3 + n as i32 % 3)).collect();
+            let inner: usize = shape[1..].iter().product();
+            let bias = shape.len() == 1;
+            let ints: Vec<i8> =
+                data.to_f32().iter().map(|v| (v * 100.0).clamp(-127.0, 127.0) as i8).collect();
+            let of = |i: usize| f32::from(ints[i]) * scales[i / inner] * if bias { 0.125 } else { 1.0 };
+            float.tensors[index].data = Some(Data::F32((0..ints.len()).map(of).collect::<Vec<_>>().into()));
+            let tensor = &mut codes.tensors[index];
+            // A bias of 32 bits has the scale of sums, of inputs times weights, and none of its own.
+            if bias {
+                (tensor.dtype, tensor.data) =
+                    (DType::I32, Some(Data::I32(ints.iter().map(|&v| v.into()).collect::<Vec<_>>().into())));
+            } else {
+                let zero_points = vec![0; scales.len()];
+                tensor.quant = Some(Quant { scales, zero_points, axis: Some(0) });
+                (tensor.dtype, tensor.data) = (DType::I8, Some(Data::I8(ints.into())));
+            }
+        }
+        for what in ["head", "layers:depthwise", "bias:1"] {
+            let options = Options { what: what.parse().unwrap(), momentum: true };
+            let (mut front, mut of_float) = (codes.clone(), float.clone());
+            let end = split(&mut front, &options).unwrap();
+            assert_eq!(end, split(&mut of_float, &options).unwrap(), "{what}");
+            assert!(end.parameters.iter().any(|v| *v != 0.0));
+            assert!(front.tensor(front.outputs[0]).quant.is_some());
         }
     }
 

@@ -1,7 +1,9 @@
-//! Training against a slow reference in `f64` that shares no code with it, against finite differences of that, and against
-//! itself: order of samples, frozen parts, memory.
+//! Training against a slow reference in `f64` that shares no code with it, against finite differences of that, against
+//! PyTorch, and against itself: order of samples, frozen parts, memory.
 
+mod codes;
 mod reference;
+mod torch;
 
 use mote_runtime::train::{
     Axis, Conv, Depthwise, GroupNorm, Layer, Network, NetworkError, Pool, Random, Sgd, Target, TrainError,

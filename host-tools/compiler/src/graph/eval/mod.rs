@@ -257,6 +257,17 @@ fn dispatch(
     }
 }
 
+/// What a constant operand of a node stands for, quantized or not.
+pub(crate) fn real(graph: &Graph, node: &Node, operand: usize) -> Option<Vec<f64>> {
+    let tensor = graph.tensor(*node.inputs.get(operand)?);
+    let mut values = Array::load(tensor, tensor.data.as_ref()?).values;
+    if let Some(scales) = (operand == 2).then(|| implied_bias_scales(graph, node)).flatten() {
+        let count = scales.len().max(1);
+        values.iter_mut().enumerate().for_each(|(i, v)| *v *= scales.get(i % count).copied().unwrap_or(1.0));
+    }
+    Some(values)
+}
+
 /// An `i32` bias without a quantization of its own has the scale of the accumulator.
 fn implied_bias_scales(graph: &Graph, node: &Node) -> Option<Vec<f64>> {
     let &[x, weights, bias] = &node.inputs[..] else { return None };
