@@ -53,12 +53,21 @@ fn svg(chart: &Chart) -> String {
         let (low, high) =
             points().map(of).fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
         let low = if from_zero { low.min(0.0) } else { low };
-        if low < high { (low, high) } else { (low.min(0.0), low.max(0.0) + 1.0) }
+        // What never changes is shown from zero on.
+        match (low < high, low == 0.0) {
+            (true, _) => (low, high),
+            (false, true) => (0.0, 1.0),
+            (false, false) => (low.min(0.0), high.max(0.0)),
+        }
     };
     if points().next().is_none() {
         return "<p>nothing to show</p>".to_owned();
     }
-    let (x_span, y_span) = (span(|p| p.0, true), span(|p| p.1, chart.bars));
+    let (mut x_span, y_span) = (span(|p| p.0, true), span(|p| p.1, chart.bars));
+    if chart.bars {
+        // The last bar is as wide as the others.
+        x_span.1 = chart.series.iter().map(|s| s.points.len()).max().unwrap_or(1) as f64;
+    }
     let x_of = |x: f64| LEFT + (x - x_span.0) / (x_span.1 - x_span.0) * (WIDTH - LEFT - 12.0);
     let y_of = |y: f64| HEIGHT - BOTTOM - (y - y_span.0) / (y_span.1 - y_span.0) * (HEIGHT - BOTTOM - TOP);
     let (label, mut svg) = (escaped(&chart.title), String::new());
@@ -102,7 +111,7 @@ fn svg(chart: &Chart) -> String {
         let color = COLORS[n % COLORS.len()];
         let finite = series.points.iter().filter(|(x, y)| x.is_finite() && y.is_finite());
         if chart.bars {
-            let wide = ((WIDTH - LEFT) / series.points.len().max(1) as f64 - 0.5).max(0.5);
+            let wide = (0.9 * (x_of(1.0) - x_of(0.0))).max(0.5);
             for (x, y) in finite {
                 let (top, bottom) = (y_of(*y), y_of(y_span.0));
                 let _ = write!(
@@ -113,12 +122,20 @@ fn svg(chart: &Chart) -> String {
                 );
             }
         } else {
+            // Lines that lie on each other are all seen: the later, the thinner.
+            let wide = (4.0 - n as f64).max(1.5);
             let line: Vec<String> = finite.map(|(x, y)| format!("{:.1},{:.1}", x_of(*x), y_of(*y))).collect();
             let _ = write!(
                 svg,
-                "<polyline fill=\"none\" stroke=\"{color}\" stroke-width=\"2\" points=\"{}\"/>",
+                "<polyline fill=\"none\" stroke=\"{color}\" stroke-width=\"{wide}\" points=\"{}\"/>",
                 line.join(" ")
             );
+            // A single point is no line.
+            if let [point] = &line[..]
+                && let Some((x, y)) = point.split_once(',')
+            {
+                let _ = write!(svg, "<circle cx=\"{x}\" cy=\"{y}\" r=\"{}\" fill=\"{color}\"/>", 2.0 + wide);
+            }
         }
         let y = HEIGHT + 20.0 * n as f64 + 12.0;
         let _ = write!(

@@ -33,6 +33,15 @@ pub struct Update {
     pub weight: f32,
 }
 
+/// A mean.
+#[derive(Clone, Debug)]
+pub struct Handed {
+    /// What participants see.
+    pub seen: Vec<f32>,
+    /// What the next aggregator goes on with.
+    pub whole: Vec<f32>,
+}
+
 /// What liars make of their update.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Lie {
@@ -46,6 +55,9 @@ pub struct Rules {
     pub up: Codec,
     /// Of means.
     pub down: Codec,
+    /// Of means on their way to the next aggregator, if it does not go on with what participants saw but with this: what
+    /// `down` lacks is not lost then, and comes later.
+    pub kept: Option<Codec>,
     pub merge: Merge,
     pub weigh: Weigh,
     /// Differences longer than the round's median are shortened to it.
@@ -59,6 +71,7 @@ impl Rules {
     pub const PLAIN: Rules = Rules {
         up: Codec::F32,
         down: Codec::F32,
+        kept: None,
         merge: Merge::Mean,
         weigh: Weigh::Evenly,
         clip: false,
@@ -68,7 +81,7 @@ impl Rules {
 
     /// Means are made of differences from the round's base.
     pub fn needs_base(&self) -> bool {
-        self.up != Codec::F32 || self.clip || matches!(self.merge, Merge::Ties(_))
+        self.up != Codec::F32 || self.kept.is_some() || self.clip || matches!(self.merge, Merge::Ties(_))
     }
 
     /// Bytes of an update of so many parameters.
@@ -104,13 +117,29 @@ impl Rules {
         new
     }
 
-    /// What participants see of a mean.
-    pub fn handed_out(&self, mut mean: Vec<f32>, round: u32) -> Vec<f32> {
-        if self.down != Codec::F32 {
-            let (mut scratch, mut bytes) = (vec![0.0; mean.len()], vec![0; self.down.bytes(mean.len())]);
-            let _ = self.down.encode(&mut mean, u64::from(round), &mut scratch, &mut bytes);
-        }
-        mean
+    /// What participants see of a mean, and what the next aggregator goes on with: `seen` is what they saw of the mean
+    /// before, `whole` what this one went on with.
+    pub fn handed_out(&self, mut mean: Vec<f32>, seen: &[f32], whole: &[f32], round: u32) -> Handed {
+        let code = |codec: Codec, values: &mut Vec<f32>| {
+            if codec != Codec::F32 {
+                let (mut scratch, mut bytes) = (vec![0.0; values.len()], vec![0; codec.bytes(values.len())]);
+                let _ = codec.encode(values, u64::from(round), &mut scratch, &mut bytes);
+            }
+        };
+        let Some(kept) = self.kept else {
+            code(self.down, &mut mean);
+            return Handed { whole: mean.clone(), seen: mean };
+        };
+        mean.iter_mut().zip(whole.iter().zip(seen)).for_each(|(mean, (whole, seen))| *mean += whole - seen);
+        code(kept, &mut mean);
+        let whole = mean.clone();
+        code(self.down, &mut mean);
+        Handed { seen: mean, whole }
+    }
+
+    /// Bytes of the base that an aggregator has to be sent.
+    pub fn base_bytes(&self, parameters: usize) -> usize {
+        self.kept.unwrap_or(self.down).bytes(parameters)
     }
 
     /// Makes one of the updates of a round that began at `base`.

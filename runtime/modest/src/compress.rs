@@ -19,6 +19,8 @@ pub enum Codec {
     F16,
     /// Of each block the largest magnitude over 127 as f16, then a byte a value.
     Int8,
+    /// The same with 2 to 7 bits a value, the lowest first; of another number the nearest of these.
+    Bits(u8),
     /// Of each block the mean magnitude as f16, then a bit a value: set where it is negative.
     Sign,
     /// This many of 1000 values, the greatest: the distance from the one before as a varint, the value as f16.
@@ -40,6 +42,7 @@ impl Codec {
             Codec::F32 => 4 * count,
             Codec::F16 => 2 * count,
             Codec::Int8 => count + 2 * blocks,
+            Codec::Bits(bits) => (count * width(bits) as usize).div_ceil(8) + 2 * blocks,
             Codec::Sign => count.div_ceil(8) + 2 * blocks,
             Codec::TopK { permille } => {
                 // A distance that takes two bytes leaves out 128 values, so there are few of them.
@@ -80,6 +83,30 @@ impl Codec {
                         let code = code.clamp(-127.0, 127.0) as i8;
                         *value = f32::from(code) * scale;
                         out.put(&code.to_le_bytes())?;
+                    }
+                }
+            }
+            Codec::Bits(bits) => {
+                let (bits, most) = (width(bits), (1 << (width(bits) - 1)) - 1);
+                for block in values.chunks_mut(BLOCK) {
+                    let largest = block.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+                    let mut scale = largest / most as f32;
+                    out.half(&mut scale)?;
+                    let (mut held, mut count) = (0u32, 0);
+                    for value in block {
+                        let code = if scale > 0.0 { libm::rintf(*value / scale) } else { 0.0 };
+                        // Not `clamp`, which panics where bounds are crossed, as the compiler thinks they may be.
+                        let code = code.max(-most as f32).min(most as f32) as i32;
+                        *value = code as f32 * scale;
+                        held |= (code as u32 & ((1 << bits) - 1)) << count;
+                        count += bits;
+                        if count >= 8 {
+                            out.put(&[held as u8])?;
+                            (held, count) = (held >> 8, count - 8);
+                        }
+                    }
+                    if count > 0 {
+                        out.put(&[held as u8])?;
                     }
                 }
             }
@@ -145,6 +172,24 @@ impl Codec {
                     let scale = bytes.half()?;
                     for value in block {
                         *value = f32::from(i8::from_le_bytes(bytes.take()?)) * scale;
+                    }
+                }
+            }
+            Codec::Bits(bits) => {
+                let bits = width(bits);
+                for block in values.chunks_mut(BLOCK) {
+                    let scale = bytes.half()?;
+                    let (mut held, mut count) = (0u32, 0);
+                    for value in block {
+                        if count < bits {
+                            let [byte] = bytes.take()?;
+                            held |= u32::from(byte) << count;
+                            count += 8;
+                        }
+                        // The code's sign is its highest bit.
+                        let code = (held << (32 - bits)) as i32 >> (32 - bits);
+                        *value = code as f32 * scale;
+                        (held, count) = (held >> bits, count - bits);
                     }
                 }
             }
@@ -228,6 +273,15 @@ fn add_projection(values: &mut [f32], seed: u64, coordinate: u32, coordinates: u
     values.iter_mut().zip(projection(seed, coordinate)).for_each(|(v, p)| *v += share * p);
 }
 
+/// Bits of a value in [`Codec::Bits`].
+const fn width(bits: u8) -> u32 {
+    match bits {
+        0..=2 => 2,
+        3..=6 => bits as u32,
+        _ => 7,
+    }
+}
+
 const fn top(count: usize, permille: u16) -> usize {
     let kept = (count * permille as usize).div_ceil(1000);
     if kept < count { kept } else { count }
@@ -294,10 +348,12 @@ mod tests {
     use super::*;
     use mote_runtime::random::Random;
 
-    const ALL: [Codec; 6] = [
+    const ALL: [Codec; 8] = [
         Codec::F32,
         Codec::F16,
         Codec::Int8,
+        Codec::Bits(2),
+        Codec::Bits(5),
         Codec::Sign,
         Codec::TopK { permille: 50 },
         Codec::Projection { coordinates: 100 },
@@ -333,12 +389,12 @@ mod tests {
     fn bytes_as_promised() {
         let count = 85_354;
         let bytes = ALL.map(|codec| codec.bytes(count));
-        assert_eq!(bytes, [341_416, 170_708, 88_022, 13_338, 13_485, 400]);
+        assert_eq!(bytes, [341_416, 170_708, 88_022, 24_007, 56_015, 13_338, 13_485, 400]);
     }
 
     #[test]
     fn what_is_lacking_comes_later() {
-        for codec in [Codec::Int8, Codec::Sign, Codec::TopK { permille: 50 }] {
+        for codec in [Codec::Int8, Codec::Bits(3), Codec::Sign, Codec::TopK { permille: 50 }] {
             let (count, rounds) = (500, 400);
             let (mut error, mut sent) = (vec![0.0; count], vec![0.0f32; count]);
             let (mut scratch, mut bytes) = (vec![0.0; count], vec![0; codec.bytes(count)]);
@@ -379,7 +435,7 @@ mod tests {
     fn damaged_bytes_end_in_errors() {
         let mut random = Random::new(8);
         for _ in 0..20_000 {
-            let codec = ALL[random.below(6) as usize];
+            let codec = ALL[random.below(8) as usize];
             let bytes: Vec<u8> = (0..random.below(200)).map(|_| random.bits() as u8).collect();
             let mut values = vec![0.0; random.below(100) as usize];
             if codec.decode(&bytes, 1, &mut values).is_ok() {

@@ -83,10 +83,10 @@ enum Command {
     Compress {
         #[command(flatten)]
         runs: RunOptions,
-        /// Codecs of updates and of means, `UP/DOWN` or `UP/DOWN/TIMES`: so many times the local steps, in so many
-        /// times fewer rounds.
-        #[arg(long = "codec", value_parser = parse::pair)]
-        codecs: Vec<(Codec, Codec, u32)>,
+        /// Codecs of updates and of means, `UP/DOWN[+KEPT][/TIMES[/ROUNDS]]`: aggregators go on with what `KEPT` makes of
+        /// means; so many times the local steps, in so many times fewer rounds, or in so many.
+        #[arg(long = "codec", value_parser = parse::coding)]
+        codecs: Vec<parse::Coding>,
     },
     /// The same training with other ways to average: mean by samples or participation, with corrected variance, trimmed,
     /// TIES.
@@ -224,7 +224,7 @@ pub fn run(options: Options) -> Result<Value, SimError> {
         }
         Command::Train { runs, peer_rounds, rules } => {
             let RuleOptions { up, down, merge, weigh, clip, liars, lie } = rules;
-            let rules = Rules { up, down, merge, weigh, clip, liars, lie };
+            let rules = Rules { up, down, kept: None, merge, weigh, clip, liars, lie };
             training::compare(&runs.plan(seed, curves, &with), rules, peer_rounds)?
         }
         Command::Compress { runs, codecs } => training::compress(&runs.plan(seed, curves, &with), &codecs)?,

@@ -1,9 +1,11 @@
 //! The page of charts of a figure.
 
+use super::parse;
 use super::training::Named;
 use crate::html::{self, Chart, Series};
 use crate::modest::{Look, Report, Scored};
-use crate::{Scenario, SimError, Task};
+use crate::{Merge, Rules, Scenario, SimError, Task, Weigh};
+use mote_modest::compress::Codec;
 use std::path::Path;
 
 /// Writes the page: `report` tells what the network did, `all` how good models became.
@@ -22,15 +24,39 @@ pub(super) fn write(
 fn notes(scenario: &Scenario, report: &Report) -> Vec<String> {
     let Scenario { nodes, rounds, seed, rules, .. } = scenario;
     vec![
-        format!("{nodes} nodes, {rounds} rounds, seed {seed}; {rules:?}."),
+        format!("{nodes} nodes, {rounds} rounds, seed {seed}. {}", told(rules)),
         format!(
-            "MoDeST sent {} bytes: {} of models, {} of views, {} beside.",
-            report.traffic.all(),
-            report.traffic.models,
-            report.traffic.views,
-            report.traffic.control
+            "MoDeST sent {}: {} of models, {} of views, {} beside.",
+            size(report.traffic.all()),
+            size(report.traffic.models),
+            size(report.traffic.views),
+            size(report.traffic.control)
         ),
     ]
+}
+
+/// What is not as usual.
+fn told(rules: &Rules) -> String {
+    let Rules { up, down, kept, merge, weigh, clip, liars, lie } = *rules;
+    let mut parts = Vec::new();
+    if (up, down, kept) != (Codec::F32, Codec::F32, None) {
+        parts.push(format!("updates as {}, means as {}", parse::name(up), parse::name(down)));
+    }
+    if (merge, weigh) != (Merge::Mean, Weigh::Evenly) {
+        parts.push(format!("merged by {merge:?}, weighed {weigh:?}"));
+    }
+    if clip {
+        parts.push("updates clipped to the median length".into());
+    }
+    if liars > 0 {
+        parts.push(format!("{liars} nodes lie ({lie:?})"));
+    }
+    if parts.is_empty() { "Plain means of f32.".into() } else { format!("{}.", parts.join("; ")) }
+}
+
+fn size(bytes: u64) -> String {
+    let (unit, name) = if bytes < 1_000_000 { (1e3, "kB") } else { (1e6, "MB") };
+    format!("{:.1} {name}", bytes as f64 / unit)
 }
 
 fn charts(all: &[Named], modest: &Report, value: &str) -> Vec<Chart> {

@@ -1,5 +1,6 @@
 //! Figures of tasks that are really trained.
 
+use super::parse::Coding;
 use super::{TaskOptions, Trained, page, parse, protocol};
 use crate::baselines::{self, Baseline};
 use crate::modest::{Report, Scored};
@@ -178,13 +179,12 @@ pub(super) fn crashes(
 }
 
 /// Codecs beside plain numbers: bytes of models, and what is reached in as many local steps.
-pub(super) fn compress(plan: &Plan<'_>, codecs: &[(Codec, Codec, u32)]) -> Result<Value, SimError> {
-    let plain = [(Codec::F32, Codec::F32, 1)];
-    let all = plain.iter().chain(codecs.iter().filter(|c| **c != plain[0]));
-    let cases = all.map(|&(up, down, times)| Case {
-        name: format!("{}/{}/{times}", parse::name(up), parse::name(down)),
-        rules: Rules { up, down, ..Rules::PLAIN },
-        times,
+pub(super) fn compress(plan: &Plan<'_>, codings: &[Coding]) -> Result<Value, SimError> {
+    let plain = [Coding { up: Codec::F32, down: Codec::F32, kept: None, times: 1, rounds: None }];
+    let all = plain.iter().chain(codings.iter().filter(|c| **c != plain[0]));
+    let cases = all.map(|&coding| {
+        let Coding { up, down, kept, times, rounds } = coding;
+        Case { name: parse::told(coding), rules: Rules { up, down, kept, ..Rules::PLAIN }, times, rounds }
     });
     beside(plan, &cases.collect::<Vec<_>>())
 }
@@ -202,7 +202,7 @@ pub(super) fn lies(plan: &Plan<'_>, liars: usize, lies: &[Lie], trim: usize) -> 
         let guards = [("mean", false, Merge::Mean), ("clipped, trimmed", true, Merge::Trimmed(trim))];
         for (guard, clip, merge) in guards {
             let rules = Rules { liars, lie, clip, merge, ..Rules::PLAIN };
-            cases.push(Case { name: format!("{said}: {guard}"), rules, times: 1 });
+            cases.push(Case { name: format!("{said}: {guard}"), rules, times: 1, rounds: None });
         }
     }
     beside(plan, &cases)
@@ -214,6 +214,7 @@ pub(super) fn merges(plan: &Plan<'_>) -> Result<Value, SimError> {
         name: name.to_owned(),
         rules: Rules { weigh, merge, ..Rules::PLAIN },
         times: 1,
+        rounds: None,
     };
     let cases = [
         case("mean", Weigh::Evenly, Merge::Mean),
@@ -232,6 +233,8 @@ struct Case {
     rules: Rules,
     /// So many times the local steps a round, in so many times fewer rounds.
     times: u32,
+    /// Other than that.
+    rounds: Option<u32>,
 }
 
 /// All cases of each seed beside the first.
@@ -239,8 +242,8 @@ fn beside(plan: &Plan<'_>, cases: &[Case]) -> Result<Value, SimError> {
     let mut html = plan.html;
     let rows = plan.each(|task, scenario| {
         let (mut rows, mut curves, mut first): (Vec<Value>, Vec<_>, _) = (Vec::new(), Vec::new(), None);
-        for Case { name, rules, times } in cases {
-            let rounds = (scenario.rounds / times).max(1);
+        for Case { name, rules, times, rounds } in cases {
+            let rounds = rounds.unwrap_or((scenario.rounds / times).max(1));
             let scenario =
                 Scenario { rules: *rules, rounds, evaluate_every: (rounds / 40).max(1), ..scenario.clone() };
             let report = run(&scenario, &Longer { task, times: *times })?;

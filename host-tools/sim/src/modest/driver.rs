@@ -1,7 +1,7 @@
 //! What a driver does for a node: keeps parameters, trains and averages when told to.
 
 use super::{Done, Due, Member, Model, Parameters, Simulation};
-use crate::rules::{Update, Weigh};
+use crate::rules::{Handed, Update, Weigh};
 use mote_modest::aggregate::Participation;
 use mote_modest::{Kind, Message, OwnedAction};
 use std::sync::Arc;
@@ -15,6 +15,7 @@ pub(crate) struct Driver {
     kept: (u32, Vec<Model>),
     mean: Parameters,
     base: Option<Arc<Vec<f32>>>,
+    whole: Arc<Vec<f32>>,
     /// What the updates that were sent lacked.
     error: Vec<f32>,
     /// Through which round its participation is known.
@@ -29,8 +30,8 @@ impl Driver {
     pub fn trained(&mut self, parameters: Vec<f32>, error: Vec<f32>) {
         self.training = None;
         self.error = error;
-        self.trained =
-            Some(Model { values: Arc::new(parameters), base: self.base.clone(), weight: self.weight });
+        let (base, whole) = (self.base.clone(), Arc::clone(&self.whole));
+        self.trained = Some(Model { values: Arc::new(parameters), base, whole, weight: self.weight });
     }
 
     /// The weight of the node's update, now that it takes part in `round`.
@@ -94,9 +95,11 @@ impl Simulation<'_> {
     }
 
     fn train(&mut self, n: usize, round: u32, parameters: &Parameters) {
-        let base = parameters.as_ref().map_or(&self.initial, |model| &model.values);
-        let (base, driver) = (Arc::clone(base), &mut self.drivers[n]);
-        driver.base = Some(Arc::clone(&base));
+        let of =
+            |pick: fn(&Model) -> &Arc<Vec<f32>>| Arc::clone(parameters.as_ref().map_or(&self.initial, pick));
+        let (base, whole) = (of(|model| &model.values), of(|model| &model.whole));
+        let driver = &mut self.drivers[n];
+        (driver.base, driver.whole) = (Some(Arc::clone(&base)), whole);
         driver.weight = driver.weigh(self.scenario.rules.weigh, round, self.task.samples(n));
         if let Some(job) = driver.training.take() {
             self.pool.cancel(job);
@@ -119,22 +122,24 @@ impl Simulation<'_> {
         let count = self.task.parameters();
         if rules.needs_base() && count > 0 {
             // A difference means nothing without its base, which one of the participants has to send along, once.
-            self.report.traffic.models += rules.down.bytes(count) as u64;
+            self.report.traffic.models += rules.base_bytes(count) as u64;
         }
         let job = self.pool.submit(move || {
             let update = |model: &Model| Update { values: Arc::clone(&model.values), weight: model.weight };
             let updates: Vec<_> = kept.iter().map(update).collect();
-            let base = kept.iter().find_map(|model| model.base.clone()).unwrap_or_default();
-            Done::Parameters(rules.handed_out(rules.merge(&updates, &base), round))
+            let first = kept.first();
+            let base = first.and_then(|model| model.base.clone()).unwrap_or_default();
+            let whole = first.map(|model| Arc::clone(&model.whole)).unwrap_or_default();
+            Done::Averaged(rules.handed_out(rules.merge(&updates, &base), &base, &whole, round))
         });
         self.plan(self.now + 20, Due::Averaged { node: n, round, life: self.lives[n], job });
     }
 
-    pub(super) fn averaged(&mut self, n: usize, round: u32, mean: Vec<f32>) {
-        let mean = Arc::new(mean);
-        self.drivers[n].mean = Some(Model { values: Arc::clone(&mean), base: None, weight: 1.0 });
+    pub(super) fn averaged(&mut self, n: usize, round: u32, mean: Handed) {
+        let (values, whole) = (Arc::new(mean.seen), Arc::new(mean.whole));
+        self.drivers[n].mean = Some(Model { values, base: None, whole: Arc::clone(&whole), weight: 1.0 });
         self.report.loads[n].averaged += 1;
         // It is made of what was trained in the round before.
-        self.score(round.saturating_sub(1), mean);
+        self.score(round.saturating_sub(1), whole);
     }
 }

@@ -10,6 +10,7 @@ pub use report::{Load, Look, Report, Round, Scored, Traffic};
 
 use crate::links::Links;
 use crate::pool::Pool;
+use crate::rules::Handed;
 use crate::{Change, Scenario, SimError, Task};
 pub(crate) use driver::Driver;
 use mote_modest::{
@@ -53,6 +54,8 @@ pub fn run(scenario: &Scenario, task: &dyn Task) -> Result<Report, SimError> {
 pub(crate) struct Model {
     values: Arc<Vec<f32>>,
     base: Option<Arc<Vec<f32>>>,
+    /// Of a mean: what the next aggregator goes on with. Of an update: the same of its base.
+    whole: Arc<Vec<f32>>,
     weight: f32,
 }
 
@@ -61,7 +64,7 @@ pub(crate) type Parameters = Option<Model>;
 
 /// What a job of the pool results in.
 pub(crate) enum Done {
-    Parameters(Vec<f32>),
+    Averaged(Handed),
     /// What an aggregator will see of an update, and the node's memory of what that lacks.
     Trained(Vec<f32>, Vec<f32>),
     Score(crate::Score),
@@ -225,8 +228,7 @@ impl<'s> Simulation<'s> {
                 }
             }
             Due::Averaged { node, round, life, job } => {
-                if let (true, Some(Done::Parameters(mean))) = (life == self.lives[node], self.pool.take(job))
-                {
+                if let (true, Some(Done::Averaged(mean))) = (life == self.lives[node], self.pool.take(job)) {
                     self.averaged(node, round, mean);
                     self.handle(node, Event::Averaged { round }, &None);
                 }
