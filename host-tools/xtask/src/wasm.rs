@@ -188,15 +188,21 @@ fn cases() -> Result<PathBuf> {
     Ok(cases)
 }
 
-/// The package's tests; among them the conformance suite.
-fn in_node() -> Result<Tally> {
+/// Node, with relaxed SIMD.
+pub fn node() -> Command {
     const RELAXED: &str = "--experimental-wasm-relaxed-simd";
-    let cases = cases()?;
     let mut node = command("node");
-    // Older versions have relaxed SIMD behind this flag, newer ones don't know it.
+    // Older versions have it behind this flag, newer ones don't know it.
     if capture(command("node").args([RELAXED, "-e", "0"])).is_ok() {
         node.arg(RELAXED);
     }
+    node
+}
+
+/// The package's tests; among them the conformance suite.
+fn in_node() -> Result<Tally> {
+    let cases = cases()?;
+    let mut node = node();
     node.args(["--test", "--test-reporter=tap"]).current_dir(package());
     node.env("MOTE_CASES", &cases).env("MOTE_NETWORKS", networks::write()?);
     tally(&mut node)

@@ -16,6 +16,21 @@ pub use simd128::{F32x4, I8x16, I16x8, I32x4};
 
 use core::marker::PhantomData;
 
+impl I16x8 {
+    /// Number `i` of all eight, for each `i`.
+    #[inline(always)]
+    pub fn turned(rows: [Self; 8]) -> [Self; 8] {
+        // Each round takes the first of eight numbers and the fifth, the second and the sixth: a rotation of the bits of all
+        // places, three of which swap row and column.
+        let round = |[a, b, c, d, e, f, g, h]: [Self; 8]| {
+            let ([a, e], [b, f]) = (a.zipped(e), b.zipped(f));
+            let ([c, g], [d, h]) = (c.zipped(g), d.zipped(h));
+            [a, e, b, f, c, g, d, h]
+        };
+        round(round(round(rows)))
+    }
+}
+
 /// Vectors at equal distances, whose presence was checked at once.
 #[derive(Clone, Copy)]
 pub struct Spaced<'a> {

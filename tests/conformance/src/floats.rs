@@ -4,6 +4,8 @@ use mote_runtime::kernels::conv2d_f32::ConvF32;
 use mote_runtime::kernels::depthwise_f32::DepthwiseF32;
 use mote_runtime::kernels::fully_connected_f32::FullyConnectedF32;
 use mote_runtime::kernels::pack::Packer;
+use mote_runtime::kernels::sparse::{Block, LEAST};
+use mote_runtime::kernels::spmm_f32::SpmmF32;
 use mote_runtime::kernels::unary_f32::{Function, UnaryF32};
 use mote_runtime::plan::DType;
 
@@ -42,6 +44,60 @@ pub fn convolutions(packer: &dyn Packer) -> Vec<Case> {
                 packed: packer.conv_f32(&layer),
                 portable: layer.pack(),
                 inputs: vec![input(w.height, &x).inner((w.kernel.0, w.stride, w.dilation, w.pad.0))],
+                output: output(w.rows(), w.columns() * w.outputs),
+            });
+        }
+    }
+    cases
+}
+
+/// 1x1 convolutions with few weights other than zero.
+const SPARSE: &[(Window, Block, u64)] = &[
+    (Window::new((1, 100), (32, 40), (1, 1)), Block::of(1, 1), 90),
+    (Window::new((2, 17), (33, 21), (1, 1)), Block::of(1, 1), 80),
+    (Window::new((3, 9), (7, 5), (1, 1)).stride(2), Block::of(1, 1), 50),
+    (Window::new((1, 49), (301, 6), (1, 1)), Block::of(1, 1), 99),
+    (Window::new((1, 1), (40, 9), (1, 1)), Block::of(1, 1), 70),
+    (Window::new((1, 19), (20, 8), (1, 1)), Block::of(4, 1), 80),
+    (Window::new((1, 19), (20, 8), (1, 1)), Block::of(1, 2), 80),
+];
+
+/// `spmm_f32`, by what the dense kernel gives for the same weights.
+pub fn sparse(packer: &dyn Packer) -> Vec<Case> {
+    let mut random = Random(15);
+    let mut cases = Vec::new();
+    for (w, block, zeros) in SPARSE {
+        for (strip, &(min, max)) in [LEAST, packer.strip_f32(*block)].into_iter().zip(LIMITS.iter().cycle()) {
+            let mut weights = reals(&mut random, w.inputs * w.outputs);
+            weights.iter_mut().filter(|_| random.next() % 100 < *zeros).for_each(|weight| *weight = 0.0);
+            // A channel without weights.
+            weights.iter_mut().take(w.inputs).for_each(|weight| *weight = 0.0);
+            let bias = &reals(&mut random, w.outputs)[..];
+            let (weights, half, stride, out_channels) = (&weights[..], false, w.stride, w.outputs);
+            let layer = SpmmF32 { weights, half, bias, out_channels, stride, min, max };
+            let dense = ConvF32 {
+                weights,
+                half,
+                bias,
+                in_channels: w.inputs,
+                out_channels,
+                kernel_rows: 1,
+                kernel_width: 1,
+                stride,
+                dilation: 1,
+                pad_left: 0,
+                groups: 1,
+                min,
+                max,
+            };
+            let x = reals(&mut random, w.height * w.width * w.inputs);
+            cases.push(Case {
+                name: format!("float sparse {block:?} {w:?} {strip} {min} {max}"),
+                own: true,
+                kind: Kind::Sparse { block: *block, strip, outputs: w.outputs },
+                packed: packer.spmm_f32(&layer, *block, strip),
+                portable: dense.pack(),
+                inputs: vec![input(w.height, &x).inner((1, w.stride, 1, 0))],
                 output: output(w.rows(), w.columns() * w.outputs),
             });
         }

@@ -22,6 +22,7 @@ use mote_runtime::Error;
 use mote_runtime::kernels::Library;
 use mote_runtime::kernels::pack::{Packed, Packer, Requant};
 use mote_runtime::kernels::requantize::{DOUBLE, SINGLE};
+use mote_runtime::kernels::sparse::Block;
 use support::{Input, Random, Shape};
 
 /// What targets without a kernel for all layers ask for.
@@ -29,8 +30,12 @@ use support::{Input, Random, Shape};
 pub enum Kind {
     /// With so many channels: kernels whose lanes are channels want some.
     Depthwise(usize),
-    /// Packed as a sparse layer.
-    Sparse,
+    /// Packed as a sparse layer, with such blocks and room for so many positions.
+    Sparse {
+        block: Block,
+        strip: usize,
+        outputs: usize,
+    },
     Other,
 }
 
@@ -101,6 +106,7 @@ pub fn windows(packer: &dyn Packer) -> Vec<Case> {
 /// Float layers, whose outputs need not be the same in every bit.
 pub fn floats(packer: &dyn Packer) -> Vec<Case> {
     let mut cases = floats::convolutions(packer);
+    cases.extend(floats::sparse(packer));
     cases.extend(floats::fully_connected(packer));
     cases.extend(floats::depthwise_layers(packer));
     cases.extend(floats::functions(packer));

@@ -140,6 +140,9 @@ const SPARSE: &[(Window, Block, usize)] = &[
     (Window::new((2, 9), (20, 7), (1, 1)), Block::of(2, 1), 80),
     (Window::new((2, 9), (21, 7), (1, 1)), Block::of(1, 2), 80),
     (Window::new((1, 17), (22, 8), (1, 1)), Block::of(1, 4), 80),
+    (Window::new((1, 83), (19, 21), (1, 1)), Block::of(1, 1), 85),
+    (Window::new((1, 57), (34, 16), (1, 1)), Block::of(1, 2), 85),
+    (Window::new((2, 49), (15, 9), (1, 1)).stride(2), Block::of(1, 2), 60),
 ];
 
 /// `spmm_s8`, by what the dense kernel gives for the same weights.
@@ -147,8 +150,6 @@ pub fn sparse(packer: &dyn Packer) -> Vec<Case> {
     let mut random = Random(3);
     let mut cases = Vec::new();
     for (w, block, zeros) in SPARSE {
-        // The blocks that most targets take.
-        let served = block.inputs == 1 && (block.outputs == 1 || block.outputs == 4 && w.outputs % 4 == 0);
         for strip in [LEAST, packer.strip_s8(*block)] {
             let taps = (w.inputs * (100 - zeros)).div_ceil(100);
             for (requant, input_zero_point) in requants(&mut random, w.outputs, taps) {
@@ -186,8 +187,8 @@ pub fn sparse(packer: &dyn Packer) -> Vec<Case> {
                 };
                 cases.push(Case {
                     name: format!("sparse {block:?} {w:?} {requant:?}"),
-                    own: served && requant.factors.iter().all(|&factor| factor < 0.25),
-                    kind: Kind::Sparse,
+                    own: requant.factors.iter().all(|&factor| factor < 0.25),
+                    kind: Kind::Sparse { block: *block, strip, outputs: w.outputs },
                     packed: packer.spmm_s8(&layer, *block, strip),
                     portable: dense.pack(),
                     inputs: vec![w.input(&mut random)],

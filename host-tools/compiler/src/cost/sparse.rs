@@ -3,7 +3,8 @@
 //! For each kernel a linear form in what it does at one position: multiplications, entries (see
 //! [`mote_runtime::kernels::sparse`]), input channels that are turned around into strips, output channels. The figures in
 //! `tables/sparse.json` are fitted to measured layers by `cargo xtask bench sparse --fit` (least squares of the relative
-//! errors, no negative factors): times on the host for profiles whose kernels are portable, instructions for Cortex-M.
+//! errors, no negative factors): times on the host for profiles whose kernels are portable, times in Node for WebAssembly,
+//! instructions for Cortex-M.
 //! Where a target's dense kernel was not measured, nothing is known, and the layer stays dense.
 
 use mote_runtime::kernels::sparse::{Block, density, entries};
@@ -123,7 +124,8 @@ fn table(profile: &str) -> Option<&'static Table> {
         TABLES.get_or_init(|| serde_json::from_str(include_str!("tables/sparse.json")).unwrap_or_default());
     tables.get(match profile {
         "cortex-m0" | "cortex-m7" | "cortex-m33" => "cortex-m4",
-        "aarch64" | "wasm" | "wasm-relaxed" => "portable",
+        "aarch64" => "portable",
+        "wasm-relaxed" => "wasm",
         own => own,
     })
 }
@@ -151,6 +153,8 @@ mod tests {
             ("cortex-m0", "conv2d_s8", "spmm_s8"),
             ("cortex-m4", "conv_s8_dsp_double", "spmm_s8_dsp_double"),
             ("cortex-m55", "conv_s8_mve", "spmm_s8_dsp_relu"),
+            ("wasm", "conv_s8_simd128_double", "spmm_s8_simd128_double"),
+            ("wasm-relaxed", "conv_f32_simd128", "spmm_f32_simd128"),
         ] {
             assert!(unit(profile).is_some(), "{profile}");
             let choice = weigh(profile, dense, sparse);

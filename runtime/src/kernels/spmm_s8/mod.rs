@@ -47,13 +47,15 @@ records! {
 /// Start of the accumulator, multiplier, shift and number of entries.
 type Channel = [i32; 3];
 
-/// How a kernel's record of an output channel is laid out: its bytes, of these the ones before the number of entries, and
-/// whether that has 32 bits, otherwise 16.
+/// How a kernel's record of an output channel is laid out: its bytes, of these the ones before the number of entries,
+/// whether that has 32 bits, otherwise 16, and what else the kernel reads.
 #[derive(Clone, Copy)]
 pub struct Record {
     pub bytes: usize,
     pub before: usize,
     pub is_word: bool,
+    /// Constants behind the records, which the kernel itself checks.
+    pub further: usize,
 }
 
 impl Record {
@@ -64,14 +66,14 @@ impl Record {
 }
 
 /// That of the portable kernel.
-const RECORD: Record = Record { bytes: size_of::<Channel>(), before: 10, is_word: false };
+const RECORD: Record = Record { bytes: size_of::<Channel>(), before: 10, is_word: false, further: 0 };
 
 impl SpmmS8Args {
     /// The arguments of a step, checked with all that kernels share: the stream has all entries that the channels' records
     /// tell, and none leads beyond the last input channel.
     pub const fn checked(step: &StepView<'_>, record: Record) -> Result<Self, Fault> {
         let args = arguments!(SpmmS8Args, step);
-        require!(step.inputs() == 1 && step.blobs() == 2 && !step.any_in_place(), Arguments);
+        require!(step.inputs() == 1 && step.blobs() == 2 + record.further && !step.any_in_place(), Arguments);
         require!(step.is(0, DType::I8) && step.is(1, DType::I8), Shape);
         require!(is_stage(args.zero_point, args.min, args.max, args.rounding), Arguments);
         let layer = args.geometry();

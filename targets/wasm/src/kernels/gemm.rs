@@ -58,7 +58,6 @@ impl Layer<'_> {
             self.blocks.iter().zip(self.weights.chunks_exact(pairs.max(1))).enumerate()
         {
             let first = 8 * b;
-            let room = self.out_channels.checked_sub(first).ok_or(Mismatch)?;
             let of_groups = to.chunks_mut((GROUP * self.out_channels).max(1));
             for (group, to) in groups.chunks_exact(memory(self.inputs).max(1)).zip(of_groups) {
                 let sums = if QUADS {
@@ -67,15 +66,7 @@ impl Layer<'_> {
                     four(group, weights, block)
                 };
                 for (sums, to) in sums.into_iter().zip(to.chunks_exact_mut(self.out_channels.max(1))) {
-                    let to = to.get_mut(first..).ok_or(Mismatch)?;
-                    match to.first_chunk_mut::<8>() {
-                        Some(to) => self.stage.codes::<ROUNDING>(sums, block, to),
-                        None => {
-                            let mut codes = [0; 8];
-                            self.stage.codes::<ROUNDING>(sums, block, &mut codes);
-                            to.iter_mut().take(room).zip(codes).for_each(|(to, code)| *to = code);
-                        }
-                    }
+                    self.stage.put::<ROUNDING>(sums, block, to.get_mut(first..).ok_or(Mismatch)?);
                 }
             }
         }
@@ -90,15 +81,7 @@ impl Layer<'_> {
         let x = x.get(..pairs).ok_or(Mismatch)?;
         let weights = self.weights.chunks_exact(pairs.max(1));
         for ((block, weights), to) in self.blocks.iter().zip(weights).zip(to.chunks_mut(8)) {
-            let sums = one(x, weights, block);
-            match to.first_chunk_mut::<8>() {
-                Some(to) => self.stage.codes::<ROUNDING>(sums, block, to),
-                None => {
-                    let mut codes = [0; 8];
-                    self.stage.codes::<ROUNDING>(sums, block, &mut codes);
-                    to.iter_mut().zip(codes).for_each(|(to, code)| *to = code);
-                }
-            }
+            self.stage.put::<ROUNDING>(one(x, weights, block), block, to);
         }
         Ok(())
     }

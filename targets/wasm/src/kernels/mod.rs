@@ -20,7 +20,10 @@ pub mod mul_s8_simd128;
 pub mod pack;
 mod pieces;
 pub mod pool_s8_simd128;
+pub mod spmm_f32_simd128;
+pub mod spmm_s8_simd128;
 pub mod stage;
+mod strips;
 pub mod unary_f32_simd128;
 
 use self::stage::{DOUBLE, SINGLE};
@@ -51,8 +54,11 @@ target_library! {
     AVERAGE_POOL_S8_SIMD128 = 3023, "average_pool_s8_simd128", pool_s8_simd128::average, pool_s8_simd128::check;
     MAX_POOL_S8_SIMD128 = 3024, "max_pool_s8_simd128", pool_s8_simd128::max, pool_s8_simd128::check;
     LUT_S8_SIMD128 = 3025, "lut_s8_simd128", lut_s8_simd128::run, lut_s8_simd128::check;
+    SPMM_S8_SIMD128 = 3026, "spmm_s8_simd128", spmm_s8_simd128::run::<SINGLE>, spmm_s8_simd128::check;
+    SPMM_S8_SIMD128_DOUBLE = 3027, "spmm_s8_simd128_double", spmm_s8_simd128::run::<DOUBLE>, spmm_s8_simd128::check;
     CONV_F32_SIMD128 = 3100, "conv_f32_simd128", conv_f32_simd128::run, conv_f32_simd128::check;
     DEPTHWISE_F32_SIMD128 = 3101, "depthwise_f32_simd128", depthwise_f32_simd128::run, depthwise_f32_simd128::check;
     UNARY_F32_SIMD128 = 3102, "unary_f32_simd128", unary_f32_simd128::run, unary_f32_simd128::check;
+    SPMM_F32_SIMD128 = 3103, "spmm_f32_simd128", spmm_f32_simd128::run, spmm_f32_simd128::check;
     CONV_F32_W16_SIMD128 = 3110, "conv_f32_w16_simd128", conv_f32_simd128::run_w16, conv_f32_simd128::check_w16;
 }

@@ -10,12 +10,15 @@ use mote_runtime::kernels::lut_s8::LutS8;
 use mote_runtime::kernels::matmul_s8::MatmulS8;
 use mote_runtime::kernels::pack::{Geometry, Packed, Packer};
 use mote_runtime::kernels::pool_s8::PoolS8;
+use mote_runtime::kernels::sparse::Block;
+use mote_runtime::kernels::spmm_f32::SpmmF32;
+use mote_runtime::kernels::spmm_s8::SpmmS8;
 use mote_runtime::kernels::unary_f32::UnaryF32;
 
 use super::{
     add_s8_simd128, conv_f32_simd128, conv_s8_simd128, depthwise_f32_simd128, depthwise_s8_simd128,
     depthwise_square_s8_simd128, fully_connected_s8_simd128, lut_s8_simd128, matmul_s8_simd128,
-    mul_s8_simd128, pool_s8_simd128, unary_f32_simd128,
+    mul_s8_simd128, pool_s8_simd128, spmm_f32_simd128, spmm_s8_simd128, strips::POSITIONS, unary_f32_simd128,
 };
 
 /// Chooses kernels for SIMD128.
@@ -71,6 +74,22 @@ impl Packer for Simd128 {
 
     fn depthwise_f32(&self, layer: &DepthwiseF32<'_>) -> Packed {
         depthwise_f32_simd128::pack(layer).unwrap_or_else(|| layer.pack())
+    }
+
+    fn strip_s8(&self, _: Block) -> usize {
+        POSITIONS
+    }
+
+    fn spmm_s8(&self, layer: &SpmmS8<'_>, block: Block, strip: usize) -> Packed {
+        spmm_s8_simd128::pack(layer, block, strip).unwrap_or_else(|| layer.pack(block, strip))
+    }
+
+    fn strip_f32(&self, _: Block) -> usize {
+        POSITIONS
+    }
+
+    fn spmm_f32(&self, layer: &SpmmF32<'_>, block: Block, strip: usize) -> Packed {
+        spmm_f32_simd128::pack(layer, block, strip).unwrap_or_else(|| layer.pack(block, strip))
     }
 
     fn unary_f32(&self, layer: &UnaryF32) -> Packed {

@@ -71,6 +71,19 @@ impl Stage {
         );
     }
 
+    /// The codes of eight channels, or of as many as there is room for.
+    #[inline(always)]
+    pub fn put<const ROUNDING: u8>(&self, sums: [I32x4; 2], block: &Block, to: &mut [i8]) {
+        match to.first_chunk_mut::<8>() {
+            Some(to) => self.codes::<ROUNDING>(sums, block, to),
+            None => {
+                let mut codes = [0; 8];
+                self.codes::<ROUNDING>(sums, block, &mut codes);
+                to.iter_mut().zip(codes).for_each(|(to, code)| *to = code);
+            }
+        }
+    }
+
     /// Eight results as codes; `exact` gives them where it has to be asked.
     #[inline(always)]
     pub fn store_near(&self, near: [Near; 2], exact: impl FnOnce() -> [I32x4; 2], to: &mut [i8; 8]) {

@@ -104,6 +104,18 @@ impl I16x8 {
         Self([a, b, a, b, a, b, a, b])
     }
 
+    /// Two codes, four times.
+    #[inline(always)]
+    pub fn codes_repeated(pair: &[u8; 2]) -> Self {
+        Self::repeated(&pair.map(|code| i16::from(code.cast_signed())))
+    }
+
+    /// The second codes of two pairs, four times.
+    #[inline(always)]
+    pub fn seconds_repeated(&[[_, a], [_, b]]: &[[u8; 2]; 2]) -> Self {
+        Self::codes_repeated(&[a, b])
+    }
+
     /// A pair, four times.
     #[inline(always)]
     pub fn repeated(&[a, b]: &[i16; 2]) -> Self {
@@ -240,6 +252,12 @@ impl I32x4 {
     #[inline(always)]
     pub fn totals(vectors: [Self; 4]) -> Self {
         Self(vectors.map(|Self([a, b, c, d])| a.wrapping_add(b).wrapping_add(c).wrapping_add(d)))
+    }
+
+    /// Number `i` of all four, for each `i`.
+    #[inline(always)]
+    pub fn transposed(rows: [Self; 4]) -> [Self; 4] {
+        core::array::from_fn(|i| Self(rows.map(|row| row.0[i])))
     }
 
     /// The nearest real numbers.

@@ -136,6 +136,20 @@ impl I16x8 {
         Self(unsafe { v128_load32_splat(pairs.as_ptr().cast::<u32>().add(P)) })
     }
 
+    /// Two codes, four times.
+    #[inline(always)]
+    pub fn codes_repeated(pair: &[u8; 2]) -> Self {
+        // SAFETY: a reference to both bytes that are read; any alignment is allowed.
+        Self(i16x8_extend_low_i8x16(unsafe { v128_load16_splat(pair.as_ptr().cast()) }))
+    }
+
+    /// The second codes of two pairs, four times.
+    #[inline(always)]
+    pub fn seconds_repeated(pairs: &[[u8; 2]; 2]) -> Self {
+        // SAFETY: a reference to all four bytes that are read; any alignment is allowed.
+        Self(i16x8_shr(unsafe { v128_load32_splat(pairs.as_ptr().cast()) }, 8))
+    }
+
     /// A pair, four times.
     #[inline(always)]
     pub fn repeated(pair: &[i16; 2]) -> Self {
@@ -279,6 +293,12 @@ impl I32x4 {
         let ab = i32x4_add(i32x4_shuffle::<0, 4, 1, 5>(a.0, b.0), i32x4_shuffle::<2, 6, 3, 7>(a.0, b.0));
         let cd = i32x4_add(i32x4_shuffle::<0, 4, 1, 5>(c.0, d.0), i32x4_shuffle::<2, 6, 3, 7>(c.0, d.0));
         Self(i32x4_add(i64x2_shuffle::<0, 2>(ab, cd), i64x2_shuffle::<1, 3>(ab, cd)))
+    }
+
+    /// Number `i` of all four, for each `i`.
+    #[inline(always)]
+    pub fn transposed(rows: [Self; 4]) -> [Self; 4] {
+        transposed(rows.map(|row| row.0)).map(Self)
     }
 
     /// The nearest real numbers.

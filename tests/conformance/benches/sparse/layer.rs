@@ -39,10 +39,12 @@ impl Layer {
         let mut random = Random(percent * 31 + outputs as u64);
         let mut weights = vec![0i8; inputs * outputs];
         for first in (0..outputs).step_by(block.outputs) {
-            for i in 0..inputs {
+            for group in (0..inputs).step_by(block.inputs) {
                 if random.next() % 100 >= percent {
                     for o in first..outputs.min(first + block.outputs) {
-                        weights[o * inputs + i] = 1 + (random.next() % 126) as i8;
+                        for i in group..inputs.min(group + block.inputs) {
+                            weights[o * inputs + i] = 1 + (random.next() % 126) as i8;
+                        }
                     }
                 }
             }

@@ -3,8 +3,8 @@
 //! The 1x1 layers of MobileNetV1 (224 x 224) with random weights, of which a share is zero, by blocks of output
 //! channels. Both kernels of a layer run in turn, again and again; the best round of each counts. `--samples` prints
 //! each measured layer on a line of its own (JSON), also with the shortest strips, for the fit of the cost model;
-//! `--plan FILE --core CORE` writes a plan of such layers for a microcontroller instead, with portable kernels or, with
-//! `--own`, those of the core. `--quick`: fewer layers.
+//! `--plan FILE --core CORE` writes a plan of such layers for a microcontroller or for WebAssembly instead, in int8 or, with
+//! `--f32`, in floats, with portable kernels or, with `--own`, those of the core. `--quick`: fewer layers.
 
 mod layer;
 mod plan;
@@ -14,6 +14,9 @@ mod support;
 use layer::Layer;
 use mote_runtime::kernels::pack::{Packer, Portable};
 use mote_runtime::kernels::sparse::{Block, LEAST};
+
+/// Positions, input channels, output channels.
+type Shape = (usize, usize, usize);
 
 /// Positions, input channels, output channels, how often the network has it.
 type Shapes = [(usize, usize, usize, usize)];
@@ -40,7 +43,13 @@ fn main() {
         Some(options.get(at + 1).unwrap_or_else(|| panic!("a value behind {name}")).as_str())
     };
     if let Some(file) = value("--plan") {
-        return plan::write(file, value("--core").unwrap_or("m4"), wanted("--own"), wanted("--quick"));
+        return plan::write(
+            file,
+            value("--core").unwrap_or("m4"),
+            wanted("--own"),
+            wanted("--f32"),
+            wanted("--quick"),
+        );
     }
     let layers = if wanted("--quick") { &LAYERS[4..7] } else { &LAYERS };
     let percents: &[u64] = if wanted("--quick") { &[90] } else { &[0, 30, 50, 70, 80, 90, 95] };

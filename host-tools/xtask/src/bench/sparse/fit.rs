@@ -10,6 +10,7 @@ use std::{fs, path::PathBuf};
 
 /// The profiles whose tables there are.
 pub const HOST: &str = "portable";
+pub const WASM: &str = "wasm";
 pub const CORTEX_M4: &str = "cortex-m4";
 pub const CORTEX_M55: &str = "cortex-m55";
 
@@ -169,7 +170,7 @@ mod tests {
     #[test]
     fn the_committed_table_has_all_profiles() -> Result<()> {
         let tables: BTreeMap<String, Table> = serde_json::from_str(&fs::read_to_string(path())?)?;
-        assert!([HOST, CORTEX_M4, CORTEX_M55].iter().all(|profile| tables.contains_key(*profile)));
+        assert!([HOST, WASM, CORTEX_M4, CORTEX_M55].iter().all(|profile| tables.contains_key(*profile)));
         Ok(())
     }
 }

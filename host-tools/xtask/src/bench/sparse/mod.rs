@@ -1,11 +1,11 @@
-//! `cargo xtask bench sparse`: 1x1 convolutions with few weights beside dense ones: times on the host, instructions on
-//! emulated microcontrollers, there with the portable kernels and with the core's own.
+//! `cargo xtask bench sparse`: 1x1 convolutions with few weights beside dense ones: times on the host and in WebAssembly
+//! (Node), instructions on emulated microcontrollers, there with the portable kernels and with the core's own.
 //!
 //! `--fit` makes the compiler's cost model of the measurements ([`fit`]): linear forms in what a kernel does at a position,
 //! written to `host-tools/compiler/src/cost/tables/sparse.json`, by which `lower` chooses between dense and sparse.
 
+mod elsewhere;
 mod fit;
-mod mcu;
 
 use crate::{
     board::Board,
@@ -17,8 +17,8 @@ use serde::Deserialize;
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// Only times on the host, or only instructions on this core
-    #[arg(long, value_parser = ["host", "m4", "m55"])]
+    /// Only times on the host or in WebAssembly, or only instructions on this core
+    #[arg(long, value_parser = ["host", "wasm", "m4", "m55"])]
     only: Option<String>,
     /// A few layers with 90 % zeros only
     #[arg(long, conflicts_with = "fit")]
@@ -45,13 +45,19 @@ pub fn measure(options: &Options) -> Result<()> {
             run(&mut host)?;
         }
     }
+    if wanted("wasm") {
+        crate::wasm::build()?;
+        let steps = elsewhere::time(quick)?;
+        elsewhere::print("WebAssembly", "ns", &steps)?;
+        tables.push((fit::WASM, elsewhere::samples(&steps)));
+    }
     for (core, profile) in
         [("m4", fit::CORTEX_M4), ("m55", fit::CORTEX_M55)].into_iter().filter(|(core, _)| wanted(core))
     {
         let board = Board::by_core(core)?;
-        let steps = mcu::count(board, quick)?;
-        mcu::print(board, &steps)?;
-        tables.push((profile, mcu::samples(&steps)));
+        let steps = elsewhere::count(board, quick)?;
+        elsewhere::print(&format!("int8 on {} ({})", board.core, board.name), "instructions", &steps)?;
+        tables.push((profile, elsewhere::samples(&steps)));
     }
     if options.fit { fit::write(&tables) } else { Ok(()) }
 }

@@ -24,7 +24,7 @@ use super::stage::Stage;
 /// Start of the sums, doubled; entries of a block, in its first channel; and the scale.
 pub type Channel = [i32; 4];
 
-const RECORD: Record = Record { bytes: size_of::<Channel>(), before: 4, is_word: true };
+const RECORD: Record = Record { bytes: size_of::<Channel>(), before: 4, is_word: true, further: 0 };
 
 /// Positions of the longest strip of single weights: as many sums as there are registers for.
 const LONGEST: usize = 8;
