@@ -1,8 +1,8 @@
 //! Vectors of 128 bits: the operations that the kernels are written in, each one instruction (or few) of SIMD128, and the
 //! same in plain Rust elsewhere.
 //!
-//! The only `unsafe` code of the kernels is here: loads and stores through references to whole arrays, and of vectors at equal
-//! distances ([`Spaced`], [`Strips`]), whose last one is known to be there.
+//! The only `unsafe` code of the kernels is here: loads and stores through references to whole arrays, and of vectors at
+//! places ([`Beside`], [`Strips`]), the last of which are known to be there.
 
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 mod plain;
@@ -31,29 +31,31 @@ impl I16x8 {
     }
 }
 
-/// Vectors at equal distances, whose presence was checked at once.
+/// `M` times `N` rows of numbers, all of which are at least as long as was checked at once.
 #[derive(Clone, Copy)]
-pub struct Spaced<'a> {
-    numbers: &'a [f32],
-    step: usize,
+pub struct Beside<'a, const N: usize, const M: usize> {
+    rows: [[&'a [f32]; N]; M],
     last: usize,
 }
 
-impl<'a> Spaced<'a> {
-    /// `count` vectors from number `at` on, `step` numbers apart; `None` if one of them isn't there.
+impl<'a, const N: usize, const M: usize> Beside<'a, N, M> {
+    /// `None` if one of the rows has fewer than `len` numbers, or if that is less than a vector.
     #[inline(always)]
-    pub fn new(numbers: &'a [f32], at: usize, step: usize, count: usize) -> Option<Self> {
-        let numbers = numbers.get(at..)?;
-        let last = count.checked_sub(1)?;
-        (step.checked_mul(last)? <= numbers.len().checked_sub(4)?).then_some(Self { numbers, step, last })
+    pub fn new(rows: [[&'a [f32]; N]; M], len: usize) -> Option<Self> {
+        let last = len.checked_sub(4)?;
+        rows.as_flattened().iter().all(|row| row.len() >= len).then_some(Self { rows, last })
     }
 
-    /// Vector `i`; the last one if there are fewer.
+    /// The vectors from number `at` of each row on; the last ones if there are fewer.
     #[inline(always)]
-    pub fn get(&self, i: usize) -> F32x4 {
-        let start = i.min(self.last) * self.step;
-        // SAFETY: not beyond the last vector, behind whose start `new` found four numbers.
-        F32x4::load(unsafe { &*self.numbers.as_ptr().add(start).cast::<[f32; 4]>() })
+    pub fn at(&self, at: usize) -> impl Iterator<Item = [F32x4; N]> {
+        let at = at.min(self.last);
+        self.rows.iter().map(move |rows| {
+            rows.map(|row| {
+                // SAFETY: not beyond the last vector that `new` found in each row.
+                F32x4::load(unsafe { &*row.as_ptr().add(at).cast::<[f32; 4]>() })
+            })
+        })
     }
 }
 

@@ -1,7 +1,8 @@
 //! `depthwise_f32_simd128`: `depthwise_f32` with kernels 3 or 5 wide, strides of 1 or 2, and a multiple of four channels.
 //!
-//! Arguments and constants are those of the portable kernel; no scratch. Four columns that touch no padding at the sides are
-//! computed at a time, so that an input and a weight are read once for all of them.
+//! Arguments and constants are those of the portable kernel; no scratch. Zeros stand for pixels and rows of padding, so that
+//! four columns of a square kernel are computed at a time wherever they are, and an input and a weight are read once for all
+//! of them.
 
 #[cfg(feature = "pack")]
 mod pack;
@@ -15,10 +16,13 @@ use mote_runtime::kernels::depthwise_f32::{self, DepthwiseF32Args};
 use mote_runtime::kernels::s8::{Window, require};
 use mote_runtime::plan::Fault;
 
-use crate::vector::{F32x4, Spaced};
+use crate::vector::{Beside, F32x4};
 
 /// Columns at a time.
 const TILE: usize = 4;
+
+/// Padding of all channels; layers with more are computed column by column.
+static ZEROS: [f32; 2048] = [0.0; 2048];
 
 /// Accepts a step only if [`run`] can serve it.
 pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
@@ -47,10 +51,10 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
         max: F32x4::splat(args.max),
     };
     let row = match (args.kernel_width, args.stride, args.dilation) {
-        (3, 1, 1) => Job::row::<3, 1>,
-        (3, 2, 1) => Job::row::<3, 2>,
-        (5, 1, 1) => Job::row::<5, 1>,
-        (5, 2, 1) => Job::row::<5, 2>,
+        (3, 1, 1) => Job::row::<3, 1, 6>,
+        (3, 2, 1) => Job::row::<3, 2, 9>,
+        (5, 1, 1) => Job::row::<5, 1, 8>,
+        (5, 2, 1) => Job::row::<5, 2, 11>,
         _ => Job::columns,
     };
     output.for_each(|slice, y, to| {
@@ -72,51 +76,63 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Computes a row, tile by tile; the last tile may compute columns again.
-    fn row<const WIDTH: usize, const STRIDE: usize>(
+    /// Computes a row, tile by tile; the last tile may compute columns again. A tile reads `REACH` columns of the input.
+    fn row<const WIDTH: usize, const STRIDE: usize, const REACH: usize>(
         &self,
         window: &Window<'_>,
         to: &mut [f32],
     ) -> Result<(), Mismatch> {
         let columns = to.len().checked_div(self.channels).ok_or(Mismatch)?;
-        let interior = self.columns.interior(columns, self.width);
-        if interior.len() < TILE {
+        if columns < TILE || self.channels > ZEROS.len() || window.len() != WIDTH {
             return self.columns(window, to);
         }
-        for column in (0..interior.start).chain(interior.end..columns) {
-            self.column(window, column, to)?;
+        let mut rows = [None; WIDTH];
+        for (k, row) in rows.iter_mut().enumerate() {
+            *row = window.get(k).map(bytemuck::try_cast_slice).transpose().map_err(|_| Mismatch)?;
         }
-        let mut column = interior.start;
-        while column < interior.end {
-            self.tile::<WIDTH, STRIDE>(window, column.min(interior.end - TILE), to)?;
+        let mut weights = [[&ZEROS[..]; WIDTH]; WIDTH];
+        let stored = self.weights.chunks_exact(self.channels.max(1));
+        weights.as_flattened_mut().iter_mut().zip(stored).for_each(|(weights, stored)| *weights = stored);
+        let weights = Beside::new(weights, self.channels).ok_or(Mismatch)?;
+        let mut column = 0;
+        while column < columns {
+            self.tile::<WIDTH, STRIDE, REACH>(rows, &weights, column.min(columns - TILE), to)?;
             column += TILE;
         }
         Ok(())
     }
 
-    /// [`TILE`] columns from `column` on, whose windows touch no padding at the sides.
-    #[inline(always)]
-    fn tile<const WIDTH: usize, const STRIDE: usize>(
+    /// [`TILE`] columns from `column` on.
+    fn tile<const WIDTH: usize, const STRIDE: usize, const REACH: usize>(
         &self,
-        window: &Window<'_>,
+        rows: [Option<&[f32]>; WIDTH],
+        weights: &Beside<'_, WIDTH, WIDTH>,
         column: usize,
         to: &mut [f32],
     ) -> Result<(), Mismatch> {
-        let first = (column * STRIDE).checked_add_signed(-self.columns.pad_left).ok_or(Mismatch)?;
-        let (first, start) = (first * self.channels, column * self.channels);
-        let of_row = WIDTH * self.channels;
-        for channel in (0..self.channels).step_by(4) {
-            let mut sums = [vector(self.bias, channel).ok_or(Mismatch)?; TILE];
-            for k in 0..window.len() {
-                let Some(row) = window.get(k) else { continue };
-                let row: &[f32] = bytemuck::try_cast_slice(row).map_err(|_| Mismatch)?;
-                let weights = Spaced::new(self.weights, k * of_row + channel, self.channels, WIDTH);
-                let weights = weights.ok_or(Mismatch)?;
-                let w: [F32x4; WIDTH] = core::array::from_fn(|tap| weights.get(tap));
-                let reach = const { (TILE - 1) * STRIDE + WIDTH };
-                let x = Spaced::new(row, first + channel, self.channels, reach).ok_or(Mismatch)?;
-                for i in 0..reach {
-                    let x = x.get(i);
+        let channels = self.channels;
+        let mut pixels = [[&ZEROS[..]; REACH]; WIDTH];
+        for (row, pixels) in rows.into_iter().zip(&mut pixels) {
+            let Some(row) = row else { continue };
+            for (i, pixel) in pixels.iter_mut().enumerate() {
+                let at = (column * STRIDE + i).checked_add_signed(-self.columns.pad_left);
+                if let Some(at) = at.filter(|at| *at < self.width) {
+                    *pixel = row.get(at * channels..).ok_or(Mismatch)?;
+                }
+            }
+        }
+        let pixels = Beside::new(pixels, channels).ok_or(Mismatch)?;
+        let to = to.get_mut(column * channels..(column + TILE) * channels).ok_or(Mismatch)?;
+        let mut to = to.chunks_exact_mut(channels.max(1)).map(|to| to.as_chunks_mut::<4>().0.iter_mut());
+        let (Some(to0), Some(to1), Some(to2), Some(to3)) = (to.next(), to.next(), to.next(), to.next())
+        else {
+            return Err(Mismatch);
+        };
+        let bias = self.bias.as_chunks::<4>().0.iter();
+        for (((((i, bias), to0), to1), to2), to3) in bias.enumerate().zip(to0).zip(to1).zip(to2).zip(to3) {
+            let mut sums = [F32x4::load(bias); TILE];
+            for (x, w) in pixels.at(4 * i).zip(weights.at(4 * i)) {
+                for (i, x) in x.into_iter().enumerate() {
                     for (p, sum) in sums.iter_mut().enumerate() {
                         if i >= p * STRIDE
                             && let Some(w) = w.get(i - p * STRIDE)
@@ -126,9 +142,8 @@ impl Job<'_> {
                     }
                 }
             }
-            for (p, sum) in sums.into_iter().enumerate() {
-                let to = to.get_mut(start + p * self.channels + channel..).and_then(<[f32]>::first_chunk_mut);
-                sum.limited(self.min, self.max).store(to.ok_or(Mismatch)?);
+            for (sum, to) in sums.into_iter().zip([to0, to1, to2, to3]) {
+                sum.limited(self.min, self.max).store(to);
             }
         }
         Ok(())
