@@ -124,4 +124,4 @@ if (options.first) {
 }
 const mean = means(rows);
 if (options.json) console.log(JSON.stringify({ where: options.browser ? "chromium" : "node", rows, mean }, null, 1));
-else console.log(`geometric mean: f32 ${mean.f32.toFixed(2)}, int8 ${mean.int8.toFixed(2)}, own f32 by int8 ${mean.own.toFixed(2)}`);
+else if (mean.f32 > 0) console.log(`geometric mean: f32 ${mean.f32.toFixed(2)}, int8 ${mean.int8.toFixed(2)}, own f32 by int8 ${mean.own.toFixed(2)}`);

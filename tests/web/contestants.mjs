@@ -199,15 +199,21 @@ export function told({ name, macs, ms, start, differ, peak, ratio, floor, pointw
   }
   const peaks = Object.entries(peak).map(([kind, rate]) => `${kind} ${rate.toFixed(1)}`);
   const percent = (share) => `${(100 * share).toFixed(0)} %`;
-  lines.push(`  peak, GMAC/s: ${peaks.join(", ")}; floor f32 ${floor.f32.toFixed(2)} ms, int8 ${floor.int8.toFixed(2)} ms`);
-  lines.push(`  ours reach ${percent(floor.ratio.f32)} (f32), ${percent(floor.ratio.int8)} (int8) of it; convolutions alone ${percent(pointwise.f32)}, ${percent(pointwise.int8)}`);
+  // Of sparse networks all multiplications are counted, also those with zeros.
+  if (!isSparse(name)) {
+    lines.push(`  peak, GMAC/s: ${peaks.join(", ")}; floor f32 ${floor.f32.toFixed(2)} ms, int8 ${floor.int8.toFixed(2)} ms`);
+    lines.push(`  ours reach ${percent(floor.ratio.f32)} (f32), ${percent(floor.ratio.int8)} (int8) of it; convolutions alone ${percent(pointwise.f32)}, ${percent(pointwise.int8)}`);
+  }
   lines.push(`  best peer by ours: f32 ${ratio.f32.toFixed(2)}, int8 ${ratio.int8.toFixed(2)} (peers in any precision); own f32 by int8 ${ratio.own.toFixed(2)}`);
   for (const [type, share] of Object.entries(differ)) lines.push(`  ${type} answers differ from onnxruntime-web's by ${share.toExponential(1)} of the largest`);
   return lines.join("\n");
 }
 
-/** Geometric means of the ratios. */
-export function means(rows) {
+const isSparse = (name) => name.includes("_sparse");
+
+/** Geometric means of the ratios of dense networks. */
+export function means(all) {
+  const rows = all.filter(({ name }) => !isSparse(name));
   const mean = (kind) => Math.exp(rows.reduce((sum, { ratio }) => sum + Math.log(ratio[kind]), 0) / rows.length);
   return { f32: mean("f32"), int8: mean("int8"), own: mean("own") };
 }

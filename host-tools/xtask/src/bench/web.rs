@@ -13,7 +13,7 @@ use crate::{
     workspace::{available, capture, cargo, command, root, run as run_command, target},
 };
 
-/// Networks of `tests/golden/vision`.
+/// Networks of `tests/golden/vision`; behind [`SPARSE`] stands how many weights of a hundred in 1x1 convolutions are zeros.
 const NETWORKS: &[&str] = &[
     "mobilenetv1_100",
     "mobilenetv2_100",
@@ -22,11 +22,16 @@ const NETWORKS: &[&str] = &[
     "tinynet_e",
     "efficientformer_l1",
     "efficientformerv2_s0",
+    "mobilenetv1_100_sparse90",
+    "mobilenetv2_100_sparse90",
 ];
+
+/// Divides a network's name from its share of zeros.
+const SPARSE: &str = "_sparse";
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// Networks of tests/golden/vision; all if none is named
+    /// Networks of tests/golden/vision, as they are or with NAME_sparse90's share of zeros; all if none is named
     networks: Vec<String>,
     /// Turns of each contestant
     #[arg(long, default_value_t = 15)]
@@ -135,23 +140,35 @@ fn litert(folder: &Path, names: &[&str]) {
     }
 }
 
-/// Fills the network's skeleton with its weights, and converts it.
+/// Makes the network, and converts it.
 fn plan(folder: &Path, name: &str, suffix: &str, dtype: &str) -> Result<()> {
-    let network = folder.join(format!("{name}{suffix}.onnx"));
-    if !network.is_file() {
+    let network = network(folder, name, suffix)?;
+    // Whole tensors and all sparse layers that are faster: memory is not scarce here, and long rows are fast.
+    let mut mote = models::mote()?;
+    mote.arg("convert")
+        .arg(&network)
+        .args(["--target", "wasm", "--rows", "off", "--sparse", "fast", "--output"]);
+    capture(mote.arg(folder.join(format!("{name}.{dtype}.mote"))))?;
+    Ok(())
+}
+
+/// Fills the network's skeleton with its weights, or takes weights away.
+fn network(folder: &Path, name: &str, suffix: &str) -> Result<PathBuf> {
+    let made = folder.join(format!("{name}{suffix}.onnx"));
+    if made.is_file() {
+        return Ok(made);
+    }
+    let mut python = command(env::var("MOTE_PYTHON").unwrap_or_else(|_| "python3".into()));
+    if let Some((family, percent)) = name.split_once(SPARSE) {
+        let dense = network(folder, family, suffix)?;
+        python.args(["tests/web/prune.py", percent]).arg(dense).arg(&made);
+    } else {
         let skeleton = PathBuf::from(format!("tests/golden/vision/{name}{suffix}.onnx.gz"));
         if !root().join(&skeleton).is_file() {
             bail!("no network {name}: {} is missing", skeleton.display());
         }
-        let python = env::var("MOTE_PYTHON").unwrap_or_else(|_| "python3".into());
-        let mut python = command(python);
-        python.args(["tests/golden/skeleton.py", "fill"]).arg(skeleton).arg(&network);
-        capture(&mut python)
-            .context("filling a skeleton needs Python with onnx and numpy (MOTE_PYTHON names it)")?;
+        python.args(["tests/golden/skeleton.py", "fill"]).arg(skeleton).arg(&made);
     }
-    // Whole tensors: memory is not scarce here, and long rows are fast.
-    let mut mote = models::mote()?;
-    mote.arg("convert").arg(&network).args(["--target", "wasm", "--rows", "off", "--output"]);
-    capture(mote.arg(folder.join(format!("{name}.{dtype}.mote"))))?;
-    Ok(())
+    capture(&mut python).context("networks need Python with onnx and numpy (MOTE_PYTHON names it)")?;
+    Ok(made)
 }

@@ -4,8 +4,11 @@
 //! the largest shift of four channels first: `(a * m + 2^(t - 1)) >> t` equals `(a * 2^d * m + 2^(t + d - 1)) >> (t + d)`.
 //! Where an accumulator times `2^d` might not fit, accumulators are limited to what saturates the code anyway.
 //!
-//! That takes twice the instructions of a product in floats, which is off by at most a known distance: eight results none of
-//! which lies so close to the middle of two codes are right ([`Near`]), and only the others are computed exactly.
+//! That takes twice the instructions of a product in floats of 64 bits, to which a number is added that leaves its whole part in
+//! the low bits. Both ways never fall where accumulators grow, so they give the same codes if they do on both sides of each
+//! step from one code to the next; the packer tries these (`Four::plain`). Rounding twice has its steps elsewhere: there
+//! products in floats of 32 bits are right which do not lie too close to the middle of two codes ([`Near`]), and only the
+//! others are computed exactly.
 
 pub use mote_runtime::kernels::requantize::{DOUBLE, SINGLE};
 
@@ -30,7 +33,10 @@ pub struct Four {
     pub limited: u32,
     /// Real results are right up to this far from a whole number; less than 0 if they may be off by more.
     pub sure: f32,
-    pub reserved: u32,
+    /// Whether `plain` gives the right codes for every accumulator that occurs. Never, where results are rounded twice.
+    pub is_plain: u32,
+    /// The real factors in 64 bits, low words first, for products that are rounded once.
+    pub plain: [[u32; 4]; 2],
 }
 
 // SAFETY: numbers of 32 bits without gaps, any of whose values is allowed.
@@ -45,6 +51,8 @@ pub type Block = [Four; 2];
 #[derive(Clone, Copy)]
 pub struct Stage {
     zero_point: I32x4,
+    /// The zero point, plus what leaves whole numbers in the low bits of floats of 64 bits.
+    round: f64,
     /// The zero point, less the bits of [`ROUND`].
     from_bits: I32x4,
     min: I16x8,
@@ -56,13 +64,22 @@ impl Stage {
     pub fn new(zero_point: i32, min: i8, max: i8) -> Self {
         let (min, max) = (I16x8::splat(min.into()), I16x8::splat(max.into()));
         let from_bits = I32x4::splat(zero_point.wrapping_sub(ROUND.to_bits().cast_signed()));
-        Self { zero_point: I32x4::splat(zero_point), from_bits, min, max }
+        let round = WIDE_ROUND + f64::from(zero_point);
+        Self { zero_point: I32x4::splat(zero_point), round, from_bits, min, max }
     }
 
     /// The codes of eight channels.
     #[inline(always)]
     pub fn codes<const ROUNDING: u8>(&self, [low, high]: [I32x4; 2], block: &Block, to: &mut [i8; 8]) {
         let [first, last] = block;
+        if ROUNDING == SINGLE {
+            if first.is_plain & last.is_plain != 0 {
+                let low = low.rounded(&first.plain, self.round);
+                let high = high.rounded(&last.plain, self.round);
+                return I16x8::codes([low, high], self.min, self.max, to);
+            }
+            return self.store([first.requantized::<ROUNDING>(low), last.requantized::<ROUNDING>(high)], to);
+        }
         let near = [first.near(low), last.near(high)];
         self.store_near(
             near,
@@ -113,6 +130,9 @@ pub struct Near {
 
 /// Added to a number of a magnitude below 2^22, leaves the nearest whole number in the low bits.
 const ROUND: f32 = 12_582_912.0;
+
+/// The same for numbers of 64 bits, and below 2^31.
+const WIDE_ROUND: f64 = 6_755_399_441_055_744.0;
 
 /// What a product of 512 at most is off by: its factors and itself are rounded to 24 bits. More saturates codes.
 const OFF: f32 = 512.0 * 4.0 / (1 << 24) as f32;
@@ -251,6 +271,7 @@ mod host {
         let shift = all.iter().copied().max().unwrap_or(first);
         let (mut four, mut limited) = (<Four as bytemuck::Zeroable>::zeroed(), false);
         four.sure = 0.5 - OFF;
+        four.is_plain = u32::from(rounding == SINGLE);
         four.spread = [1; 4];
         four.limit = [(ROOM - 1) as i32; 4];
         for (lane, &([start, multiplier, own], largest)) in channels.iter().enumerate() {
@@ -264,6 +285,12 @@ mod host {
             four.multiplier[lane] = multiplier;
             let scale = f64::from(multiplier) / (1u64 << (31 - own)) as f64;
             four.scale[lane] = scale as f32;
+            let word = scale.to_bits();
+            let words = four.plain.as_flattened_mut().as_chunks_mut::<2>().0;
+            words[lane] = [word as u32, (word >> 32) as u32];
+            if rounding != SINGLE || !is_plain(multiplier, own, scale) {
+                four.is_plain = 0;
+            }
             let off = OFF + if rounding == SINGLE { 0.0 } else { moved::<DOUBLE>(bits(own) as u32) };
             // Beyond, rounding by `ROUND` does not even saturate.
             let fits = largest as f64 * scale < f64::from(1 << 21);
@@ -286,6 +313,22 @@ mod host {
         four.shift = (shift - if rounding == SINGLE { 32 } else { 0 }) as u32;
         four.limited = limited.into();
         Some(four)
+    }
+
+    /// Whether products with `scale`, which is `multiplier * 2^(shift - 31)`, rounded in floats, give the same codes as rounded
+    /// exactly, whatever the zero point is: on both sides of each step from one code to the next.
+    fn is_plain(multiplier: i32, shift: i32, scale: f64) -> bool {
+        let (multiplier, bits) = (i128::from(multiplier), 31 - shift);
+        let plain = |acc: i32| (f64::from(acc) * scale + WIDE_ROUND).to_bits() as i32;
+        (-256..=256).all(|result: i32| {
+            // The least accumulator with this result, if it is one.
+            let half = (i128::from(result) << bits) - (1i128 << (bits - 1));
+            let least = half.div_euclid(multiplier) + i128::from(half.rem_euclid(multiplier) != 0);
+            let (Ok(least), Ok(below)) = (i32::try_from(least), i32::try_from(least - 1)) else {
+                return true;
+            };
+            plain(least) >= result && plain(below) < result
+        })
     }
 
     /// The factor of `multiplier * 2^(shift - 31)`; `None` if it is 1/2 or more (1 or more, if rounded twice).

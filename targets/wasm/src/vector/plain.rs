@@ -260,6 +260,14 @@ impl I32x4 {
         core::array::from_fn(|i| Self(rows.map(|row| row.0[i])))
     }
 
+    /// The low words of `self * factors + round`, computed in floats of 64 bits; `factors` are words of four.
+    #[inline(always)]
+    pub fn rounded(self, factors: &[[u32; 4]; 2], round: f64) -> Self {
+        let [[a, b, c, d], [e, f, g, h]] = factors.map(|words| words.map(u64::from));
+        let factors = [a | b << 32, c | d << 32, e | f << 32, g | h << 32].map(f64::from_bits);
+        Self(core::array::from_fn(|i| (f64::from(self.0[i]) * factors[i] + round).to_bits() as i32))
+    }
+
     /// The nearest real numbers.
     #[inline(always)]
     pub fn real(self) -> F32x4 {

@@ -11,6 +11,8 @@ mod pack;
 #[cfg(feature = "pack")]
 pub use pack::pack;
 
+use core::ops::Range;
+
 use mote_runtime::engine::{Call, Mismatch};
 use mote_runtime::kernels::StepView;
 use mote_runtime::kernels::s8::require;
@@ -122,24 +124,30 @@ impl Layer<'_> {
                 (weights, steps) = (behind, steps_behind);
                 sums(strips, own, own_steps, bias, tile, c)?;
             }
-            for (sums, to) in tile.iter().zip(to.chunks_mut((4 * self.outputs).max(1))) {
-                let fours = sums.as_chunks::<4>().0;
-                for (sums, channel) in fours.iter().zip((first..first + bias.len()).step_by(4)) {
-                    let rows = F32x4::transposed(sums.each_ref().map(F32x4::load));
-                    for (row, to) in rows.into_iter().zip(to.chunks_exact_mut(self.outputs.max(1))) {
-                        let row = row.limited(self.min, self.max);
-                        store(row, to.get_mut(channel..).ok_or(Mismatch)?);
-                    }
-                }
-            }
+            self.store(tile, first..first + bias.len(), to);
             first += CHANNELS;
         }
         Ok(())
     }
+
+    /// The numbers of some channels at all positions. A function of its own, which all strips share.
+    #[inline(never)]
+    fn store(&self, tile: &[Sums], channels: Range<usize>, to: &mut [f32]) {
+        for (sums, to) in tile.iter().zip(to.chunks_mut((4 * self.outputs).max(1))) {
+            let fours = sums.as_chunks::<4>().0;
+            for (sums, channel) in fours.iter().zip(channels.clone().step_by(4)) {
+                let rows = F32x4::transposed(sums.each_ref().map(F32x4::load));
+                for (row, to) in rows.into_iter().zip(to.chunks_exact_mut(self.outputs.max(1))) {
+                    let row = row.limited(self.min, self.max);
+                    to.get_mut(channel..).into_iter().for_each(|to| store(row, to));
+                }
+            }
+        }
+    }
 }
 
 /// `strips[c][h]` becomes number `c` of eight positions.
-#[inline(always)]
+#[inline(never)]
 fn turn<const H: usize>(strips: &mut [[Eight; H]], h: usize, pixels: [&[f32]; 8]) {
     let (fours, rest) = strips.as_chunks_mut::<4>();
     let [a, b, c, d, e, f, g, i] = pixels;

@@ -156,23 +156,28 @@ impl<const G: usize> Layer<'_, G> {
                     }
                 }
             }
-            for (sums, to) in tile.iter().zip(to.chunks_mut((4 * self.outputs).max(1))) {
-                let [a, b0, c, d, e, f, g, h] = sums.each_ref().map(I32x4::load);
-                let low = I32x4::transposed([a, b0, c, d]);
-                let high = I32x4::transposed([e, f, g, h]);
-                let positions = low.into_iter().zip(high).zip(to.chunks_exact_mut(self.outputs.max(1)));
-                for ((low, high), to) in positions {
-                    let to = to.get_mut(8 * b..).ok_or(Mismatch)?;
-                    self.stage.put::<ROUNDING>([low, high], block, to);
-                }
-            }
+            self.store::<ROUNDING>(tile, block, 8 * b, to);
         }
         Ok(())
+    }
+
+    /// The codes of eight channels from `first` on, at all positions. A function of its own, which all strips share.
+    #[inline(never)]
+    fn store<const ROUNDING: u8>(&self, tile: &[Sums], block: &Block, first: usize, to: &mut [i8]) {
+        let mut positions = to.chunks_exact_mut(self.outputs.max(1));
+        for sums in tile {
+            let [a, b, c, d, e, f, g, h] = sums.each_ref().map(I32x4::load);
+            let (low, high) = (I32x4::transposed([a, b, c, d]), I32x4::transposed([e, f, g, h]));
+            for (low, high) in low.into_iter().zip(high) {
+                let Some(to) = positions.next().and_then(|to| to.get_mut(first..)) else { return };
+                self.stage.put::<ROUNDING>([low, high], block, to);
+            }
+        }
     }
 }
 
 /// `strips[c][h]` becomes code `c` of eight positions.
-#[inline(always)]
+#[inline(never)]
 fn turn<const H: usize>(strips: &mut [[[i16; 8]; H]], h: usize, pixels: [&[i8]; 8]) {
     in_eights(strips, 8, pixels, |strips, eights| {
         let rows = I16x8::turned(eights.map(I16x8::widened));
@@ -185,7 +190,7 @@ fn turn<const H: usize>(strips: &mut [[[i16; 8]; H]], h: usize, pixels: [&[i8]; 
 }
 
 /// `strips[c][h]` becomes codes `2 c` and `2 c + 1` of eight positions.
-#[inline(always)]
+#[inline(never)]
 fn turn_pairs<const H: usize>(strips: &mut [[[[i16; 8]; 2]; H]], h: usize, pixels: [&[i8]; 8]) {
     in_eights(strips, 4, pixels, |strips, eights| {
         let [a, b, c, d, e, f, g, i] = eights.map(I16x8::widened);
