@@ -53,10 +53,15 @@ impl Packed {
         if !half {
             return self.with_blob(values);
         }
-        let largest = f32::from(half::f16::MAX);
-        let values: Vec<_> = values.iter().map(|v| half::f16::from_f32(v.clamp(-largest, largest))).collect();
+        let values: Vec<_> = values.iter().copied().map(to_half).collect();
         self.with_blob(&values)
     }
+}
+
+/// The nearest number in half precision; the largest one for what lies beyond it.
+pub fn to_half(value: f32) -> half::f16 {
+    let largest = f32::from(half::f16::MAX);
+    half::f16::from_f32(value.clamp(-largest, largest))
 }
 
 /// The bias as kernels read it: zeros where a layer has none.

@@ -124,10 +124,10 @@ pub fn depthwise_layers(packer: &dyn Packer) -> Vec<Case> {
     let mut random = Random(13);
     let mut cases = Vec::new();
     for w in DEPTHWISE {
-        for &(min, max) in LIMITS {
+        for (&(min, max), half) in LIMITS.iter().flat_map(|limits| [(limits, false), (limits, true)]) {
             let layer = DepthwiseF32 {
                 weights: &reals(&mut random, w.kernel.0 * w.kernel.1 * w.inputs),
-                half: false,
+                half,
                 bias: &reals(&mut random, w.inputs),
                 in_channels: w.inputs,
                 multiplier: 1,
@@ -141,7 +141,7 @@ pub fn depthwise_layers(packer: &dyn Packer) -> Vec<Case> {
             };
             let x = reals(&mut random, w.height * w.width * w.inputs);
             cases.push(Case {
-                name: format!("float depthwise {w:?} {min} {max}"),
+                name: format!("float depthwise {w:?} {min} {max}, half precision: {half}"),
                 own: false,
                 kind: Kind::Depthwise(w.inputs),
                 packed: packer.depthwise_f32(&layer),

@@ -176,6 +176,9 @@ test("the demo runs a dense and a sparse network side by side on one picture", a
   await results.nth(1).waitFor();
   const best = () => page.locator('[data-role="classes"] li:first-child').allTextContents();
   for (const each of await best()) assert.match(each, /^horse\d/);
+  const steps = page.locator('[data-role="steps"]').nth(1).locator("li");
+  const kernels = await steps.evaluateAll((all) => all.map((one) => one.title));
+  assert.ok(kernels.some((kernel) => kernel.startsWith("spmm_")), `nothing of the second network is sparse: ${kernels}`);
   await page.screenshot({ path: join(folder, "demo.png"), fullPage: true });
 
   // Another network, a plan of one's own, and a picture that comes with the page, by keyboard.

@@ -1,14 +1,20 @@
 //! Packing of `depthwise_f32_simd128`.
 
+use alloc::vec::Vec;
+
 use mote_runtime::kernels::depthwise_f32::DepthwiseF32;
-use mote_runtime::kernels::pack::Packed;
+use mote_runtime::kernels::pack::{Packed, to_half};
 
 use crate::kernels::id;
 
-/// The kernel, fed; `None` for other numbers of channels, or weights in half precision.
+/// The kernel, fed; `None` for other numbers of channels. Weights in half precision are stored as the floats that they are:
+/// they are few, and each is read for every few outputs.
 pub fn pack(layer: &DepthwiseF32<'_>) -> Option<Packed> {
-    if layer.half || layer.multiplier != 1 || !layer.in_channels.is_multiple_of(4) {
+    if layer.multiplier != 1 || !layer.in_channels.is_multiple_of(4) {
         return None;
     }
+    let rounded: Vec<f32> = layer.weights.iter().map(|&weight| to_half(weight).to_f32()).collect();
+    let weights = if layer.half { &rounded } else { layer.weights };
+    let layer = DepthwiseF32 { weights, half: false, ..*layer };
     Some(Packed { kernel: id::DEPTHWISE_F32_SIMD128, ..layer.pack() })
 }
