@@ -1,6 +1,8 @@
 //! `mote bundle`.
 
 use crate::support::*;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 /// A module as far as the command looks into it.
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
@@ -21,8 +23,9 @@ fn a_page_holds_plan_module_and_script() {
     // "AGFzbQEAAAA=" are the module's bytes.
     assert!(text.contains(r#"id="mote-module">AGFzbQEAAAA=</script>"#));
     assert!(text.contains("class Model") && text.contains("class Port") && text.contains("function show("));
-    // The recipe of the plan, and nothing that would be fetched.
-    assert!(text.contains(r#""order":"rgb""#) && !text.lines().any(|line| line.starts_with("import ")));
+    // The plan, which holds the recipe for pictures, and nothing that would be fetched.
+    let encoded = STANDARD.encode(std::fs::read(&plan).unwrap());
+    assert!(text.contains(&encoded) && !text.lines().any(|line| line.starts_with("import ")));
     assert!(mote(&arguments).text().contains("page.html"));
 }
 
