@@ -85,12 +85,17 @@ impl Network {
         }
     }
 
-    /// The plan; `None` where the network is not there.
+    /// The plan for a board; `None` where the network is not there.
     pub fn plan(self, board: &Board, extra: &[String]) -> Result<Option<PathBuf>> {
+        self.plan_for(board.plan_target, board.core, extra)
+    }
+
+    /// The same for a target of the compiler, in a folder of plans.
+    pub fn plan_for(self, target: &str, folder: &str, extra: &[String]) -> Result<Option<PathBuf>> {
         let (path, labels) = match self {
             Self::Digits => {
-                let folder = root().join("models/continual/digits_conv");
-                (folder.join("digits_conv.onnx"), folder.join("labels.txt"))
+                let network = root().join("models/continual/digits_conv");
+                (network.join("digits_conv.onnx"), network.join("labels.txt"))
             }
             Self::Wakeword => {
                 let Some(data) = data() else { return Ok(None) };
@@ -102,7 +107,7 @@ impl Network {
         }
         let model = Model { name: format!("keyword-{}", self.name()), path };
         let labels = format!("--labels={}", labels.display());
-        model.convert(board, &[&["--stream".into(), labels], extra].concat()).map(Some)
+        model.convert_for(target, folder, &[&["--stream".into(), labels], extra].concat()).map(Some)
     }
 
     /// The recording of the tests: for digits sound that resembles speech, for the wakeword ten seconds from the data

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::{
     board::Board,
+    npy,
     workspace::{capture, cargo, command, data, root, run, target},
 };
 
@@ -175,6 +176,16 @@ impl Model {
         .with_context(|| format!("converting {}", self.path.display()))?;
         Ok(plan)
     }
+}
+
+/// What the host makes of a plan's first input (a .npy file with a leading axis of samples): the numbers of its first output.
+/// `folder` gets both files.
+pub fn outputs(plan: &Path, input: &[u8], folder: &Path) -> Result<Vec<u8>> {
+    fs::create_dir_all(folder)?;
+    let [from, to] = ["inputs.npy", "outputs.npy"].map(|name| folder.join(name));
+    fs::write(&from, input)?;
+    capture(mote()?.arg("run").arg(plan).arg("--input").arg(&from).arg("--output").arg(&to))?;
+    Ok(npy::data(&fs::read(&to)?)?.to_vec())
 }
 
 /// What the plan needs.

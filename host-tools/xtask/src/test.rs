@@ -80,33 +80,26 @@ pub fn run(options: &Options) -> Result<()> {
 fn beside(steps: &mut Steps, parts: &[Part], samples: usize) -> Result<()> {
     let reports = target()?.join("reports");
     fs::create_dir_all(&reports)?;
-    let running: Vec<_> = parts
-        .iter()
-        .map(|part| {
-            let report = reports.join(part.name()).with_extension("json");
-            (
-                part.name(),
-                report.clone(),
-                thread::spawn({
-                    let (name, samples) = (part.name(), samples.to_string());
-                    move || alone(name, &samples, &report)
-                }),
-            )
-        })
-        .collect();
-    for (name, report, thread) in running {
-        let ended = thread.join().map_err(|_| anyhow::anyhow!("the thread of part {name} failed"))?;
-        if let Err(error) = ended.and_then(|()| steps.take(&report)) {
-            steps.run(name, || Err(error));
+    thread::scope(|scope| {
+        let start = |part: &Part| {
+            let (name, report) = (part.name(), reports.join(part.name()).with_extension("json"));
+            (name, scope.spawn(move || alone(name, samples, &report).map(|()| report)))
+        };
+        let running: Vec<_> = parts.iter().map(start).collect();
+        for (name, part) in running {
+            let report = part.join().unwrap_or_else(|_| bail!("the thread of part {name} failed"));
+            if let Err(error) = report.and_then(|report| steps.take(&report)) {
+                steps.run(name, || Err(error));
+            }
         }
-    }
+    });
     Ok(())
 }
 
 /// Runs a part in a process of its own.
-fn alone(name: &'static str, samples: &str, report: &Path) -> Result<()> {
+fn alone(name: &'static str, samples: usize, report: &Path) -> Result<()> {
     let mut part = Command::new(env::current_exe()?);
-    part.args(["test", "--part", name, "--samples", samples, "--report"]).arg(report);
+    part.args(["test", "--part", name, "--samples", &samples.to_string(), "--report"]).arg(report);
     let mut child = part.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let stderr = child.stderr.take().context("no standard error")?;
     let errors = thread::spawn(move || named(name, stderr));

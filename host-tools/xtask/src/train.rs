@@ -25,7 +25,7 @@ use crate::{
     npy, panics,
     qemu::{self, Settings},
     steps::{Steps, Tally},
-    workspace::{capture, cargo, root, run as run_command, target},
+    workspace::{cargo, root, run as run_command, target},
 };
 
 /// Boards of the test; the first one is measured.
@@ -129,13 +129,8 @@ impl Pictures {
 
     /// Codes of the features, by the host.
     fn features(&self, plan: &Path) -> Result<Vec<u8>> {
-        let folder = folder()?;
-        let (input, output) = (folder.join("pictures.npy"), folder.join("features.npy"));
-        fs::write(&input, npy::write("|i1", &[self.classes.len(), SIDE, SIDE, 3], &self.bytes())?)?;
-        capture(
-            models::mote()?.arg("run").arg(plan).arg("--input").arg(&input).arg("--output").arg(&output),
-        )?;
-        Ok(npy::data(&fs::read(&output)?)?.to_vec())
+        let input = npy::write("|i1", &[self.classes.len(), SIDE, SIDE, 3], &self.bytes())?;
+        models::outputs(plan, &input, &folder()?)
     }
 
     /// A folder as `mote peer --data` takes it.

@@ -141,7 +141,7 @@ fn module(module: &Module, kernels: Option<&str>, to: &Path) -> Result<()> {
 
 /// Clippy on the modules' code with vectors. (That without them is the host's, too.)
 pub fn clippy() -> Result<()> {
-    for module in MODULES.iter().filter(|module| module.name != "mote-plain") {
+    for module in MODULES.iter().filter(|module| module.package != RUNTIME || !module.engine.is_empty()) {
         run_command(wasm_cargo("clippy", module).args(["--release", "--", "-Dwarnings"]))?;
     }
     Ok(())
@@ -232,11 +232,11 @@ fn in_browser(browser: &Path) -> Result<Tally> {
 
 /// A recording for the demo to hear: people who say the digits or, where that is not there, what resembles speech.
 fn recording() -> Result<PathBuf> {
-    let people = keyword::people()?;
-    Ok(people
-        .map_or_else(|| keyword::Network::Digits.recording(), |people| Ok(Some(people)))?
-        .context("no sound")?
-        .wav)
+    let recording = match keyword::people()? {
+        Some(people) => Some(people),
+        None => keyword::Network::Digits.recording()?,
+    };
+    Ok(recording.context("no sound")?.wav)
 }
 
 /// The folder of Vite, TypeScript and Playwright, which the tests write to, too.

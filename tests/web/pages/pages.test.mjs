@@ -72,10 +72,11 @@ test("every kernel gives the bytes of the portable one in the module that this b
   const { page, errors } = await opened(`${server.address}/pages/empty.html`);
   page.setDefaultTimeout(300_000);
   const found = await page.evaluate(async (file) => {
-    const { Model, hasExactDot } = await import("/mote/src/index.js");
+    const { Model } = await import("/mote/src/index.js");
+    const { MODULES, unable } = await import("/mote/test/modules.js");
     const { differing } = await import("/mote/test/cases.js");
     const cases = await (await fetch(`/target/${file}`)).json();
-    const names = [...(hasExactDot() ? ["mote-dot"] : []), "mote-relaxed", "mote-simd", "mote-plain"];
+    const names = MODULES.filter((name) => !unable(name));
     const differ = {};
     for (const name of names) {
       const wasm = await WebAssembly.compile(await (await fetch(`/mote/wasm/${name}.wasm`)).arrayBuffer());

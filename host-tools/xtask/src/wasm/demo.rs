@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::{build, packages};
 use crate::{
-    models::{self, Found, Model},
+    keyword::Network,
+    models::{self, Found},
     workspace::{capture, command, root, run as run_command, target},
 };
 
@@ -61,7 +62,7 @@ pub fn pages(packages: &Path) -> Result<PathBuf> {
     fs::create_dir_all(&folder)?;
     let list = json!({
         "pictures": PICTURES.iter().map(|offer| picture(offer, &folder)).collect::<Result<Vec<_>>>()?,
-        "streams": [stream("digits, f32", &[], &folder)?],
+        "streams": [digits(&folder)?],
         "samples": samples(&folder)?,
     });
     fs::write(folder.join("index.json"), serde_json::to_vec_pretty(&list)?)?;
@@ -83,12 +84,10 @@ fn picture(&(name, network, arguments): &Offer, folder: &Path) -> Result<Value> 
 }
 
 /// The convolutional network for spoken digits.
-fn stream(name: &str, arguments: &[String], folder: &Path) -> Result<Value> {
-    let network = root().join("models/continual/digits_conv");
-    let model = Model { name: "digits".into(), path: network.join("digits_conv.onnx") };
-    let labels = format!("--labels={}", network.join("labels.txt").display());
-    let arguments = [&["--stream".into(), labels], arguments].concat();
-    offer(name, &model.convert_for("wasm", "web-demo", &arguments)?, folder)
+fn digits(folder: &Path) -> Result<Value> {
+    let plan =
+        Network::Digits.plan_for("wasm", "web-demo", &[])?.context("the network for digits is missing")?;
+    offer("digits, f32", &plan, folder)
 }
 
 /// Copies a plan beside the pages.

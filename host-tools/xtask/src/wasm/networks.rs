@@ -13,7 +13,7 @@ use crate::{
     golden,
     models::{self, Found},
     npy,
-    workspace::{capture, target},
+    workspace::target,
 };
 
 /// Short names of bundled networks, and what they are converted with.
@@ -76,9 +76,7 @@ fn on_host(name: &str, number: usize, plan: &Path, folder: &Path) -> Result<Valu
             ("<f4", numbers.flat_map(|index| f32::to_le_bytes(real(index))).collect())
         }
     };
-    let [input, output] = ["in.npy", "out.npy"].map(|file| folder.join(file));
-    fs::write(&input, npy::write(code, &shape, &bytes)?)?;
-    capture(models::mote()?.arg("run").arg(plan).arg("--input").arg(&input).arg("--output").arg(&output))?;
+    let outputs = models::outputs(plan, &npy::write(code, &shape, &bytes)?, folder)?;
     let kept = |suffix: &str, bytes: &[u8]| -> Result<String> {
         let file = format!("{number}.{suffix}");
         fs::write(folder.join(&file), bytes)?;
@@ -88,6 +86,6 @@ fn on_host(name: &str, number: usize, plan: &Path, folder: &Path) -> Result<Valu
         "name": name,
         "plan": kept("mote", &fs::read(plan)?)?,
         "inputs": kept("inputs", &bytes)?,
-        "outputs": kept("outputs", npy::data(&fs::read(&output)?)?)?,
+        "outputs": kept("outputs", &outputs)?,
     }))
 }

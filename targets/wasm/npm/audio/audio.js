@@ -12,6 +12,11 @@ async function instance(wasm) {
   return start(await moduleFrom(wasm ?? new URL("../wasm/mote-audio.wasm", import.meta.url)));
 }
 
+/** Chooses a front end: its rate, window, hop and number of features, and most numbers that are handed over at once. */
+function factsOf(exports, which) {
+  return new Uint32Array(exports.memory.buffer, exports.mote_audio_open(which), 5);
+}
+
 /** Samples in, frames of features out. */
 export class FrontEnd {
   #exports;
@@ -26,8 +31,7 @@ export class FrontEnd {
 
   /** Use `FrontEnd.load`. */
   constructor(exports, which) {
-    const facts = new Uint32Array(exports.memory.buffer, exports.mote_audio_open(which), 5);
-    [this.rate, this.window, this.hop, this.mels, this.#most] = facts;
+    [this.rate, this.window, this.hop, this.mels, this.#most] = factsOf(exports, which);
     this.#exports = exports;
   }
 
@@ -59,6 +63,7 @@ export class FrontEnd {
 /** Results of a network as detections: one class, sure enough, for some time. */
 export class Detector {
   #exports;
+  #most;
 
   /** A detection needs `hold` results one after another that name the same class with this probability or a higher one. */
   static async load({ threshold = 0.6, hold = 1, wasm } = {}) {
@@ -70,10 +75,14 @@ export class Detector {
   /** Use `Detector.load`. */
   constructor(exports) {
     this.#exports = exports;
+    this.#most = factsOf(exports, 0)[4];
   }
 
   /** Takes the scores of the classes (reals) that came with `frame`. */
   take(frame, scores) {
+    if (scores.length > this.#most) {
+      throw new MoteError("buffer", `${scores.length} scores given, there is room for ${this.#most}`);
+    }
     const { memory, mote_audio_given } = this.#exports;
     new Float32Array(memory.buffer, mote_audio_given(), scores.length).set(scores);
     return this.#changes(frame, scores.length);

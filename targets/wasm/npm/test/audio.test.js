@@ -52,6 +52,13 @@ test("detections begin when they are long enough, and end", async () => {
   assert.equal(detector.finish(), null);
 });
 
+test("more scores than there is room for are refused, and nothing is lost", async () => {
+  const detector = await Detector.load();
+  const { began } = detector.take(0, Float32Array.of(0.9, 0.1));
+  assert.throws(() => detector.take(1, new Float32Array(5000)), (error) => error.code === "buffer");
+  assert.deepEqual(detector.finish(), began);
+});
+
 test("an unknown front end has a code", async () => {
   await assert.rejects(FrontEnd.load("music"), (error) => error instanceof MoteError && error.code === "usage");
 });

@@ -10,7 +10,7 @@ mod pack;
 #[cfg(feature = "pack")]
 pub use pack::pack;
 
-use mote_runtime::engine::{Call, Mismatch};
+use mote_runtime::engine::{Call, KernelFn, Mismatch};
 use mote_runtime::kernels::StepView;
 use mote_runtime::kernels::columns::Columns;
 use mote_runtime::kernels::conv2d_f32::{self, ConvF32Args};
@@ -69,22 +69,20 @@ const fn check_scratch<W: Stored>(step: &StepView<'_>) -> Result<(), Fault> {
 
 /// Computes the rows of a call.
 pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
-    if is_narrow(&call)? { conv2d_f32::run(call) } else { convolve::<Weights>(call) }
+    convolve::<Weights>(call, conv2d_f32::run)
 }
 
 /// The same with weights in half precision.
 pub fn run_w16(call: Call<'_>) -> Result<(), Mismatch> {
-    if is_narrow(&call)? { conv2d_f32::run_w16(call) } else { convolve::<Halves>(call) }
+    convolve::<Halves>(call, conv2d_f32::run_w16)
 }
 
-/// Whether rows have fewer columns than a group.
-fn is_narrow(call: &Call<'_>) -> Result<bool, Mismatch> {
+/// Rows that have fewer columns than a group are for `narrow`.
+fn convolve<W: Stored>(call: Call<'_>, narrow: KernelFn) -> Result<(), Mismatch> {
     let args = ConvF32Args::read(call.given.args(), 0).ok_or(Mismatch)?;
-    Ok(call.output.row_bytes() / 4 < GROUP * args.out_channels as usize)
-}
-
-fn convolve<W: Stored>(call: Call<'_>) -> Result<(), Mismatch> {
-    let args = ConvF32Args::read(call.given.args(), 0).ok_or(Mismatch)?;
+    if call.output.row_bytes() / 4 < GROUP * args.out_channels as usize {
+        return narrow(call);
+    }
     let Call { given, mut output, scratch } = call;
     let source = given.source(0)?;
     let inputs = inputs(&args) as usize;

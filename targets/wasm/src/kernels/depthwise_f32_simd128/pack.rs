@@ -13,8 +13,8 @@ pub fn pack(layer: &DepthwiseF32<'_>) -> Option<Packed> {
     if layer.multiplier != 1 || !layer.in_channels.is_multiple_of(4) {
         return None;
     }
-    let rounded: Vec<f32> = layer.weights.iter().map(|&weight| to_half(weight).to_f32()).collect();
-    let weights = if layer.half { &rounded } else { layer.weights };
-    let layer = DepthwiseF32 { weights, half: false, ..*layer };
+    let stored = |&weight: &f32| if layer.half { to_half(weight).to_f32() } else { weight };
+    let weights: Vec<f32> = layer.weights.iter().map(stored).collect();
+    let layer = DepthwiseF32 { weights: &weights, half: false, ..*layer };
     Some(Packed { kernel: id::DEPTHWISE_F32_SIMD128, ..layer.pack() })
 }
