@@ -122,7 +122,7 @@ impl Failure {
                 ConvertError::Train(_) => "not_trainable",
                 ConvertError::NoCalibration | ConvertError::Quantize(_) => "calibration",
                 ConvertError::Memory { .. } => "too_large",
-                ConvertError::States | ConvertError::AlreadyQuantized => "usage",
+                ConvertError::States | ConvertError::AlreadyQuantized | ConvertError::NoCodes => "usage",
                 _ => "conversion",
             },
         }
@@ -388,6 +388,7 @@ fn convert_advice(error: &ConvertError) -> String {
         ConvertError::Train(_) => {
             "train less of it (--train head cuts the network before its last layer)"
         }
+        ConvertError::NoCodes => "add --dtype int8 with --calibrate, or leave --weight-bits out",
         ConvertError::AlreadyQuantized => "leave --dtype out: the file's own format is kept",
         _ => "leave out the option that asks for it, or change the model",
     }

@@ -12,7 +12,7 @@ use crate::lower::sparse::{Room, Rooms};
 use crate::lower::{Choices, Lowered, Step};
 use crate::passes;
 use crate::prune::{self, Prune, Pruned};
-use crate::quantize::{self, Calibration, QuantizeError};
+use crate::quantize::{self, Calibration, QuantizeError, WeightBits};
 use crate::schedule::{Life, Schedule, order, schedule};
 use crate::stream::time::{Stream, Violation};
 use crate::stream::{self, Network, Region, Rows};
@@ -80,6 +80,8 @@ pub struct Options {
     /// The end of the network is trained on the device: the plan is what stands in front of it.
     pub train: Option<train::Options>,
     pub calibration: Option<Calibration>,
+    /// Of a network that is int8 already; [`Calibration`] has its own.
+    pub weights: WeightBits,
     /// Regions over rows.
     pub rows: Rows,
     /// What matters more.
@@ -147,6 +149,8 @@ pub enum ConvertError {
     Train(#[from] TrainRefusal),
     #[error("the network is int8 already; a float one was asked for")]
     AlreadyQuantized,
+    #[error("weights of seven bits were asked for, and the network is one of floats")]
+    NoCodes,
     /// A defect of the compiler: it wrote a plan that the runtime refuses.
     #[error("internal error: the plan was refused: {0}")]
     Refused(#[from] Error),
@@ -214,6 +218,11 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
     let mut quantization = None;
     match options.precision {
         Precision::F32 | Precision::F16 if quantized => return Err(ConvertError::AlreadyQuantized),
+        Precision::AsIs | Precision::Int8 if quantized => {
+            if options.weights == WeightBits::Seven {
+                quantize::narrow(&mut graph);
+            }
+        }
         Precision::Int8 if !quantized && !graph.states.is_empty() => return Err(ConvertError::States),
         Precision::Int8 if !quantized => {
             let calibration = options.calibration.as_ref().ok_or(ConvertError::NoCalibration)?;
@@ -221,6 +230,7 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
             graph = int8;
             quantization = Some(report);
         }
+        _ if options.weights == WeightBits::Seven => return Err(ConvertError::NoCodes),
         _ => {}
     }
     // Classes are no names of features.

@@ -2,7 +2,7 @@
 //! same in plain Rust elsewhere.
 //!
 //! The only `unsafe` code of the kernels is here: loads and stores through references to whole arrays, and of vectors at
-//! places ([`Beside`], [`Strips`]), the last of which are known to be there.
+//! places ([`Beside`], [`Strips`], [`Tile`]), the last of which are known to be there.
 
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 mod plain;
@@ -93,5 +93,89 @@ impl<'a, const N: usize> Iterator for Strips<'a, N> {
             *at = at.wrapping_add(*step);
             eight
         }))
+    }
+}
+
+/// Eight numbers in each of `N` rows at equal distances, whose presence was checked at once.
+pub struct Tile<'a, T, const N: usize> {
+    first: *mut T,
+    stride: usize,
+    of: PhantomData<&'a mut [T]>,
+}
+
+impl<'a, T, const N: usize> Tile<'a, T, N> {
+    /// From number `first` of each row on; `None` if they aren't there, or if rows are shorter than that.
+    #[inline(always)]
+    pub fn new(rows: &'a mut [T], stride: usize, first: usize) -> Option<Self> {
+        (first.checked_add(8)? <= stride && stride.checked_mul(N)? <= rows.len()).then_some(())?;
+        Some(Self { first: rows.as_mut_ptr().wrapping_add(first), stride, of: PhantomData })
+    }
+
+    /// The eight numbers of each row.
+    #[inline(always)]
+    pub fn rows(self) -> [&'a mut [T; 8]; N] {
+        // SAFETY: `new` found `N` rows of `stride` numbers, of which these are not the last ones; rows do not overlap.
+        core::array::from_fn(|n| unsafe { &mut *self.first.wrapping_add(n * self.stride).cast::<[T; 8]>() })
+    }
+}
+
+/// `N` vectors side by side: what an operation needs beside them is made once for all.
+#[derive(Clone, Copy)]
+pub struct Vectors<const N: usize>(pub [F32x4; N]);
+
+impl<const N: usize> Vectors<N> {
+    #[inline(always)]
+    pub fn splat(value: f32) -> Self {
+        Self([F32x4::splat(value); N])
+    }
+
+    #[inline(always)]
+    fn with(self, other: Self, f: impl Fn(F32x4, F32x4) -> F32x4) -> Self {
+        Self(core::array::from_fn(|n| match (self.0.get(n), other.0.get(n)) {
+            (Some(a), Some(b)) => f(*a, *b),
+            _ => F32x4::splat(0.0),
+        }))
+    }
+
+    #[inline(always)]
+    pub fn plus(self, other: Self) -> Self {
+        self.with(other, F32x4::plus)
+    }
+
+    #[inline(always)]
+    pub fn minus(self, other: Self) -> Self {
+        self.with(other, F32x4::minus)
+    }
+
+    #[inline(always)]
+    pub fn times(self, other: Self) -> Self {
+        self.with(other, F32x4::times)
+    }
+
+    #[inline(always)]
+    pub fn over(self, other: Self) -> Self {
+        self.with(other, F32x4::over)
+    }
+
+    /// As [`F32x4::plus_product`].
+    #[inline(always)]
+    pub fn plus_product(self, a: Self, b: Self) -> Self {
+        Self(core::array::from_fn(|n| match (self.0.get(n), a.0.get(n), b.0.get(n)) {
+            (Some(sum), Some(a), Some(b)) => sum.plus_product(*a, *b),
+            _ => F32x4::splat(0.0),
+        }))
+    }
+
+    /// As [`F32x4::limited`].
+    #[inline(always)]
+    pub fn limited(self, min: f32, max: f32) -> Self {
+        let (min, max) = (F32x4::splat(min), F32x4::splat(max));
+        Self(self.0.map(|x| x.limited(min, max)))
+    }
+
+    /// As [`F32x4::power_of_two`].
+    #[inline(always)]
+    pub fn power_of_two(self) -> Self {
+        Self(self.0.map(F32x4::power_of_two))
     }
 }

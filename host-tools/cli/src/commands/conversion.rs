@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use mote_compiler::convert::{Converted, Goal, Options, Precision, Sparsity, compile, import};
 use mote_compiler::graph::Graph;
 use mote_compiler::prune::Prune;
-use mote_compiler::quantize::{Calibration, Method};
+use mote_compiler::quantize::{Calibration, Method, WeightBits};
 use mote_compiler::stream::Rows;
 use mote_compiler::stream::time::Stream;
 use mote_compiler::train;
@@ -96,6 +96,10 @@ pub struct Conversion {
     /// How weights become codes
     #[arg(long, default_value = "by-error", help_heading = "Quantization (--dtype int8)")]
     rounding: WeightRounding,
+    /// Bits of the weights of layers that mix channels. With 7 `--target wasm` is faster on processors without an
+    /// instruction for products of bytes and their sums (VNNI); weights that are int8 in the file are halved
+    #[arg(long, default_value = "8", value_parser = PossibleValuesParser::new(["7", "8"]), value_name = "BITS", help_heading = "Quantization (--dtype int8)")]
+    weight_bits: String,
     /// Move scales between neighbouring layers first, so that their channels have similar ranges
     #[arg(long, help_heading = "Quantization (--dtype int8)")]
     equalize: bool,
@@ -194,6 +198,13 @@ impl Conversion {
             let help = "add --dtype int8, or leave --calibrate out";
             return Err(Failure::usage("calibration is for --dtype int8, which is not asked for", help));
         }
+        if self.weight_bits == "7" && matches!(self.dtype, Some(Dtype::F32 | Dtype::F16)) {
+            let help = "ask for --dtype int8, or leave --weight-bits out";
+            return Err(Failure::usage(
+                "--weight-bits is for int8, and a network of floats is asked for",
+                help,
+            ));
+        }
         Ok(())
     }
 
@@ -230,6 +241,7 @@ impl Conversion {
                     Ranges::Percentile => Method::Percentile(99.99),
                     Ranges::Mse => Method::Mse,
                 },
+                weights: options.weights,
                 equalize: self.equalize,
                 round_by_error: matches!(self.rounding, WeightRounding::ByError),
                 ..Calibration::default()
@@ -245,6 +257,7 @@ impl Conversion {
 fn options(arguments: &Conversion, target: u16) -> Options {
     let (axis, hop, whole) = (arguments.time_axis, arguments.hop, arguments.whole_stream);
     Options {
+        weights: if arguments.weight_bits == "7" { WeightBits::Seven } else { WeightBits::Eight },
         precision: match arguments.dtype {
             None => Precision::AsIs,
             Some(Dtype::Int8) => Precision::Int8,

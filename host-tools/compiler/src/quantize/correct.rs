@@ -122,7 +122,11 @@ fn treat(
     else {
         return;
     };
-    let mut weights = Weights { codes: stored.to_vec(), scales: quant.scales.clone() };
+    let mut weights = Weights {
+        codes: stored.to_vec(),
+        largest: calibration.weights.largest(&original.op),
+        scales: quant.scales.clone(),
+    };
     if calibration.round_by_error && windows.len() <= LONGEST {
         let (moments, positions) = windows.moments(batch);
         layer.rounded = round(&mut weights, &reals, &moments, positions);

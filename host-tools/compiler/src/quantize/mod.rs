@@ -21,6 +21,7 @@ mod domain;
 mod equalize;
 mod histogram;
 mod measure;
+mod narrow;
 mod observe;
 mod ranges;
 mod report;
@@ -33,6 +34,7 @@ mod windows;
 mod tests;
 
 pub use activations::{Activations, Evaluator, Runtime};
+pub use narrow::{WeightBits, narrow};
 pub use report::{FloatNode, NodeReport, Report};
 
 use crate::graph::eval::EvalError;
@@ -44,6 +46,7 @@ pub struct Calibration {
     /// Sample, then graph input, then the values in the input's layout.
     pub samples: Vec<Vec<Vec<f32>>>,
     pub method: Method,
+    pub weights: WeightBits,
     /// Moves scales between neighbouring layers, so that the channels of a tensor have similar ranges.
     pub equalize: bool,
     /// Rounds weights by what that does to their layer's output, not each to the nearest code.
@@ -73,6 +76,7 @@ impl Default for Calibration {
         Self {
             samples: Vec::new(),
             method: Method::default(),
+            weights: WeightBits::default(),
             equalize: false,
             round_by_error: true,
             correct_bias: true,
@@ -144,7 +148,7 @@ pub fn quantize(graph: &Graph, calibration: &Calibration) -> Result<(Graph, Repo
     let observed = observe::observe(&float, &calibration.samples)?;
     let domain = domain::decide(&float, &calibration.keep_float);
     let ranges = ranges::choose(&float, &domain, &observed, calibration.method);
-    let (mut int8, mut layers) = rewrite::rewrite(&float, &domain, &ranges);
+    let (mut int8, mut layers) = rewrite::rewrite(&float, &domain, &ranges, calibration.weights);
     if calibration.round_by_error || calibration.correct_bias {
         let fewer;
         let seen = if calibration.samples.len() > correct::SAMPLES {

@@ -3,6 +3,7 @@
 use super::activations::code;
 use super::domain::{Domain, Kind};
 use super::measure::Energy;
+use super::narrow::WeightBits;
 use super::ranges::{Ranges, affine, extremes};
 use super::weights;
 use crate::graph::{DType, Data, Graph, Node, Op, Quant, Rounding, Tensor, TensorId};
@@ -18,9 +19,15 @@ pub(super) struct Layer {
 }
 
 /// The int8 form of `float`, in which its tensors keep their indices; with it, what became of each node's weights.
-pub(super) fn rewrite(float: &Graph, domain: &Domain, ranges: &Ranges<'_>) -> (Graph, HashMap<usize, Layer>) {
+pub(super) fn rewrite(
+    float: &Graph,
+    domain: &Domain,
+    ranges: &Ranges<'_>,
+    bits: WeightBits,
+) -> (Graph, HashMap<usize, Layer>) {
     let graph = Graph { nodes: Vec::new(), ..float.clone() };
-    let mut rewriter = Rewriter { float, domain, ranges, graph, int8: HashMap::new(), real: HashMap::new() };
+    let mut rewriter =
+        Rewriter { float, domain, ranges, bits, graph, int8: HashMap::new(), real: HashMap::new() };
     rewriter.enter();
     let mut layers = HashMap::new();
     for (index, node) in float.nodes.iter().enumerate() {
@@ -40,6 +47,7 @@ struct Rewriter<'a> {
     float: &'a Graph,
     domain: &'a Domain,
     ranges: &'a Ranges<'a>,
+    bits: WeightBits,
     graph: Graph,
     /// Tensors of `float` as int8, and as real numbers.
     int8: HashMap<TensorId, TensorId>,
@@ -189,7 +197,7 @@ impl Rewriter<'_> {
         let reals = tensor.data.as_ref().map(Data::to_f32).unwrap_or_default();
         let given = node.inputs.get(2).map(|&id| self.float.tensor(id));
         let bias = given.and_then(|t| t.data.as_ref()).map(Data::to_f32).unwrap_or_default();
-        let quantized = weights::quantize(&reals, &bias, channels, input_scale);
+        let quantized = weights::quantize(&reals, &bias, channels, input_scale, self.bits.largest(&node.op));
 
         let exact: Vec<f64> = bias.iter().map(|&b| b.into()).collect();
         let mut energy = Energy::default();

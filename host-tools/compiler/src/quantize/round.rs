@@ -38,7 +38,7 @@ pub(super) fn round(weights: &mut Weights, reals: &[f32], moments: &[Moments], p
         any = true;
         for row in group * rows..(group + 1) * rows {
             let own = row * n..(row + 1) * n;
-            let (scale, codes) = metric.round(&reals[own.clone()], weights.scales[row]);
+            let (scale, codes) = metric.round(&reals[own.clone()], weights.scales[row], weights.largest);
             weights.scales[row] = scale;
             weights.codes[own].copy_from_slice(&codes);
         }
@@ -75,13 +75,13 @@ impl Metric {
     }
 
     /// One output's scale and codes. The scale is at least the given one, so that the bias still fits.
-    fn round(&self, reals: &[f32], scale: f32) -> (f32, Vec<i8>) {
+    fn round(&self, reals: &[f32], scale: f32, largest: i8) -> (f32, Vec<i8>) {
         let goal: Vec<f64> = self.order.iter().map(|&i| reals[i].into()).collect();
-        let (mut best, mut least) = (scale, self.codes(&goal, scale.into()));
+        let (mut best, mut least) = (scale, self.codes(&goal, scale.into(), largest));
         let steps = if self.n <= SHORT { SCALES } else { 0 };
         for step in 1..=steps {
             let scale = (f64::from(scale) * (1.0 + (COARSEST - 1.0) * step as f64 / SCALES as f64)) as f32;
-            let found = self.codes(&goal, scale.into());
+            let found = self.codes(&goal, scale.into(), largest);
             if found.1 < least.1 {
                 (best, least) = (scale, found);
             }
@@ -92,10 +92,10 @@ impl Metric {
     }
 
     /// Codes for weights, both in this order, and their error.
-    fn codes(&self, goal: &[f64], scale: f64) -> (Vec<f64>, f64) {
-        let n = self.n;
+    fn codes(&self, goal: &[f64], scale: f64, largest: i8) -> (Vec<f64>, f64) {
+        let (n, limit) = (self.n, f64::from(largest));
         let (mut codes, mut errors) = (vec![0.0; n], vec![0.0; n]);
-        let nearest = |x: f64| (x / scale).round().clamp(-127.0, 127.0);
+        let nearest = |x: f64| (x / scale).round().clamp(-limit, limit);
         // What was pruned stays so.
         let pruned = |i: usize| goal[i] == 0.0;
         for i in (0..n).rev() {
@@ -109,7 +109,7 @@ impl Metric {
             let mut moved = false;
             for i in (0..n).filter(|&i| !pruned(i)) {
                 let wanted = slopes[i] / (self.h[i * n + i] * scale);
-                let code = (codes[i] + wanted.round()).clamp(-127.0, 127.0);
+                let code = (codes[i] + wanted.round()).clamp(-limit, limit);
                 let change = code - codes[i];
                 if change != 0.0 {
                     moved = true;
@@ -195,8 +195,8 @@ mod tests {
         for (n, least) in [(9, 5.0), (64, 0.9 * 5.12)] {
             let reals = values(40 * n, n as u64);
             let moments = neighbours(n);
-            let nearest = quantize(&reals, &[], 40, 0.1);
-            let mut rounded = quantize(&reals, &[], 40, 0.1);
+            let nearest = quantize(&reals, &[], 40, 0.1, 127);
+            let mut rounded = quantize(&reals, &[], 40, 0.1, 127);
             assert!(round(&mut rounded, &reals, std::slice::from_ref(&moments), 100_000));
             let (before, after) = (error(&nearest, &reals, &moments), error(&rounded, &reals, &moments));
             assert!(after * least < before, "{n} weights: {before:e} became {after:e}");
@@ -216,7 +216,7 @@ mod tests {
         for seed in 0..20 {
             let goal: Vec<f64> = values(n, seed).into_iter().map(f64::from).collect();
             let scale = 1.0 / 127.0;
-            found += metric.codes(&goal, scale).1;
+            found += metric.codes(&goal, scale, 127).1;
             let error = |choice: usize| {
                 let error =
                     |i: usize| goal[i] - ((goal[i] / scale).floor() + (choice >> i & 1) as f64) * scale;
@@ -231,8 +231,8 @@ mod tests {
     #[test]
     fn groups_are_rounded_by_their_own_inputs_and_dead_ones_not() {
         let reals = values(4 * 6, 7);
-        let nearest = quantize(&reals, &[], 4, 0.1);
-        let mut rounded = quantize(&reals, &[], 4, 0.1);
+        let nearest = quantize(&reals, &[], 4, 0.1, 127);
+        let mut rounded = quantize(&reals, &[], 4, 0.1, 127);
         assert!(round(&mut rounded, &reals, &[Moments(vec![0.0; 36]), neighbours(6)], 1000));
         assert_eq!(rounded.codes[..12], nearest.codes[..12]);
         assert_ne!(rounded.codes[12..], nearest.codes[12..]);

@@ -1,35 +1,36 @@
-//! Functions of four numbers at a time.
+//! Functions of several vectors at a time: engines make constants anew in every turn of a loop, in up to three instructions
+//! each, and these are shared.
 
-use crate::vector::F32x4;
+use crate::vector::Vectors;
 
 /// `e^x` within a few units in the last place for `x` in `-87 ..= 88`; beyond, that of the limit.
 #[inline(always)]
-pub fn exp(x: F32x4) -> F32x4 {
+pub fn exp<const V: usize>(x: Vectors<V>) -> Vectors<V> {
     // Adding it leaves the nearest integer in the low bits of the sum.
-    let round = F32x4::splat(12_582_912.0);
-    let x = x.limited(F32x4::splat(-87.0), F32x4::splat(88.0));
-    let shifted = round.plus_product(x, F32x4::splat(core::f32::consts::LOG2_E));
+    let round = Vectors::splat(12_582_912.0);
+    let x = x.limited(-87.0, 88.0);
+    let shifted = round.plus_product(x, Vectors::splat(core::f32::consts::LOG2_E));
     let n = shifted.minus(round);
     // ln 2 in two parts, the first of few bits: its multiples are exact.
-    let r = x.plus_product(n, F32x4::splat(-0.693_359_4)).plus_product(n, F32x4::splat(2.121_944_4e-4));
+    let r = x.plus_product(n, Vectors::splat(-0.693_359_4)).plus_product(n, Vectors::splat(2.121_944_4e-4));
     // Fitted to the least largest error for `|r|` to ln 2 / 2: 3e-9.
     const P: [f32; 5] = [1.381_454_4e-3, 8.368_745e-3, 4.166_839e-2, 1.666_652_1e-1, 4.999_999_4e-1];
     let p = polynomial(P, r);
-    let fraction = r.plus(F32x4::splat(1.0)).plus_product(p, r.times(r));
+    let fraction = r.plus(Vectors::splat(1.0)).plus_product(p, r.times(r));
     fraction.times(shifted.power_of_two())
 }
 
 /// `1 / (1 + e^-x)`.
 #[inline(always)]
-pub fn sigmoid(x: F32x4) -> F32x4 {
-    let one = F32x4::splat(1.0);
-    one.over(one.plus(exp(F32x4::splat(0.0).minus(x))))
+pub fn sigmoid<const V: usize>(x: Vectors<V>) -> Vectors<V> {
+    let one = Vectors::splat(1.0);
+    one.over(one.plus(exp(Vectors::splat(0.0).minus(x))))
 }
 
 /// The error function, within 4e-7: `x p(x^2) / q(x^2)`, fitted to the least largest relative error for `|x|` to 3.95, beyond
 /// which it is 1.
 #[inline(always)]
-pub fn erf(x: F32x4) -> F32x4 {
+pub fn erf<const V: usize>(x: Vectors<V>) -> Vectors<V> {
     const P: [f32; 6] = [
         2.025_907_7e-6,
         2.846_882_9e-4,
@@ -39,17 +40,17 @@ pub fn erf(x: F32x4) -> F32x4 {
         core::f32::consts::FRAC_2_SQRT_PI,
     ];
     const Q: [f32; 6] = [3.783_182_7e-5, 1.170_730_1e-3, 1.505_512_2e-2, 1.145_597_8e-1, 5.030_9e-1, 1.0];
-    let x = x.limited(F32x4::splat(-3.95), F32x4::splat(3.95));
+    let x = x.limited(-3.95, 3.95);
     let square = x.times(x);
     x.times(polynomial(P, square)).over(polynomial(Q, square))
 }
 
 /// The polynomial with these coefficients, that of the highest power first.
 #[inline(always)]
-fn polynomial<const N: usize>(coefficients: [f32; N], x: F32x4) -> F32x4 {
-    let mut sum = F32x4::splat(0.0);
+fn polynomial<const N: usize, const V: usize>(coefficients: [f32; N], x: Vectors<V>) -> Vectors<V> {
+    let mut sum = Vectors::splat(0.0);
     for (i, coefficient) in coefficients.into_iter().enumerate() {
-        let coefficient = F32x4::splat(coefficient);
+        let coefficient = Vectors::splat(coefficient);
         sum = if i == 0 { coefficient } else { coefficient.plus_product(sum, x) };
     }
     sum
@@ -58,10 +59,11 @@ fn polynomial<const N: usize>(coefficients: [f32; N], x: F32x4) -> F32x4 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vector::F32x4;
 
-    fn of(f: impl Fn(F32x4) -> F32x4, x: f32) -> f32 {
+    fn of(f: impl Fn(Vectors<1>) -> Vectors<1>, x: f32) -> f32 {
         let mut four = [0.0; 4];
-        f(F32x4::splat(x)).store(&mut four);
+        f(Vectors([F32x4::splat(x)])).0[0].store(&mut four);
         four[3]
     }
 

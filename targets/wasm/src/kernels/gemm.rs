@@ -5,15 +5,21 @@
 //! into groups of four positions, `[pairs][4 positions][2 inputs]`: eight sums in registers, as many as two loads of weights
 //! and four of inputs can feed.
 //!
-//! Where the relaxed dot product is exact (feature `dot`), the same weights are multiplied four inputs at a time
-//! ([`quads`]).
+//! Where a relaxed dot product is exact, for all weights or for small ones, the same weights are multiplied four inputs at a
+//! time ([`quads`]).
 
-mod quads;
+pub mod quads;
 
-use mote_runtime::engine::Mismatch;
+use mote_runtime::engine::{Given, Mismatch};
+use mote_runtime::kernels::StepView;
+use mote_runtime::kernels::s8::require;
+use mote_runtime::plan::Fault;
+
+#[cfg(feature = "pack")]
+use mote_runtime::kernels::pack::{Packed, Requant};
 
 use super::stage::{Block, Stage};
-use crate::vector::{I16x8, I32x4};
+use crate::vector::{I8x16, I16x8, I32x4, Tile};
 
 /// Weights of a pair of inputs: of four channels, of four more.
 pub type Pair = [[i8; 8]; 2];
@@ -24,8 +30,22 @@ pub const GROUP: usize = 4;
 /// A pair of inputs of each position of a group.
 pub type Pairs = [i16; 2 * GROUP];
 
-/// Whether groups hold four inputs side by side ([`quads`]) instead of widened pairs.
-const QUADS: bool = cfg!(feature = "dot");
+/// What the inputs of a group stand as.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Inputs {
+    /// Widened, in pairs.
+    Pairs,
+    /// Bytes, in fours ([`quads`]).
+    Quads,
+}
+
+impl Inputs {
+    /// What the engine multiplies fastest; `small`: whether the weights are [small enough](quads::fits).
+    #[inline(always)]
+    pub fn of(small: bool) -> Self {
+        if cfg!(feature = "dot") || small && I8x16::takes_numbers() { Self::Quads } else { Self::Pairs }
+    }
+}
 
 /// Pairs of inputs that are widened at a time.
 const STEP: usize = 4;
@@ -42,29 +62,78 @@ pub const fn memory(inputs: usize) -> usize {
 
 /// A layer without its geometry.
 pub struct Layer<'a> {
-    pub weights: &'a [Pair],
-    pub blocks: &'a [Block],
+    weights: &'a [Pair],
+    blocks: &'a [Block],
     pub inputs: usize,
     pub out_channels: usize,
-    pub stage: Stage,
+    stage: Stage,
+    /// What [`widen`] is to make of groups.
+    pub group: Inputs,
+    /// [`quads::together`] of all blocks, where weights are small.
+    together: &'a [u32],
 }
 
-impl Layer<'_> {
+/// `form` of layers whose weights are [small enough](quads::fits) for products of bytes.
+pub const SMALL: u8 = 1;
+
+/// Bytes of a layer's second constant.
+const fn constants(inputs: usize, blocks: usize, form: u8) -> usize {
+    let words = if form == SMALL { quads::words(inputs) } else { 0 };
+    blocks * (size_of::<Block>() + 4 * words)
+}
+
+/// Accepts a layer's constants only if [`Layer::new`] does: 0 the weights ([`weights`]); 1 the blocks, and behind them what
+/// sums of small weights stay within ([`quads::together`]).
+pub const fn check(step: &StepView<'_>, inputs: u64, outputs: usize, form: u8) -> Result<(), Fault> {
+    require!(form <= SMALL, Arguments);
+    require!(inputs < 1 << 24, Arguments);
+    let (inputs, blocks) = (inputs as usize, outputs.div_ceil(8));
+    let weights = pairs(inputs) as u64 * blocks as u64 * size_of::<Pair>() as u64;
+    require!(weights < 1 << 30 && step.blob_is(0, weights as usize, 1), Shape);
+    require!(step.blob_is(1, constants(inputs, blocks, form), 4), Shape);
+    Ok(())
+}
+
+impl<'a> Layer<'a> {
+    #[inline(always)]
+    pub fn new(
+        given: &Given<'a>,
+        inputs: usize,
+        out_channels: usize,
+        stage: Stage,
+        form: u8,
+    ) -> Result<Self, Mismatch> {
+        let blocks = out_channels.div_ceil(8) * size_of::<Block>();
+        let (blocks, together) = given.blob(1).split_at_checked(blocks).ok_or(Mismatch)?;
+        Ok(Self {
+            weights: bytemuck::try_cast_slice(given.blob(0)).map_err(|_| Mismatch)?,
+            blocks: bytemuck::try_cast_slice(blocks).map_err(|_| Mismatch)?,
+            inputs,
+            out_channels,
+            stage,
+            group: Inputs::of(form == SMALL),
+            together: bytemuck::try_cast_slice(together).map_err(|_| Mismatch)?,
+        })
+    }
+
     /// Computes the positions of `to` from as many groups as it needs, with all blocks; the last group may be a part.
     #[inline(always)]
     pub fn positions<const ROUNDING: u8>(&self, groups: &[Pairs], to: &mut [i8]) -> Result<(), Mismatch> {
-        let pairs = pairs(self.inputs);
-        for (b, (block, weights)) in
-            self.blocks.iter().zip(self.weights.chunks_exact(pairs.max(1))).enumerate()
-        {
+        let (pairs, words) = (pairs(self.inputs), quads::words(self.inputs));
+        let weights = self.weights.chunks_exact(pairs.max(1));
+        for (b, (block, weights)) in self.blocks.iter().zip(weights).enumerate() {
             let first = 8 * b;
+            let together = self.together.get(b * words..).unwrap_or_default();
             let of_groups = to.chunks_mut((GROUP * self.out_channels).max(1));
             for (group, to) in groups.chunks_exact(memory(self.inputs).max(1)).zip(of_groups) {
-                let sums = if QUADS {
-                    quads::four(group, weights, block, self.inputs).ok_or(Mismatch)?
-                } else {
-                    four(group, weights, block)
+                let sums = match self.group {
+                    Inputs::Quads => quads::four(group, weights, block, together),
+                    Inputs::Pairs => four(group, weights, block),
                 };
+                if let Some(rows) = Tile::new(to, self.out_channels, first) {
+                    self.stage.tile::<ROUNDING, GROUP>(sums, block, rows);
+                    continue;
+                }
                 for (sums, to) in sums.into_iter().zip(to.chunks_exact_mut(self.out_channels.max(1))) {
                     self.stage.put::<ROUNDING>(sums, block, to.get_mut(first..).ok_or(Mismatch)?);
                 }
@@ -125,10 +194,10 @@ fn add([low, high]: &mut [I32x4; 2], x: I16x8, w: [I16x8; 2]) {
     *high = high.plus(x.dot(w[1]));
 }
 
-/// Puts the inputs of four positions, which have as many, into a group: widened pairs, or what [`quads`] needs.
+/// Puts the inputs of four positions, which have as many, into a group.
 #[inline(always)]
-pub fn widen(x: [&[i8]; GROUP], group: &mut [Pairs]) {
-    if QUADS {
+pub fn widen(x: [&[i8]; GROUP], inputs: Inputs, group: &mut [Pairs]) {
+    if inputs == Inputs::Quads {
         return quads::beside(x, group);
     }
     let [(a, a_rest), (b, b_rest), (c, c_rest), (d, d_rest)] = x.map(<[i8]>::as_chunks::<8>);
@@ -183,4 +252,27 @@ pub fn weights(weights: &[i8], channels: usize, inputs: usize) -> alloc::vec::Ve
         }
     }
     packed
+}
+
+/// The constants of a layer with weights `[channels][inputs]`, and its form; `None` if its factors are out of reach.
+#[cfg(feature = "pack")]
+pub fn packed(
+    packed: Packed,
+    (weights, channels, inputs): (&[i8], usize, usize),
+    bias: &[i32],
+    zero_point: i32,
+    requant: &Requant,
+) -> Option<Packed> {
+    let blocks = super::stage::blocks(weights, bias, channels, zero_point, requant)?;
+    let mut constants = bytemuck::cast_slice(&blocks).to_vec();
+    if form(weights, inputs) == SMALL {
+        constants.extend(quads::together(weights, inputs));
+    }
+    Some(packed.with_blob(&self::weights(weights, channels, inputs)).with_blob(&constants[..]))
+}
+
+/// What arguments tell of weights `[channels][inputs]`.
+#[cfg(feature = "pack")]
+pub fn form(weights: &[i8], inputs: usize) -> u8 {
+    if quads::fits(weights, inputs) { SMALL } else { 0 }
 }

@@ -9,7 +9,7 @@ use mote_runtime::engine::Mismatch;
 use mote_runtime::kernels::numbers::Weight;
 
 use super::gemm::GROUP;
-use crate::vector::F32x4;
+use crate::vector::{F32x4, Tile};
 
 /// An input of each position of a group.
 pub type Inputs = [f32; GROUP];
@@ -78,6 +78,16 @@ impl<W: Stored> Layer<'_, W> {
             let of_groups = to.chunks_mut((GROUP * channels).max(1));
             for (group, to) in groups.chunks_exact(memory(self.inputs).max(1)).zip(of_groups) {
                 let sums = four(group, weights, start(bias));
+                if let Some(rows) = Tile::<_, GROUP>::new(to, channels, first) {
+                    sums.into_iter().zip(rows.rows()).for_each(|([low, high], to)| {
+                        let (to, _) = to.as_chunks_mut::<4>();
+                        if let [to_low, to_high] = to {
+                            low.limited(self.min, self.max).store(to_low);
+                            high.limited(self.min, self.max).store(to_high);
+                        }
+                    });
+                    continue;
+                }
                 for (sums, to) in sums.into_iter().zip(to.chunks_exact_mut(channels.max(1))) {
                     let sums = sums.map(|sums| sums.limited(self.min, self.max));
                     store(sums, to.get_mut(first..first + bias.len()).ok_or(Mismatch)?);

@@ -12,7 +12,7 @@
 
 pub use mote_runtime::kernels::requantize::{DOUBLE, SINGLE};
 
-use crate::vector::{F32x4, I16x8, I32x4};
+use crate::vector::{F32x4, I16x8, I32x4, Tile};
 
 /// What four channels need.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,6 +20,8 @@ use crate::vector::{F32x4, I16x8, I32x4};
 pub struct Four {
     /// First value of the sums.
     pub start: [i32; 4],
+    /// The same where inputs are taken plus 128.
+    pub raised: [i32; 4],
     pub multiplier: [i32; 4],
     /// The real factors.
     pub scale: [f32; 4],
@@ -66,6 +68,27 @@ impl Stage {
         let from_bits = I32x4::splat(zero_point.wrapping_sub(ROUND.to_bits().cast_signed()));
         let round = WIDE_ROUND + f64::from(zero_point);
         Self { zero_point: I32x4::splat(zero_point), round, from_bits, min, max }
+    }
+
+    /// The codes of eight channels at several positions.
+    #[inline(always)]
+    pub fn tile<const ROUNDING: u8, const N: usize>(
+        &self,
+        sums: [[I32x4; 2]; N],
+        block: &Block,
+        to: Tile<'_, i8, N>,
+    ) {
+        let [first, last] = block;
+        if ROUNDING == SINGLE && first.is_plain & last.is_plain != 0 {
+            // Asked once, and factors stay in registers.
+            sums.into_iter().zip(to.rows()).for_each(|([low, high], to)| {
+                let low = low.rounded(&first.plain, self.round);
+                let high = high.rounded(&last.plain, self.round);
+                I16x8::codes([low, high], self.min, self.max, to);
+            });
+            return;
+        }
+        sums.into_iter().zip(to.rows()).for_each(|(sums, to)| self.codes::<ROUNDING>(sums, block, to));
     }
 
     /// The codes of eight channels.
@@ -158,6 +181,11 @@ impl Four {
         I32x4::load(&self.start)
     }
 
+    #[inline(always)]
+    pub fn raised(&self) -> I32x4 {
+        I32x4::load(&self.raised)
+    }
+
     /// `mote_runtime::kernels::requantize` of four accumulators.
     #[inline(always)]
     fn requantized<const ROUNDING: u8>(&self, acc: I32x4) -> I32x4 {
@@ -244,8 +272,13 @@ mod host {
     ) -> Option<Vec<Block>> {
         let channels = channels(weights, bias, outputs, zero_point, requant);
         let inputs = weights.len() / outputs.max(1);
-        let each: Vec<(Channel, i64)> = (channels.iter().zip(weights.chunks_exact(inputs.max(1))))
-            .map(|(channel, weights)| (*channel, largest(channel[0], weights)))
+        let each: Vec<Own> = (channels.iter().zip(weights.chunks_exact(inputs.max(1))))
+            .map(|(&channel, weights)| Own {
+                channel,
+                largest: largest(channel[0], weights),
+                // A layer of 2^24 inputs: less than 2^31.
+                sum: weights.iter().map(|&w| i32::from(w)).sum(),
+            })
             .collect();
         let fours: Option<Vec<Four>> = each.chunks(4).map(|each| four(each, requant.rounding)).collect();
         let mut fours = fours?;
@@ -255,7 +288,14 @@ mod host {
         Some(fours.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect())
     }
 
-    fn four(channels: &[(Channel, i64)], rounding: u8) -> Option<Four> {
+    /// A channel, the largest magnitude of its accumulators, and the sum of its weights.
+    struct Own {
+        channel: Channel,
+        largest: i64,
+        sum: i32,
+    }
+
+    fn four(channels: &[Own], rounding: u8) -> Option<Four> {
         // Bits by which the product (rounded once) or its upper half is shifted.
         let first = if rounding == SINGLE { 32 } else { 1 };
         let bits = |shift: i32| if rounding == SINGLE { 31 - shift } else { -shift };
@@ -263,8 +303,8 @@ mod host {
         let matters = |[_, multiplier, shift]: Channel, largest: i64| {
             i128::from(largest) * i128::from(multiplier) >= 1i128 << (30 - shift)
         };
-        let factors = channels.iter().filter(|(channel, largest)| matters(*channel, *largest));
-        let all: Vec<i32> = factors.map(|([.., shift], _)| bits(*shift)).collect();
+        let factors = channels.iter().filter(|own| matters(own.channel, own.largest));
+        let all: Vec<i32> = factors.map(|own| bits(own.channel[2])).collect();
         if all.iter().any(|bits| *bits < first) {
             return None;
         }
@@ -274,11 +314,13 @@ mod host {
         four.is_plain = u32::from(rounding == SINGLE);
         four.spread = [1; 4];
         four.limit = [(ROOM - 1) as i32; 4];
-        for (lane, &([start, multiplier, own], largest)) in channels.iter().enumerate() {
+        for (lane, &Own { channel: [start, multiplier, own], largest, sum }) in channels.iter().enumerate() {
             if largest >= ROOM {
                 return None;
             }
             four.start[lane] = start;
+            // Accumulators wrap, so a start that wraps gives the same sums.
+            four.raised[lane] = start.wrapping_sub(sum.wrapping_mul(128));
             if !matters([start, multiplier, own], largest) {
                 continue;
             }

@@ -12,6 +12,11 @@ pub struct I32x4([i32; 4]);
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct I8x16([i8; 16]);
 
+/// What 16 bits hold.
+fn limited(sum: i32) -> i32 {
+    sum.clamp(i16::MIN.into(), i16::MAX.into())
+}
+
 impl I8x16 {
     #[inline(always)]
     pub fn splat(code: i8) -> Self {
@@ -78,9 +83,37 @@ impl I8x16 {
         let four = |i: usize| (4 * i..4 * i + 4).map(product).sum::<i32>();
         I32x4(core::array::from_fn(|i| sums.0[i].wrapping_add(four(i))))
     }
+
+    /// As of SIMD128: whether the next function can be taken.
+    #[inline(always)]
+    pub const fn takes_numbers() -> bool {
+        true
+    }
+
+    /// `sums` and the products of four codes each with four numbers from 0 to 255; sums of two products are limited to 16 bits.
+    #[inline(always)]
+    pub fn plus_narrow_dot(self, numbers: Self, sums: I32x4, _: I16x8) -> I32x4 {
+        let product = |i: usize| i32::from(self.0[i]) * i32::from(numbers.0[i].cast_unsigned());
+        let two = |i: usize| limited(product(i) + product(i + 1));
+        I32x4(core::array::from_fn(|i| sums.0[i].wrapping_add(two(4 * i) + two(4 * i + 2))))
+    }
+
+    /// The same with four more of each: sums of four products are limited, too.
+    #[inline(always)]
+    pub fn plus_narrow_dots(self, [numbers, more]: [Self; 2], other: Self, sums: I32x4, _: I16x8) -> I32x4 {
+        let product = |w: Self, x: Self, i: usize| i32::from(w.0[i]) * i32::from(x.0[i].cast_unsigned());
+        let two = |w, x, i| product(w, x, i) + product(w, x, i + 1);
+        let four = |i| limited(two(self, numbers, i) + two(other, more, i));
+        I32x4(core::array::from_fn(|i| sums.0[i].wrapping_add(four(4 * i) + four(4 * i + 2))))
+    }
 }
 
 impl I16x8 {
+    #[inline(always)]
+    pub const fn ones() -> Self {
+        Self([1; 8])
+    }
+
     #[inline(always)]
     pub fn splat(value: i16) -> Self {
         Self([value; 8])

@@ -91,6 +91,58 @@ impl I8x16 {
         Self(v128_xor(self.0, i8x16_splat(-128)))
     }
 
+    /// Whether [`I8x16::plus_narrow_dot`] counts numbers from 128 on as what they are, and not as less than 0.
+    #[cfg(target_feature = "relaxed-simd")]
+    #[inline(always)]
+    pub fn takes_numbers() -> bool {
+        // The compiler must not know: engines differ.
+        let number = core::hint::black_box(-1);
+        let pairs = i16x8_relaxed_dot_i8x16_i7x16(i8x16_splat(1), i8x16_splat(number));
+        i16x8_extract_lane::<0>(pairs) == 510
+    }
+
+    #[cfg(not(target_feature = "relaxed-simd"))]
+    #[inline(always)]
+    pub const fn takes_numbers() -> bool {
+        false
+    }
+
+    /// `sums` and the products of four codes each with four numbers from 0 to 255, where sums of two products fit 16 bits
+    /// (products with codes of 64 at most do) and the engine [takes numbers](I8x16::takes_numbers); with [`I16x8::ones`].
+    #[cfg(target_feature = "relaxed-simd")]
+    #[inline(always)]
+    pub fn plus_narrow_dot(self, numbers: Self, sums: I32x4, ones: I16x8) -> I32x4 {
+        let pairs = i16x8_relaxed_dot_i8x16_i7x16(self.0, numbers.0);
+        I32x4(i32x4_add(sums.0, i32x4_dot_i16x8(pairs, ones.0)))
+    }
+
+    /// The same with four more of each, where sums of the four products that become one do, too.
+    #[cfg(target_feature = "relaxed-simd")]
+    #[inline(always)]
+    pub fn plus_narrow_dots(
+        self,
+        [numbers, more]: [Self; 2],
+        other: Self,
+        sums: I32x4,
+        ones: I16x8,
+    ) -> I32x4 {
+        let pairs = i16x8_relaxed_dot_i8x16_i7x16(self.0, numbers.0);
+        let pairs = i16x8_add(pairs, i16x8_relaxed_dot_i8x16_i7x16(other.0, more.0));
+        I32x4(i32x4_add(sums.0, i32x4_dot_i16x8(pairs, ones.0)))
+    }
+
+    #[cfg(not(target_feature = "relaxed-simd"))]
+    #[inline(always)]
+    pub fn plus_narrow_dots(self, [numbers, more]: [Self; 2], other: Self, sums: I32x4, _: I16x8) -> I32x4 {
+        other.plus_dot(more, self.plus_dot(numbers, sums))
+    }
+
+    #[cfg(not(target_feature = "relaxed-simd"))]
+    #[inline(always)]
+    pub fn plus_narrow_dot(self, numbers: Self, sums: I32x4, _: I16x8) -> I32x4 {
+        self.plus_dot(numbers, sums)
+    }
+
     /// `sums` and the products of four codes each with four numbers from 0 to 255.
     #[cfg(feature = "dot")]
     #[inline(always)]
@@ -110,6 +162,12 @@ impl I8x16 {
 }
 
 impl I16x8 {
+    /// Ones, of which the compiler must not know: it would make them anew in every loop.
+    #[inline(always)]
+    pub fn ones() -> Self {
+        core::hint::black_box(Self::splat(1))
+    }
+
     #[inline(always)]
     pub fn splat(value: i16) -> Self {
         Self(i16x8_splat(value))

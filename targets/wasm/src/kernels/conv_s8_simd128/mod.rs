@@ -1,7 +1,7 @@
 //! `conv_s8_simd128`: `conv2d_s8` without groups.
 //!
 //! Constants: 0 weights in blocks of eight output channels (`gemm`), the inputs of a channel in the order of the
-//! definition; 1 per block the start of the sums and the scales (`stage`). Scratch: the inputs of four positions as they
+//! definition; 1 per block the start of the sums and the scales (`stage`), and what small weights allow (`form`, `gemm`). Scratch: the inputs of four positions as they
 //! stand in the rows, then groups of widened ones, as many as the scratch has room for: so many positions meet a block of
 //! weights while it is in the cache.
 
@@ -17,8 +17,8 @@ use mote_runtime::kernels::target_s8::ConvArgs;
 use mote_runtime::plan::Fault;
 
 use super::gather::Gather;
-use super::gemm::{GROUP, Layer, Pair, Pairs, memory, pairs, widen};
-use super::stage::{Block, Stage};
+use super::gemm::{self, GROUP, Layer, Pairs, memory, widen};
+use super::stage::Stage;
 
 /// Bytes of scratch for the inputs of a group as they are.
 const fn copies(inputs: usize) -> usize {
@@ -39,11 +39,10 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     let (inputs, outputs) = (args.in_channels as usize, args.out_channels as usize);
     require!(args.kernel_rows > 0 && step.window(0) == args.kernel_rows as usize, Shape);
     let per_output = args.kernel_rows as u64 * args.kernel_width as u64 * inputs as u64;
-    require!(per_output < 1 << 24, Arguments);
-    let (per_output, blocks) = (per_output as usize, outputs.div_ceil(8));
-    let weights = pairs(per_output) as u64 * blocks as u64 * size_of::<Pair>() as u64;
-    require!(weights < 1 << 30 && step.blob_is(0, weights as usize, 1), Shape);
-    require!(step.blob_is(1, blocks * size_of::<Block>(), 4), Shape);
+    if let Err(fault) = gemm::check(step, per_output, outputs, args.form) {
+        return Err(fault);
+    }
+    let per_output = per_output as usize;
     require!(step.scratch_bytes() >= copies(per_output) + group(per_output), Shape);
     Ok(())
 }
@@ -55,15 +54,10 @@ pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch> {
     let source = given.source(0)?;
     let (in_channels, kernel_rows) = (args.in_channels as usize, usize::from(args.kernel_rows));
     let inputs = kernel_rows * usize::from(args.kernel_width) * in_channels;
+    let stage = Stage::new(args.zero_point, args.min, args.max);
     let conv = Conv {
         gather: Gather { in_channels, inputs, columns: args.columns(), padding: args.input_zero_point as i8 },
-        layer: Layer {
-            weights: bytemuck::try_cast_slice(given.blob(0)).map_err(|_| Mismatch)?,
-            blocks: given.constants(1)?,
-            inputs,
-            out_channels: args.out_channels as usize,
-            stage: Stage::new(args.zero_point, args.min, args.max),
-        },
+        layer: Layer::new(&given, inputs, args.out_channels as usize, stage, args.form)?,
     };
     let (copies, groups) = scratch.split_at_mut_checked(copies(inputs)).ok_or(Mismatch)?;
     let whole = groups.len() / size_of::<Pairs>() * size_of::<Pairs>();
@@ -100,7 +94,8 @@ impl Conv<'_> {
             let end = (column + positions).min(columns);
             for group in groups.chunks_exact_mut(memory) {
                 if column < end {
-                    widen(self.gather.four(window, column, end, width, copies)?, group);
+                    let x = self.gather.four(window, column, end, width, copies)?;
+                    widen(x, self.layer.group, group);
                     column += GROUP;
                 }
             }

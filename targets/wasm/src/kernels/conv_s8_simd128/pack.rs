@@ -5,9 +5,8 @@ use mote_runtime::kernels::pack::{Geometry, Packed};
 use mote_runtime::kernels::target_s8::ConvArgs;
 
 use super::{GROUP, copies, group};
-use crate::kernels::gemm::weights;
+use crate::kernels::gemm::{form, packed};
 use crate::kernels::id;
-use crate::kernels::stage::blocks;
 
 /// Bytes of widened inputs that share a first-level cache of 32 KB with a block of weights.
 const CACHE: usize = 16 << 10;
@@ -18,12 +17,11 @@ pub fn pack(layer: &ConvS8<'_>, geometry: Geometry) -> Option<Packed> {
     if layer.groups != 1 {
         return None;
     }
-    let blocks = blocks(layer.weights, layer.bias, *out_channels, *input_zero_point, requant)?;
     let inputs = layer.kernel_rows * layer.kernel_width * in_channels;
-    let args = ConvArgs::of_layer(layer)?;
+    let args = ConvArgs { form: form(layer.weights, inputs), ..ConvArgs::of_layer(layer)? };
     let groups = (CACHE / group(inputs)).clamp(1, 8).min(geometry.columns.div_ceil(GROUP));
-    let packed = Packed::new(id::CONV_S8_SIMD128 + u16::from(requant.rounding), args.to_bytes())
-        .with_blob(&weights(layer.weights, *out_channels, inputs))
-        .with_blob(bytemuck::cast_slice::<_, i32>(&blocks));
+    let step = Packed::new(id::CONV_S8_SIMD128 + u16::from(requant.rounding), args.to_bytes());
+    let weights = (layer.weights, *out_channels, inputs);
+    let packed = packed(step, weights, layer.bias, *input_zero_point, requant)?;
     Some(Packed { scratch: copies(inputs) + groups * group(inputs), ..packed })
 }

@@ -14,8 +14,8 @@ use mote_runtime::kernels::s8::{require, s8, s8_mut};
 use mote_runtime::kernels::target_s8::DenseArgs;
 use mote_runtime::plan::Fault;
 
-use super::gemm::{GROUP, Layer, Pair, Pairs, memory, pairs, widen, widen_one};
-use super::stage::{Block, Stage};
+use super::gemm::{self, GROUP, Layer, Pairs, memory, widen, widen_one};
+use super::stage::Stage;
 
 /// Bytes of scratch: a group of vectors.
 const fn scratch(inputs: usize) -> usize {
@@ -36,10 +36,9 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     } else {
         require!(row as u64 * window as u64 == inputs as u64 && to == outputs, Shape);
     }
-    let blocks = outputs.div_ceil(8);
-    let weights = pairs(inputs) as u64 * blocks as u64 * size_of::<Pair>() as u64;
-    require!(weights < 1 << 30 && step.blob_is(0, weights as usize, 1), Shape);
-    require!(step.blob_is(1, blocks * size_of::<Block>(), 4), Shape);
+    if let Err(fault) = gemm::check(step, inputs as u64, outputs, args.form) {
+        return Err(fault);
+    }
     require!(step.scratch_bytes() >= scratch(inputs), Shape);
     Ok(())
 }
@@ -50,13 +49,8 @@ pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch> {
     let args = DenseArgs::read(given.args(), 0).ok_or(Mismatch)?;
     let source = given.source(0)?;
     let inputs = args.inputs as usize;
-    let layer = Layer {
-        weights: bytemuck::try_cast_slice(given.blob(0)).map_err(|_| Mismatch)?,
-        blocks: given.constants(1)?,
-        inputs,
-        out_channels: args.outputs as usize,
-        stage: Stage::new(args.zero_point, args.min, args.max),
-    };
+    let stage = Stage::new(args.zero_point, args.min, args.max);
+    let layer = Layer::new(&given, inputs, args.outputs as usize, stage, args.form)?;
     let padding = args.input_zero_point as i8;
     let room = room.get_mut(..scratch(inputs)).ok_or(Mismatch)?;
     output.for_each(|slice, row, to| {
@@ -88,7 +82,7 @@ fn several<const ROUNDING: u8>(
             last = vectors.next().unwrap_or(last);
             last
         });
-        widen(four, group);
+        widen(four, layer.group, group);
         layer.positions::<ROUNDING>(group, to)?;
     }
     Ok(())

@@ -13,7 +13,7 @@ use mote_runtime::kernels::unary_f32::{self, Function, UnaryF32Args};
 use mote_runtime::plan::Fault;
 
 use super::functions::{erf, exp, sigmoid};
-use crate::vector::F32x4;
+use crate::vector::{F32x4, Vectors};
 
 /// Accepts a step only if [`run`] can serve it.
 pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
@@ -23,63 +23,113 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
 /// Computes the rows of a call.
 pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
     let args = UnaryF32Args::read(call.given.args(), 0).ok_or(Mismatch)?;
-    let [zero, one, half] = [0.0, 1.0, 0.5].map(F32x4::splat);
     match u8::try_from(args.function).ok().and_then(Function::from_code).ok_or(Mismatch)? {
-        Function::Sigmoid => each(call, sigmoid),
-        Function::Swish => each(call, |x| x.over(one.plus(exp(zero.minus(x))))),
-        Function::Exp => each(call, exp),
-        // sigmoid(2 x) = (1 + tanh(x)) / 2
-        Function::Tanh => each(call, |x| {
-            let twice = sigmoid(x.plus(x));
-            twice.plus(twice).minus(one)
-        }),
-        Function::Erf => each(call, erf),
-        Function::Gelu => {
-            let scale = F32x4::splat(core::f32::consts::FRAC_1_SQRT_2);
-            each(call, |x| x.times(half).times(one.plus(erf(x.times(scale)))))
-        }
-        Function::GeluTanh => {
-            // 2 * sqrt(2 / pi), and that times 0.044715.
-            let [linear, cubic] = [1.595_769, 0.071_354_82].map(F32x4::splat);
-            each(call, |x| x.over(one.plus(exp(zero.minus(x.times(linear.plus_product(cubic, x.times(x))))))))
-        }
-        Function::HardSwish => {
-            let [three, six, sixth] = [3.0, 6.0, 1.0 / 6.0].map(F32x4::splat);
-            each(call, |x| x.times(x.plus(three).limited(zero, six)).times(sixth))
-        }
-        Function::HardSigmoid => {
-            let [p, q] = [args.p, args.q].map(F32x4::splat);
-            each(call, |x| q.plus_product(p, x).limited(zero, one))
-        }
+        Function::Sigmoid => each::<Sigmoid>(call, &args),
+        Function::Swish => each::<Swish>(call, &args),
+        Function::Exp => each::<Exp>(call, &args),
+        Function::Tanh => each::<Tanh>(call, &args),
+        Function::Erf => each::<Erf>(call, &args),
+        Function::Gelu => each::<Gelu>(call, &args),
+        Function::GeluTanh => each::<GeluTanh>(call, &args),
+        Function::HardSwish => each::<HardSwish>(call, &args),
+        Function::HardSigmoid => each::<HardSigmoid>(call, &args),
         _ => unary_f32::run(call),
     }
 }
 
-/// Calls `f` for each four numbers of all rows.
+/// A function of any number of vectors.
+trait Elementwise {
+    fn of<const V: usize>(x: Vectors<V>, args: &UnaryF32Args) -> Vectors<V>;
+}
+
+/// `elementwise! { Name(x, args) = expression; .. }`
+macro_rules! elementwise {
+    ($($name:ident($x:ident, $args:ident) = $y:expr;)*) => {$(
+        struct $name;
+
+        impl Elementwise for $name {
+            #[inline(always)]
+            fn of<const V: usize>($x: Vectors<V>, $args: &UnaryF32Args) -> Vectors<V> {
+                let _ = $args;
+                $y
+            }
+        }
+    )*};
+}
+
+elementwise! {
+    Sigmoid(x, args) = sigmoid(x);
+    Exp(x, args) = exp(x);
+    Erf(x, args) = erf(x);
+    Swish(x, args) = x.over(one_and_exp_of_minus(x));
+    // sigmoid(2 x) = (1 + tanh(x)) / 2
+    Tanh(x, args) = {
+        let twice = sigmoid(x.plus(x));
+        twice.plus(twice).minus(Vectors::splat(1.0))
+    };
+    Gelu(x, args) = {
+        let of = erf(x.times(Vectors::splat(core::f32::consts::FRAC_1_SQRT_2)));
+        x.times(Vectors::splat(0.5)).times(of.plus(Vectors::splat(1.0)))
+    };
+    // 2 * sqrt(2 / pi), and that times 0.044715.
+    GeluTanh(x, args) = {
+        let factor = Vectors::splat(1.595_769).plus_product(Vectors::splat(0.071_354_82), x.times(x));
+        x.over(one_and_exp_of_minus(x.times(factor)))
+    };
+    HardSwish(x, args) = {
+        let factor = x.plus(Vectors::splat(3.0)).limited(0.0, 6.0);
+        x.times(factor).times(Vectors::splat(1.0 / 6.0))
+    };
+    HardSigmoid(x, args) = Vectors::splat(args.q).plus_product(Vectors::splat(args.p), x).limited(0.0, 1.0);
+}
+
 #[inline(always)]
-fn each(call: Call<'_>, f: impl Fn(F32x4) -> F32x4) -> Result<(), Mismatch> {
+fn one_and_exp_of_minus<const V: usize>(x: Vectors<V>) -> Vectors<V> {
+    exp(Vectors::splat(0.0).minus(x)).plus(Vectors::splat(1.0))
+}
+
+/// Vectors at a time.
+const AT_ONCE: usize = 4;
+
+/// Computes a function of the numbers of all rows.
+#[inline(always)]
+fn each<F: Elementwise>(call: Call<'_>, args: &UnaryF32Args) -> Result<(), Mismatch> {
     let Call { given, mut output, .. } = call;
     let input = given.input(0)?;
     output.for_each(|slice, row, to| {
         let to: &mut [f32] = bytemuck::try_cast_slice_mut(to).map_err(|_| Mismatch)?;
-        if let Some(input) = &input {
-            let from: &[f32] = bytemuck::try_cast_slice(input.only(slice, row)?).map_err(|_| Mismatch)?;
-            let ((from, from_rest), (to, to_rest)) = (from.as_chunks::<4>(), to.as_chunks_mut::<4>());
-            from.iter().zip(to).for_each(|(from, to)| f(F32x4::load(from)).store(to));
-            to_rest.iter_mut().zip(from_rest).for_each(|(to, from)| *to = one(*from, &f));
+        let Some(input) = &input else {
+            in_place::<F>(to, args);
             return Ok(());
+        };
+        let from: &[f32] = bytemuck::try_cast_slice(input.only(slice, row)?).map_err(|_| Mismatch)?;
+        // In pieces that stay in the first cache.
+        for (to, from) in to.chunks_mut(PIECE).zip(from.chunks(PIECE)) {
+            to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+            in_place::<F>(to, args);
         }
-        let (to, rest) = to.as_chunks_mut::<4>();
-        to.iter_mut().for_each(|to| f(F32x4::load(to)).store(to));
-        rest.iter_mut().for_each(|to| *to = one(*to, &f));
         Ok(())
     })
 }
 
+/// Numbers that are copied at a time.
+const PIECE: usize = 1024;
+
 #[inline(always)]
-fn one(x: f32, f: &impl Fn(F32x4) -> F32x4) -> f32 {
-    let mut four = [0.0; 4];
-    f(F32x4::splat(x)).store(&mut four);
-    let [y, ..] = four;
-    y
+fn in_place<F: Elementwise>(values: &mut [f32], args: &UnaryF32Args) {
+    let (fours, rest) = values.as_chunks_mut::<4>();
+    let (several, fours) = fours.as_chunks_mut::<AT_ONCE>();
+    for values in several {
+        let Vectors(y) = F::of(Vectors(values.each_ref().map(F32x4::load)), args);
+        y.into_iter().zip(values).for_each(|(y, to)| y.store(to));
+    }
+    for values in fours {
+        let Vectors([y]) = F::of(Vectors([F32x4::load(values)]), args);
+        y.store(values);
+    }
+    let mut last = [0.0; 4];
+    last.iter_mut().zip(&*rest).for_each(|(to, from)| *to = *from);
+    let Vectors([y]) = F::of(Vectors([F32x4::load(&last)]), args);
+    y.store(&mut last);
+    rest.iter_mut().zip(last).for_each(|(to, from)| *to = from);
 }
