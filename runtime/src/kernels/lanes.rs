@@ -9,6 +9,29 @@ pub use simd128::Lanes;
 /// Lanes of a block.
 pub const LANES: usize = 8;
 
+/// The dot product, in eight interleaved sums.
+#[inline(always)]
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks(), b.as_chunks());
+    let mut sums = Lanes::of(&[0.0; LANES]);
+    a.iter().zip(b).for_each(|(a, b)| sums.add_products(a, b));
+    let [s0, s1, s2, s3, s4, s5, s6, s7] = sums.numbers();
+    let last: f32 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
+    ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7)) + last
+}
+
+/// `to += factor * x`.
+#[inline(always)]
+pub fn add_scaled(to: &mut [f32], factor: f32, x: &[f32]) {
+    let ((vectors, tail), (others, rest)) = (to.as_chunks_mut(), x.as_chunks());
+    for (to, x) in vectors.iter_mut().zip(others) {
+        let mut sums = Lanes::of(to);
+        sums.multiply_add(factor, &Lanes::of(x));
+        *to = sums.numbers();
+    }
+    tail.iter_mut().zip(rest).for_each(|(to, x)| *to += factor * x);
+}
+
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 mod plain {
     /// The sums.
@@ -24,6 +47,14 @@ mod plain {
         #[inline(always)]
         pub fn numbers(self) -> [f32; super::LANES] {
             self.0
+        }
+
+        /// Adds the products of two by two.
+        #[inline(always)]
+        pub fn add_products(&mut self, a: &[f32; super::LANES], b: &[f32; super::LANES]) {
+            for ((sum, a), b) in self.0.iter_mut().zip(a).zip(b) {
+                *sum += a * b;
+            }
         }
 
         /// Adds `x * weights`.
@@ -63,6 +94,14 @@ mod simd128 {
                 f32x4_extract_lane::<2>(high),
                 f32x4_extract_lane::<3>(high),
             ]
+        }
+
+        /// Adds the products of two by two.
+        #[inline(always)]
+        pub fn add_products(&mut self, a: &[f32; super::LANES], b: &[f32; super::LANES]) {
+            let (a, b) = (Self::of(a), Self::of(b));
+            self.0 = add_product(self.0, a.0, b.0);
+            self.1 = add_product(self.1, a.1, b.1);
         }
 
         /// Adds `x * weights`.

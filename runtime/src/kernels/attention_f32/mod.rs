@@ -9,6 +9,7 @@ pub use pack::AttentionF32;
 use crate::engine::{Call, Mismatch};
 use crate::kernels::StepView;
 use crate::kernels::attention::{AttentionShape, Bias};
+use crate::kernels::lanes::{add_scaled, dot};
 use crate::kernels::numbers::numbers_mut;
 use crate::kernels::s8::require;
 use crate::kernels::softmax_f32::softmax;
@@ -69,32 +70,4 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     let Some(shape) = AttentionShape::read(step.args(), 0) else { return Err(Fault::Arguments) };
     require!(step.has_scratch(4 * shape.scores(), 4), Range);
     shape.check(step, DType::F32)
-}
-
-/// `to += factor * x`, four at a time: heads are short.
-#[inline(always)]
-fn add_scaled(to: &mut [f32], factor: f32, x: &[f32]) {
-    let ((vectors, tail), (others, rest)) = (to.as_chunks_mut::<4>(), x.as_chunks::<4>());
-    for (to, x) in vectors.iter_mut().zip(others) {
-        // Copies, so that the compiler sees that the four do not depend on each other.
-        let (mut sums, x) = (*to, *x);
-        sums.iter_mut().zip(x).for_each(|(sum, x)| *sum += factor * x);
-        *to = sums;
-    }
-    tail.iter_mut().zip(rest).for_each(|(to, x)| *to += factor * x);
-}
-
-/// Dot product in four interleaved sums.
-#[inline(always)]
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let ((vectors, tail), (others, rest)) = (a.as_chunks::<4>(), b.as_chunks::<4>());
-    let mut sums = [0f32; 4];
-    for (x, y) in vectors.iter().zip(others) {
-        let mut products = *x;
-        products.iter_mut().zip(y).for_each(|(x, y)| *x *= y);
-        sums.iter_mut().zip(products).for_each(|(sum, x)| *sum += x);
-    }
-    let [s0, s1, s2, s3] = sums;
-    let last: f32 = tail.iter().zip(rest).map(|(x, y)| x * y).sum();
-    (s0 + s1) + (s2 + s3) + last
 }

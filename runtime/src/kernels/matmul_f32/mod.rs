@@ -8,6 +8,7 @@ pub use pack::MatMulF32;
 
 use crate::engine::{Call, Mismatch};
 use crate::kernels::StepView;
+use crate::kernels::lanes::{LANES, Lanes, dot};
 use crate::kernels::numbers::{numbers, numbers_mut};
 use crate::plan::{DType, Fault};
 use crate::records;
@@ -69,9 +70,6 @@ struct Product<'a> {
     n: usize,
 }
 
-/// Columns of `C` computed at once.
-const WIDE: usize = 8;
-
 impl Product<'_> {
     /// `B` as `[k, n]`: sums of eight columns of `C` stay in registers.
     fn by_columns(&self, dst: &mut [f32]) -> Result<(), Mismatch> {
@@ -82,57 +80,54 @@ impl Product<'_> {
             let mut j = 0;
             while j < self.n {
                 // The last columns are computed together with some before them.
-                let at = if j + WIDE <= self.n { j } else { self.n.saturating_sub(WIDE) };
-                match (height, self.n >= WIDE) {
-                    (4, true) => self.tile::<4, WIDE>(i, at, rows)?,
+                let at = if j + LANES <= self.n { j } else { self.n.saturating_sub(LANES) };
+                match (height, self.n >= LANES) {
+                    (4, true) => self.tile::<4>(i, at, rows)?,
                     (_, true) => (0..height).try_for_each(|r| {
                         let row = rows.get_mut(r * self.n..(r + 1) * self.n).ok_or(Mismatch)?;
-                        self.tile::<1, WIDE>(i + r, at, row)
+                        self.tile::<1>(i + r, at, row)
                     })?,
                     _ => {
-                        for r in 0..height {
-                            for j in 0..self.n {
-                                let row = rows.get_mut(r * self.n..(r + 1) * self.n).ok_or(Mismatch)?;
-                                self.tile::<1, 1>(i + r, j, row)?;
-                            }
+                        for (r, row) in rows.chunks_exact_mut(self.n.max(1)).enumerate() {
+                            row.iter_mut().enumerate().for_each(|(j, to)| *to = self.single(i + r, j));
                         }
                     }
                 }
-                j += WIDE;
+                j += LANES;
             }
             i += height;
         }
         Ok(())
     }
 
-    /// `M` rows from `i` on, `N` columns from `j` on; `dst` begins with row `i`.
+    /// `M` rows from `i` on, [`LANES`] columns from `j` on; `dst` begins with row `i`.
     #[inline(always)]
-    fn tile<const M: usize, const N: usize>(
-        &self,
-        i: usize,
-        j: usize,
-        dst: &mut [f32],
-    ) -> Result<(), Mismatch> {
-        let mut sums = [[0f32; N]; M];
+    fn tile<const M: usize>(&self, i: usize, j: usize, dst: &mut [f32]) -> Result<(), Mismatch> {
+        let mut sums = [Lanes::of(&[0.0; LANES]); M];
         let (down, along) = self.a_strides;
         let mut b = self.b.get(j..).ok_or(Mismatch)?;
         let mut at = i * down;
         for _ in 0..self.k {
-            let columns: &[f32; N] = b.first_chunk().ok_or(Mismatch)?;
+            let columns = Lanes::of(b.first_chunk().ok_or(Mismatch)?);
             for (r, sums) in sums.iter_mut().enumerate() {
-                let x = *self.a.get(at + r * down).ok_or(Mismatch)?;
-                for (sum, y) in sums.iter_mut().zip(columns) {
-                    *sum += x * y;
-                }
+                sums.multiply_add(*self.a.get(at + r * down).ok_or(Mismatch)?, &columns);
             }
             b = b.get(self.n..).unwrap_or(&[]);
             at += along;
         }
         for (r, sums) in sums.iter().enumerate() {
             let dst = dst.get_mut(r * self.n + j..).and_then(|dst| dst.first_chunk_mut()).ok_or(Mismatch)?;
-            *dst = *sums;
+            *dst = sums.numbers();
         }
         Ok(())
+    }
+
+    /// One number of a matrix that is narrower.
+    fn single(&self, i: usize, j: usize) -> f32 {
+        let (down, along) = self.a_strides;
+        let a = self.a.get(i * down..).unwrap_or_default().iter().step_by(along.max(1));
+        let b = self.b.get(j..).unwrap_or_default().iter().step_by(self.n.max(1));
+        a.zip(b).take(self.k).map(|(x, y)| x * y).sum()
     }
 
     /// `A` as `[m, k]` and `B` as `[n, k]`: each number of `C` is a product of two rows.
@@ -172,17 +167,5 @@ impl Product<'_> {
 /// Dot products of `a` with each of `b`, in four interleaved sums.
 #[inline(always)]
 fn dots<const N: usize>(a: &[f32], b: [&[f32]; N]) -> [f32; N] {
-    let (vectors, tail) = a.as_chunks::<4>();
-    b.map(|b| {
-        let (others, rest) = b.as_chunks::<4>();
-        let mut sums = [0f32; 4];
-        for (x, y) in vectors.iter().zip(others) {
-            for ((sum, x), y) in sums.iter_mut().zip(x).zip(y) {
-                *sum += x * y;
-            }
-        }
-        let [s0, s1, s2, s3] = sums;
-        let last: f32 = tail.iter().zip(rest).map(|(x, y)| x * y).sum();
-        (s0 + s1) + (s2 + s3) + last
-    })
+    b.map(|b| dot(a, b))
 }

@@ -70,6 +70,35 @@ impl I8x16 {
         core::array::from_fn(|i| Self(core::array::from_fn(|k| rows[k / 4].0[4 * i + k % 4])))
     }
 
+    /// As of SIMD128: whether the next function can be taken.
+    #[inline(always)]
+    pub const fn looks_up_low_bits() -> bool {
+        true
+    }
+
+    /// Of sixteen codes that at each place, of whose bits the low four count; 0 where the place is less than 0.
+    #[inline(always)]
+    pub fn looked_up(self, places: Self) -> Self {
+        Self(places.0.map(|place| if place < 0 { 0 } else { self.0[place as usize % 16] }))
+    }
+
+    /// The bits that differ.
+    #[inline(always)]
+    pub fn except(self, other: Self) -> Self {
+        Self(core::array::from_fn(|i| self.0[i] ^ other.0[i]))
+    }
+
+    #[inline(always)]
+    pub fn minus(self, other: Self) -> Self {
+        Self(core::array::from_fn(|i| self.0[i].wrapping_sub(other.0[i])))
+    }
+
+    /// The differences, or -128 where they would be less.
+    #[inline(always)]
+    pub fn minus_limited(self, other: Self) -> Self {
+        Self(core::array::from_fn(|i| self.0[i].saturating_sub(other.0[i])))
+    }
+
     /// Each plus 128, as numbers from 0 to 255.
     #[inline(always)]
     pub fn raised(self) -> Self {

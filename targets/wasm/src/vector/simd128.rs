@@ -85,6 +85,50 @@ impl I8x16 {
         transposed(rows.map(|row| row.0)).map(Self)
     }
 
+    /// Whether [`I8x16::looked_up`] counts the low four bits of numbers from 16 to 127.
+    #[cfg(target_feature = "relaxed-simd")]
+    #[inline(always)]
+    pub fn looks_up_low_bits() -> bool {
+        // The compiler must not know: engines differ.
+        let places = core::hint::black_box(17);
+        let found =
+            i8x16_relaxed_swizzle(i8x16(0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), i8x16_splat(places));
+        i8x16_extract_lane::<0>(found) == 1
+    }
+
+    #[cfg(not(target_feature = "relaxed-simd"))]
+    #[inline(always)]
+    pub const fn looks_up_low_bits() -> bool {
+        false
+    }
+
+    /// Of sixteen codes that at each place, which may have any number that is a multiple of 16 added up to 127; 0 where
+    /// the place is less than 0. Where the engine [counts low bits](I8x16::looks_up_low_bits).
+    #[inline(always)]
+    pub fn looked_up(self, places: Self) -> Self {
+        #[cfg(target_feature = "relaxed-simd")]
+        return Self(i8x16_relaxed_swizzle(self.0, places.0));
+        #[cfg(not(target_feature = "relaxed-simd"))]
+        Self(i8x16_swizzle(self.0, places.0))
+    }
+
+    /// The bits that differ.
+    #[inline(always)]
+    pub fn except(self, other: Self) -> Self {
+        Self(v128_xor(self.0, other.0))
+    }
+
+    #[inline(always)]
+    pub fn minus(self, other: Self) -> Self {
+        Self(i8x16_sub(self.0, other.0))
+    }
+
+    /// The differences, or -128 where they would be less.
+    #[inline(always)]
+    pub fn minus_limited(self, other: Self) -> Self {
+        Self(i8x16_sub_sat(self.0, other.0))
+    }
+
     /// Each plus 128, as numbers from 0 to 255.
     #[inline(always)]
     pub fn raised(self) -> Self {
