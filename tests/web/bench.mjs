@@ -3,7 +3,7 @@
 //   node bench.mjs <folder> [--browser PATH] [--json] [--rounds N] [--first] NAME...
 //
 // The folder holds node_modules of package.json, rten.wasm (built of tests/web/rten; without it rten is absent) and, for each name, NAME.onnx and NAME_qdq.onnx (float and int8),
-// NAME.f32.mote and NAME.int8.mote made of them, and, for LiteRT.js, NAME.tflite and NAME_int8.tflite (tflite.py). Times are
+// NAME.f32.mote, NAME.int8.mote and, with weights of 7 bits, NAME.int7.mote made of them, and, for LiteRT.js, NAME.tflite and NAME_int8.tflite (tflite.py). Times are
 // CPU times, of the process in Node, of the threads that run pages in Chromium (on Linux; elsewhere time that passes);
 // the least of all turns counts, since whatever else runs can only lengthen one. LiteRT.js needs a page. With --first it is
 // the time that passes from the model's bytes to the first result, the module's download from this machine and its compilation
@@ -124,4 +124,4 @@ if (options.first) {
 }
 const mean = means(rows);
 if (options.json) console.log(JSON.stringify({ where: options.browser ? "chromium" : "node", rows, mean }, null, 1));
-else if (mean.f32 > 0) console.log(`geometric mean: f32 ${mean.f32.toFixed(2)}, int8 ${mean.int8.toFixed(2)}, own f32 by int8 ${mean.own.toFixed(2)}`);
+else if (mean.f32 > 0) console.log(`geometric mean: f32 ${mean.f32.toFixed(2)}, int8 ${mean.int8.toFixed(2)}, with weights of 7 bits ${mean.seven.toFixed(2)}, own f32 by int8 ${mean.own.toFixed(2)}`);

@@ -114,6 +114,7 @@ function contestants(surroundings, name) {
   return [
     [mote, "mote f32", `${name}.f32.mote`, true],
     [mote, "mote int8", `${name}.int8.mote`, true],
+    [mote, "mote int8/7", `${name}.int7.mote`, true],
     [onnxruntime, "ort f32", `${name}.onnx`, surroundings.ort],
     [onnxruntime, "ort int8", `${name}_qdq.onnx`, surroundings.ort],
     [litert, "litert f32", `${name}.tflite`, surroundings.litert],
@@ -159,17 +160,22 @@ export async function bench(surroundings, name, { rounds = 15, least = 20 } = {}
   const f32 = best(["ort f32", "litert f32", "rten f32"]);
   const any = best(["ort f32", "litert f32", "rten f32", "ort int8", "litert int8", "rten int8"]);
   const floor = { f32: macs / Math.max(peak.f32, peak["f32 relaxed"] ?? 0) / 1e6, int8: macs / peak.i16 / 1e6 };
-  const [ours, ours8] = [ms["mote f32"].least, ms["mote int8"].least];
+  const [ours, ours8, ours7] = ["mote f32", "mote int8", "mote int8/7"].map((who) => ms[who].least);
   return {
     name,
     macs,
     ms,
     differ,
     peak,
-    // Time of the best peer by ours; of the floor by ours; our f32 by our int8.
-    ratio: { f32: f32 / ours, int8: any / ours8, own: ours / ours8 },
+    // Time of the best peer by ours, for int8 with weights as the file has them, and of seven bits; of the floor by ours; our
+    // f32 by our int8.
+    ratio: { f32: f32 / ours, int8: any / ours8, seven: any / ours7, own: ours / Math.min(ours8, ours7) },
     floor: { ...floor, ratio: { f32: floor.f32 / ours, int8: floor.int8 / ours8 } },
-    pointwise: { f32: pointwise(of("mote f32"), Math.max(peak.f32, peak["f32 relaxed"] ?? 0)), int8: pointwise(of("mote int8"), peak.i16) },
+    pointwise: {
+      f32: pointwise(of("mote f32"), Math.max(peak.f32, peak["f32 relaxed"] ?? 0)),
+      int8: pointwise(of("mote int8"), peak.i16),
+      seven: pointwise(of("mote int8/7"), peak.bytes ?? peak.i16),
+    },
   };
 }
 
@@ -202,9 +208,9 @@ export function told({ name, macs, ms, start, differ, peak, ratio, floor, pointw
   // Of sparse networks all multiplications are counted, also those with zeros.
   if (!isSparse(name)) {
     lines.push(`  peak, GMAC/s: ${peaks.join(", ")}; floor f32 ${floor.f32.toFixed(2)} ms, int8 ${floor.int8.toFixed(2)} ms`);
-    lines.push(`  ours reach ${percent(floor.ratio.f32)} (f32), ${percent(floor.ratio.int8)} (int8) of it; convolutions alone ${percent(pointwise.f32)}, ${percent(pointwise.int8)}`);
+    lines.push(`  ours reach ${percent(floor.ratio.f32)} (f32), ${percent(floor.ratio.int8)} (int8) of it; convolutions alone ${percent(pointwise.f32)}, ${percent(pointwise.int8)}, with weights of 7 bits ${percent(pointwise.seven)} of that for bytes`);
   }
-  lines.push(`  best peer by ours: f32 ${ratio.f32.toFixed(2)}, int8 ${ratio.int8.toFixed(2)} (peers in any precision); own f32 by int8 ${ratio.own.toFixed(2)}`);
+  lines.push(`  best peer by ours: f32 ${ratio.f32.toFixed(2)}, int8 ${ratio.int8.toFixed(2)}, with weights of 7 bits ${ratio.seven.toFixed(2)} (peers in any precision); own f32 by int8 ${ratio.own.toFixed(2)}`);
   for (const [type, share] of Object.entries(differ)) lines.push(`  ${type} answers differ from onnxruntime-web's by ${share.toExponential(1)} of the largest`);
   return lines.join("\n");
 }
@@ -215,5 +221,5 @@ const isSparse = (name) => name.includes("_sparse");
 export function means(all) {
   const rows = all.filter(({ name }) => !isSparse(name));
   const mean = (kind) => Math.exp(rows.reduce((sum, { ratio }) => sum + Math.log(ratio[kind]), 0) / rows.length);
-  return { f32: mean("f32"), int8: mean("int8"), own: mean("own") };
+  return { f32: mean("f32"), int8: mean("int8"), seven: mean("seven"), own: mean("own") };
 }

@@ -63,8 +63,8 @@ pub fn run(options: &Options) -> Result<()> {
     wasm::install(&folder, "tests/web/package.json")?;
     rten(&folder, options.node)?;
     for name in &names {
-        for (suffix, dtype) in [("", "f32"), ("_qdq", "int8")] {
-            plan(&folder, name, suffix, dtype)?;
+        for (suffix, dtype, bits) in [("", "f32", None), ("_qdq", "int8", None), ("_qdq", "int7", Some("7"))] {
+            plan(&folder, name, suffix, dtype, bits)?;
         }
     }
     let browser = if options.node { None } else { Some(wasm::browser().context(NO_BROWSER)?) };
@@ -141,13 +141,17 @@ fn litert(folder: &Path, names: &[&str]) {
 }
 
 /// Makes the network, and converts it.
-fn plan(folder: &Path, name: &str, suffix: &str, dtype: &str) -> Result<()> {
+fn plan(folder: &Path, name: &str, suffix: &str, dtype: &str, weight_bits: Option<&str>) -> Result<()> {
     let network = network(folder, name, suffix)?;
     // Whole tensors and all sparse layers that are faster: memory is not scarce here, and long rows are fast.
     let mut mote = models::mote()?;
     mote.arg("convert")
         .arg(&network)
-        .args(["--target", "wasm", "--rows", "off", "--sparse", "fast", "--output"]);
+        .args(["--target", "wasm", "--rows", "off", "--sparse", "fast"]);
+    if let Some(bits) = weight_bits {
+        mote.args(["--weight-bits", bits]);
+    }
+    mote.arg("--output");
     capture(mote.arg(folder.join(format!("{name}.{dtype}.mote"))))?;
     Ok(())
 }

@@ -131,7 +131,7 @@ impl<'a> Layer<'a> {
                     Inputs::Pairs => four(group, weights, block),
                 };
                 if let Some(rows) = Tile::new(to, self.out_channels, first) {
-                    self.stage.tile::<ROUNDING, GROUP>(sums, block, rows);
+                    self.stage.tile::<ROUNDING>(sums, block, rows);
                     continue;
                 }
                 for (sums, to) in sums.into_iter().zip(to.chunks_exact_mut(self.out_channels.max(1))) {

@@ -79,13 +79,12 @@ impl<W: Stored> Layer<'_, W> {
             for (group, to) in groups.chunks_exact(memory(self.inputs).max(1)).zip(of_groups) {
                 let sums = four(group, weights, start(bias));
                 if let Some(rows) = Tile::<_, GROUP>::new(to, channels, first) {
-                    sums.into_iter().zip(rows.rows()).for_each(|([low, high], to)| {
-                        let (to, _) = to.as_chunks_mut::<4>();
-                        if let [to_low, to_high] = to {
-                            low.limited(self.min, self.max).store(to_low);
-                            high.limited(self.min, self.max).store(to_high);
-                        }
-                    });
+                    // No loop: sums would go through memory.
+                    let ([s0, s1, s2, s3], [t0, t1, t2, t3]) = (sums, rows.rows());
+                    self.limited(s0, t0);
+                    self.limited(s1, t1);
+                    self.limited(s2, t2);
+                    self.limited(s3, t3);
                     continue;
                 }
                 for (sums, to) in sums.into_iter().zip(to.chunks_exact_mut(channels.max(1))) {
@@ -95,6 +94,14 @@ impl<W: Stored> Layer<'_, W> {
             }
         }
         Ok(())
+    }
+
+    #[inline(always)]
+    fn limited(&self, [low, high]: [F32x4; 2], to: &mut [f32; 8]) {
+        if let ([to_low, to_high], []) = to.as_chunks_mut::<4>() {
+            low.limited(self.min, self.max).store(to_low);
+            high.limited(self.min, self.max).store(to_high);
+        }
     }
 }
 

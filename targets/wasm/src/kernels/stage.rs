@@ -12,7 +12,7 @@
 
 pub use mote_runtime::kernels::requantize::{DOUBLE, SINGLE};
 
-use crate::vector::{F32x4, I16x8, I32x4, Tile};
+use crate::vector::{F32x4, Factors, I16x8, I32x4, Tile};
 
 /// What four channels need.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,25 +70,28 @@ impl Stage {
         Self { zero_point: I32x4::splat(zero_point), round, from_bits, min, max }
     }
 
-    /// The codes of eight channels at several positions.
+    /// The codes of eight channels at the positions of a group.
     #[inline(always)]
-    pub fn tile<const ROUNDING: u8, const N: usize>(
+    pub fn tile<const ROUNDING: u8>(
         &self,
-        sums: [[I32x4; 2]; N],
+        [s0, s1, s2, s3]: [[I32x4; 2]; 4],
         block: &Block,
-        to: Tile<'_, i8, N>,
+        to: Tile<'_, i8, 4>,
     ) {
         let [first, last] = block;
+        let [t0, t1, t2, t3] = to.rows();
         if ROUNDING == SINGLE && first.is_plain & last.is_plain != 0 {
-            // Asked once, and factors stay in registers.
-            sums.into_iter().zip(to.rows()).for_each(|([low, high], to)| {
-                let low = low.rounded(&first.plain, self.round);
-                let high = high.rounded(&last.plain, self.round);
-                I16x8::codes([low, high], self.min, self.max, to);
-            });
+            // Asked once, and factors stay in registers. No loop: sums would go through memory.
+            let factors = [first, last].map(|four| Factors::load(&four.plain));
+            self.plain(s0, factors, t0);
+            self.plain(s1, factors, t1);
+            self.plain(s2, factors, t2);
+            self.plain(s3, factors, t3);
             return;
         }
-        sums.into_iter().zip(to.rows()).for_each(|(sums, to)| self.codes::<ROUNDING>(sums, block, to));
+        for (sums, to) in [s0, s1, s2, s3].into_iter().zip([t0, t1, t2, t3]) {
+            self.codes::<ROUNDING>(sums, block, to);
+        }
     }
 
     /// The codes of eight channels.
@@ -97,9 +100,8 @@ impl Stage {
         let [first, last] = block;
         if ROUNDING == SINGLE {
             if first.is_plain & last.is_plain != 0 {
-                let low = low.rounded(&first.plain, self.round);
-                let high = high.rounded(&last.plain, self.round);
-                return I16x8::codes([low, high], self.min, self.max, to);
+                let factors = [first, last].map(|four| Factors::load(&four.plain));
+                return self.plain([low, high], factors, to);
             }
             return self.store([first.requantized::<ROUNDING>(low), last.requantized::<ROUNDING>(high)], to);
         }
@@ -109,6 +111,12 @@ impl Stage {
             || [first.requantized::<ROUNDING>(low), last.requantized::<ROUNDING>(high)],
             to,
         );
+    }
+
+    /// The codes of eight channels all of which are plain.
+    #[inline(always)]
+    fn plain(&self, [low, high]: [I32x4; 2], [a, b]: [Factors; 2], to: &mut [i8; 8]) {
+        I16x8::codes([low.rounded(a, self.round), high.rounded(b, self.round)], self.min, self.max, to);
     }
 
     /// The codes of eight channels, or of as many as there is room for.

@@ -249,6 +249,19 @@ impl I16x8 {
     }
 }
 
+/// Four real numbers of 64 bits.
+#[derive(Clone, Copy)]
+pub struct Factors([f64; 4]);
+
+impl Factors {
+    /// From their words, low ones first.
+    #[inline(always)]
+    pub fn load(words: &[[u32; 4]; 2]) -> Self {
+        let [[a, b, c, d], [e, f, g, h]] = words.map(|words| words.map(u64::from));
+        Self([a | b << 32, c | d << 32, e | f << 32, g | h << 32].map(f64::from_bits))
+    }
+}
+
 impl I32x4 {
     #[inline(always)]
     pub fn store(self, to: &mut [i32; 4]) {
@@ -322,11 +335,9 @@ impl I32x4 {
         core::array::from_fn(|i| Self(rows.map(|row| row.0[i])))
     }
 
-    /// The low words of `self * factors + round`, computed in floats of 64 bits; `factors` are words of four.
+    /// The low words of `self * factors + round`, computed in floats of 64 bits.
     #[inline(always)]
-    pub fn rounded(self, factors: &[[u32; 4]; 2], round: f64) -> Self {
-        let [[a, b, c, d], [e, f, g, h]] = factors.map(|words| words.map(u64::from));
-        let factors = [a | b << 32, c | d << 32, e | f << 32, g | h << 32].map(f64::from_bits);
+    pub fn rounded(self, Factors(factors): Factors, round: f64) -> Self {
         Self(core::array::from_fn(|i| (f64::from(self.0[i]) * factors[i] + round).to_bits() as i32))
     }
 
