@@ -149,7 +149,7 @@ pub enum ConvertError {
     Train(#[from] TrainRefusal),
     #[error("the network is int8 already; a float one was asked for")]
     AlreadyQuantized,
-    #[error("weights of seven bits were asked for, and the network is one of floats")]
+    #[error("weights of seven bits (--weight-bits 7) are for int8, and this is a network of floats")]
     NoCodes,
     /// A defect of the compiler: it wrote a plan that the runtime refuses.
     #[error("internal error: the plan was refused: {0}")]

@@ -27,8 +27,11 @@ pub fn fully_connected(packer: &dyn Packer) -> Vec<Case> {
     let mut random = Random(3);
     let mut cases = Vec::new();
     for &(inputs, outputs, rows) in FULLY_CONNECTED {
-        for (requant, input_zero_point) in requants(&mut random, outputs, inputs) {
-            let weights: Vec<i8> = random.codes(inputs * outputs).into_iter().map(|w| w.max(-127)).collect();
+        for (i, (requant, input_zero_point)) in requants(&mut random, outputs, inputs).into_iter().enumerate()
+        {
+            // In turns of eight bits and of seven, for which kernels have other loops.
+            let codes = random.codes(inputs * outputs).into_iter();
+            let weights: Vec<i8> = codes.map(|w| if i % 2 == 0 { w.max(-127) } else { w / 2 }).collect();
             let (weights, bias) = (&weights[..], &bias(&mut random, outputs)[..]);
             let layer = FullyConnectedS8 { weights, bias, inputs, outputs, input_zero_point, requant };
             cases.push(Case {

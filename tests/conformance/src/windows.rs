@@ -91,9 +91,14 @@ pub fn convolutions(packer: &dyn Packer) -> Vec<Case> {
             let least = if i == 3 { -128 } else { -127 };
             let mut weights: Vec<i8> = random.codes(taps * w.outputs).iter().map(|&w| w.max(least)).collect();
             let mut input = w.input(&mut random);
-            // The largest sums and products.
-            if i == 4 {
-                weights.iter_mut().for_each(|w| *w = if *w < 0 { -127 } else { 127 });
+            // Weights of seven bits, of which two or four products fit 16 bits, or not.
+            if i == 1 {
+                weights.iter_mut().for_each(|w| *w /= 2);
+            }
+            // The largest sums and products, and the largest with those.
+            if i == 4 || i == 5 {
+                let largest = if i == 4 { 127 } else { 64 };
+                weights.iter_mut().for_each(|w| *w = if *w < 0 { -largest } else { largest });
                 input.bytes.iter_mut().for_each(|x| *x = if *x < 128 { 127 } else { 128 });
             }
             let layer = ConvS8 {

@@ -148,9 +148,17 @@ fn arguments_that_do_not_parse() {
     let target = mote(&[&convert[..], &["--target", "z80", "--json"]].concat()).error(2, "usage");
     let message = target["message"].as_str().unwrap();
     assert!(message.contains("z80") && message.contains("cortex-m4"), "{message}");
-    for wrong in
-        [&["--hop", "2"][..], &["--size", "n"], &["--frame-ms", "0"], &["--state", "h"], &["--dtype", "int3"]]
-    {
+    for wrong in [
+        &["--hop", "2"][..],
+        &["--size", "n"],
+        &["--frame-ms", "0"],
+        &["--state", "h"],
+        &["--dtype", "int3"],
+        &["--weight-bits", "6"],
+        &["--weight-bits", "7", "--dtype", "f32"],
+        // The file's own format is that of floats.
+        &["--weight-bits", "7"],
+    ] {
         mote(&[&convert[..], wrong, &["--json"]].concat()).error(2, "usage");
         let text = mote(&[&convert[..], wrong].concat());
         assert_eq!((text.code, text.stdout.as_str()), (2, ""));

@@ -63,7 +63,8 @@ pub fn run(options: &Options) -> Result<()> {
     wasm::install(&folder, "tests/web/package.json")?;
     rten(&folder, options.node)?;
     for name in &names {
-        for (suffix, dtype, bits) in [("", "f32", None), ("_qdq", "int8", None), ("_qdq", "int7", Some("7"))] {
+        for (suffix, dtype, bits) in [("", "f32", None), ("_qdq", "int8", None), ("_qdq", "int7", Some("7"))]
+        {
             plan(&folder, name, suffix, dtype, bits)?;
         }
     }
@@ -145,9 +146,7 @@ fn plan(folder: &Path, name: &str, suffix: &str, dtype: &str, weight_bits: Optio
     let network = network(folder, name, suffix)?;
     // Whole tensors and all sparse layers that are faster: memory is not scarce here, and long rows are fast.
     let mut mote = models::mote()?;
-    mote.arg("convert")
-        .arg(&network)
-        .args(["--target", "wasm", "--rows", "off", "--sparse", "fast"]);
+    mote.arg("convert").arg(&network).args(["--target", "wasm", "--rows", "off", "--sparse", "fast"]);
     if let Some(bits) = weight_bits {
         mote.args(["--weight-bits", bits]);
     }

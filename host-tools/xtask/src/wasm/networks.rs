@@ -19,6 +19,7 @@ use crate::{
 /// Short names of bundled networks, and what they are converted with.
 const NETWORKS: &[(&str, &[&str])] = &[
     ("mobilenet", INT8),
+    ("mobilenet", SEVEN),
     ("mobilenet", F32),
     ("sparse90", &["--sparse=fast"]),
     ("sparse90", &["--dtype=f32", "--sparse=fast"]),
@@ -26,10 +27,12 @@ const NETWORKS: &[(&str, &[&str])] = &[
     ("efficientformer", INT8),
     ("efficientformer", F32),
     ("tinynet", INT8),
+    ("tinynet", SEVEN),
     ("tinynet", F32),
     ("tinynet", &["--dtype=f16"]),
 ];
 const INT8: &[&str] = &[];
+const SEVEN: &[&str] = &["--weight-bits=7"];
 const F32: &[&str] = &["--dtype=f32"];
 const TARGETS: &[&str] = &["wasm", "wasm-relaxed"];
 /// Random inputs of each.

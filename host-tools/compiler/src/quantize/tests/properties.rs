@@ -145,3 +145,30 @@ fn every_method_works_and_outliers_want_clipping() {
     assert!(snr(Method::Percentile(98.0)) < 0.5 * full);
     assert!(snr(Method::Mse) <= full * 1.001);
 }
+
+#[test]
+fn weights_of_seven_bits_where_channels_mix() {
+    let mut b = Builder::new(21);
+    let x = b.input(&[1, 8, 8, 8]);
+    let y = b.conv(x, 16, 3, 1);
+    b.relu();
+    let y = b.conv(y, 16, 3, 16);
+    let y = b.conv(y, 12, 1, 1);
+    let graph = b.finish(y);
+    let codes = |weights: WeightBits, round_by_error: bool| -> Vec<i8> {
+        let calibration = Calibration { weights, round_by_error, ..Calibration::new(samples(&graph, 16, 3)) };
+        let (int8, report) = quantize(&graph, &calibration).unwrap();
+        // Half as many codes: six decibels, of weights that had over 40.
+        assert!(report.nodes.iter().all(|node| node.weight_snr.is_none_or(|snr| snr > 35.0)));
+        let layers = int8.nodes.iter().filter(|node| matches!(node.op, Op::Conv { .. }));
+        let largest = |node: &Node| match &int8.tensor(node.inputs[1]).data {
+            Some(Data::I8(codes)) => codes.iter().map(|code| code.saturating_abs()).max().unwrap(),
+            _ => panic!("no codes"),
+        };
+        layers.map(largest).collect()
+    };
+    assert_eq!(codes(WeightBits::Seven, false), [63, 127, 63]);
+    assert_eq!(codes(WeightBits::Eight, false), [127, 127, 127]);
+    let rounded = codes(WeightBits::Seven, true);
+    assert!(rounded[0] <= 63 && rounded[1] > 63 && rounded[2] <= 63, "{rounded:?}");
+}
