@@ -218,10 +218,8 @@ pub fn compile(mut graph: Graph, options: &Options) -> Result<Converted, Convert
     let mut quantization = None;
     match options.precision {
         Precision::F32 | Precision::F16 if quantized => return Err(ConvertError::AlreadyQuantized),
-        Precision::AsIs | Precision::Int8 if quantized => {
-            if options.weights == WeightBits::Seven {
-                quantize::narrow(&mut graph);
-            }
+        _ if quantized && options.weights == WeightBits::Seven => {
+            quantize::narrow(&mut graph);
         }
         Precision::Int8 if !quantized && !graph.states.is_empty() => return Err(ConvertError::States),
         Precision::Int8 if !quantized => {
