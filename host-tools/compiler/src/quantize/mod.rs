@@ -7,6 +7,7 @@
 //! ranges      clipping, scales and zero points                             (ranges)
 //! rewrite     the int8 graph; weights per channel                          (rewrite, weights)
 //! correct     weights rounded by the layer's error, biases; layer by layer  (correct, windows, round)
+//! narrow      weights of seven bits, of networks that are int8 already, too (narrow)
 //! measure     signal-to-noise of every tensor against the float network    (measure)
 //! ```
 //!
