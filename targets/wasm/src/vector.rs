@@ -131,10 +131,9 @@ impl<const N: usize> Vectors<N> {
 
     #[inline(always)]
     fn with(self, other: Self, f: impl Fn(F32x4, F32x4) -> F32x4) -> Self {
-        Self(core::array::from_fn(|n| match (self.0.get(n), other.0.get(n)) {
-            (Some(a), Some(b)) => f(*a, *b),
-            _ => F32x4::splat(0.0),
-        }))
+        let Self(mut all) = self;
+        all.iter_mut().zip(other.0).for_each(|(a, b)| *a = f(*a, b));
+        Self(all)
     }
 
     #[inline(always)]
@@ -160,10 +159,9 @@ impl<const N: usize> Vectors<N> {
     /// As [`F32x4::plus_product`].
     #[inline(always)]
     pub fn plus_product(self, a: Self, b: Self) -> Self {
-        Self(core::array::from_fn(|n| match (self.0.get(n), a.0.get(n), b.0.get(n)) {
-            (Some(sum), Some(a), Some(b)) => sum.plus_product(*a, *b),
-            _ => F32x4::splat(0.0),
-        }))
+        let Self(mut sums) = self;
+        sums.iter_mut().zip(a.0).zip(b.0).for_each(|((sum, a), b)| *sum = sum.plus_product(a, b));
+        Self(sums)
     }
 
     /// As [`F32x4::limited`].

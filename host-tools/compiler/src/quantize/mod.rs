@@ -7,14 +7,13 @@
 //! ranges      clipping, scales and zero points                             (ranges)
 //! rewrite     the int8 graph; weights per channel                          (rewrite, weights)
 //! correct     weights rounded by the layer's error, biases; layer by layer  (correct, windows, round)
-//! narrow      weights of seven bits, of networks that are int8 already, too (narrow)
 //! measure     signal-to-noise of every tensor against the float network    (measure)
 //! ```
 //!
 //! Weights are symmetric int8 per output channel, biases int32 at the accumulator's scale, activations asymmetric
 //! int8 per tensor with zero among the codes. Nodes without a meaningful int8 form stay float between
 //! [`Op::Dequantize`](crate::graph::Op::Dequantize) and [`Op::Quantize`](crate::graph::Op::Quantize);
-//! [`Report`] names them. Called by [`crate::convert`].
+//! [`Report`] names them. Called by [`crate::convert`], which can also [`narrow`] the weights of a network that is int8 already.
 
 mod activations;
 mod correct;

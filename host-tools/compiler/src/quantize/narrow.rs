@@ -4,8 +4,7 @@
 //! `255 * (64 + 64)` fits, `255 * (127 + 127)` does not. With weights of seven bits kernels for them give what all others
 //! give. The choice is known from ONNX Runtime's quantizer as a reduced range.
 
-use crate::graph::{Data, Graph, Op, Quant, TensorId};
-use std::collections::HashSet;
+use crate::graph::{Data, Graph, Node, Op, Quant};
 
 /// Bits of the weights of layers that mix channels; those of depthwise layers always have eight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,8 +33,8 @@ pub fn narrow(graph: &mut Graph) -> usize {
         let node = &graph.nodes[index];
         let (true, Some(&weights)) = (mixes(&node.op), node.inputs.get(1)) else { continue };
         let bias = node.inputs.get(2).copied();
-        let own: HashSet<TensorId> = [Some(weights), bias].into_iter().flatten().collect();
-        let readers = graph.nodes.iter().filter(|node| node.inputs.iter().any(|id| own.contains(id))).count();
+        let reads = |node: &&Node| node.inputs.iter().any(|&id| id == weights || Some(id) == bias);
+        let readers = graph.nodes.iter().filter(reads).count();
         let tensor = graph.tensor(weights);
         let (Some(Data::I8(codes)), Some(quant)) = (&tensor.data, &tensor.quant) else { continue };
         let symmetric = quant.zero_points.iter().all(|&zero_point| zero_point == 0);
@@ -67,7 +66,7 @@ fn double(quant: &mut Quant) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{DType, Node, Tensor};
+    use crate::graph::{DType, Tensor};
 
     fn dense(weights: Vec<i8>, bias: Vec<i32>) -> Graph {
         let mut graph = Graph::default();

@@ -134,19 +134,7 @@ impl Product<'_> {
     fn by_dots(&self, dst: &mut [f32]) -> Result<(), Mismatch> {
         let k = self.k.max(1);
         for (dst, a) in dst.chunks_exact_mut(self.n.max(1)).zip(self.a.chunks_exact(k)) {
-            let mut rows = self.b.chunks_exact(k);
-            for dst in dst.chunks_mut(4) {
-                match (dst, rows.next(), rows.next(), rows.next(), rows.next()) {
-                    ([d0, d1, d2, d3], Some(b0), Some(b1), Some(b2), Some(b3)) => {
-                        [*d0, *d1, *d2, *d3] = dots(a, [b0, b1, b2, b3]);
-                    }
-                    (dst, b0, b1, b2, _) => {
-                        for (to, b) in dst.iter_mut().zip([b0, b1, b2].into_iter().flatten()) {
-                            *to = dots(a, [b])[0];
-                        }
-                    }
-                }
-            }
+            dst.iter_mut().zip(self.b.chunks_exact(k)).for_each(|(to, b)| *to = dot(a, b));
         }
         Ok(())
     }
@@ -162,10 +150,4 @@ impl Product<'_> {
         }
         Ok(())
     }
-}
-
-/// Dot products of `a` with each of `b`, in four interleaved sums.
-#[inline(always)]
-fn dots<const N: usize>(a: &[f32], b: [&[f32]; N]) -> [f32; N] {
-    b.map(|b| dot(a, b))
 }

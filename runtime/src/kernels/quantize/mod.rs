@@ -146,16 +146,15 @@ fn quantize<const HALF_EVEN: bool>(x: f32, args: &QuantizeArgs) -> u8 {
     // Added to a number of a magnitude below 2^22, leaves the nearest whole number, of two the even one.
     const ROUND: f32 = 12_582_912.0;
     let ratio = x / args.scale;
-    let ratio = if ratio.is_nan() { 0.0 } else { ratio };
-    let ratio = if ratio > LARGEST { LARGEST } else { ratio };
-    let ratio = if ratio < -LARGEST { -LARGEST } else { ratio };
+    let ratio = if ratio.is_nan() { 0.0 } else { ratio.clamp(-LARGEST, LARGEST) };
     let shifted = ratio + ROUND;
     let mut code = shifted.to_bits().cast_signed().wrapping_sub(ROUND.to_bits().cast_signed());
     if !HALF_EVEN {
         let left = ratio - (shifted - ROUND);
         code += i32::from((left == 0.5) & (ratio > 0.0)) - i32::from((left == -0.5) & (ratio < 0.0));
     }
-    clamp(code.wrapping_add(args.zero_point), args.min, args.max)
+    // A zero point beyond all codes limits them as one at this distance does, and sums do not overflow.
+    clamp(code + args.zero_point.clamp(-(1 << 20), 1 << 20), args.min, args.max)
 }
 
 #[inline]

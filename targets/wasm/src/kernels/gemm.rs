@@ -231,12 +231,12 @@ fn store(x: [&[i8; 8]; GROUP], to: &mut [Pairs; STEP]) {
     rows.into_iter().zip(to).for_each(|(row, to)| row.store(to));
 }
 
-/// Less than eight codes, and zeros.
+/// What is less than `N`, and zeros.
 #[inline(always)]
-pub fn filled_up(codes: &[i8]) -> [i8; 8] {
-    let mut eight = [0; 8];
-    eight.iter_mut().zip(codes).for_each(|(to, from)| *to = *from);
-    eight
+pub fn filled_up<T: Copy + Default, const N: usize>(some: &[T]) -> [T; N] {
+    let mut all = [T::default(); N];
+    all.iter_mut().zip(some).for_each(|(to, from)| *to = *from);
+    all
 }
 
 /// Weights `[channels][inputs]` in blocks, zeros where there is no channel or input.
@@ -254,10 +254,11 @@ pub fn weights(weights: &[i8], channels: usize, inputs: usize) -> alloc::vec::Ve
     packed
 }
 
-/// The constants of a layer with weights `[channels][inputs]`, and its form; `None` if its factors are out of reach.
+/// The constants of a layer with weights `[channels][inputs]` of this [`form`]; `None` if its factors are out of reach.
 #[cfg(feature = "pack")]
 pub fn packed(
     packed: Packed,
+    form: u8,
     (weights, channels, inputs): (&[i8], usize, usize),
     bias: &[i32],
     zero_point: i32,
@@ -265,7 +266,7 @@ pub fn packed(
 ) -> Option<Packed> {
     let blocks = super::stage::blocks(weights, bias, channels, zero_point, requant)?;
     let mut constants = bytemuck::cast_slice(&blocks).to_vec();
-    if form(weights, inputs) == SMALL {
+    if form == SMALL {
         constants.extend(quads::together(weights, inputs));
     }
     Some(packed.with_blob(&self::weights(weights, channels, inputs)).with_blob(&constants[..]))

@@ -1,9 +1,9 @@
 //! `conv_s8_simd128`: `conv2d_s8` without groups.
 //!
 //! Constants: 0 weights in blocks of eight output channels (`gemm`), the inputs of a channel in the order of the
-//! definition; 1 per block the start of the sums and the scales (`stage`), and what small weights allow (`form`, `gemm`). Scratch: the inputs of four positions as they
-//! stand in the rows, then groups of widened ones, as many as the scratch has room for: so many positions meet a block of
-//! weights while it is in the cache.
+//! definition; 1 per block the start of the sums and the scales (`stage`), and what small weights allow (`form`, `gemm`).
+//! Scratch: the inputs of four positions as they stand in the rows, then groups of widened ones, as many as the scratch has
+//! room for: so many positions meet a block of weights while it is in the cache.
 
 #[cfg(feature = "pack")]
 mod pack;

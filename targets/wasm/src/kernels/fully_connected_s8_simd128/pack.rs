@@ -11,9 +11,10 @@ use crate::kernels::id;
 /// The kernel, fed; `None` if it does not compute this layer.
 pub fn pack(layer: &FullyConnectedS8<'_>) -> Option<Packed> {
     let FullyConnectedS8 { inputs, outputs, input_zero_point, requant, .. } = layer;
-    let args = DenseArgs { form: form(layer.weights, *inputs), ..DenseArgs::of_layer(layer)? };
+    let form = form(layer.weights, *inputs);
+    let args = DenseArgs { form, ..DenseArgs::of_layer(layer)? };
     let step = Packed::new(id::FULLY_CONNECTED_S8_SIMD128 + u16::from(requant.rounding), args.to_bytes());
     let weights = (layer.weights, *outputs, *inputs);
-    let packed = packed(step, weights, layer.bias, *input_zero_point, requant)?;
+    let packed = packed(step, form, weights, layer.bias, *input_zero_point, requant)?;
     Some(Packed { scratch: scratch(*inputs), ..packed })
 }

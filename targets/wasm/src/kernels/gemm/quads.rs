@@ -11,7 +11,7 @@
 //!
 //! [`Four::raised`]: super::super::stage::Four::raised
 
-use super::{Block, GROUP, Pair, Pairs, pairs};
+use super::{Block, GROUP, Pair, Pairs, filled_up, pairs};
 use crate::vector::{I8x16, I16x8, I32x4};
 
 /// Four inputs of each position of a group.
@@ -145,14 +145,6 @@ pub fn together(weights: &[i8], inputs: usize) -> alloc::vec::Vec<u32> {
         words.extend((0..self::words(inputs)).map(|word| (0..WORD).fold(0, |bits, i| bits | bit(word, i))));
     }
     words
-}
-
-/// Less than sixteen codes, and zeros.
-#[inline(always)]
-fn filled_up(codes: &[i8]) -> Quads {
-    let mut all = [0; 16];
-    all.iter_mut().zip(codes).for_each(|(to, from)| *to = *from);
-    all
 }
 
 #[cfg(all(test, feature = "pack"))]

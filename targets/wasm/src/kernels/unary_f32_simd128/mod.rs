@@ -13,6 +13,7 @@ use mote_runtime::kernels::unary_f32::{self, Function, UnaryF32Args};
 use mote_runtime::plan::Fault;
 
 use super::functions::{erf, exp, sigmoid};
+use super::gemm::filled_up;
 use crate::vector::{F32x4, Vectors};
 
 /// Accepts a step only if [`run`] can serve it.
@@ -24,33 +25,32 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
 pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
     let args = UnaryF32Args::read(call.given.args(), 0).ok_or(Mismatch)?;
     match u8::try_from(args.function).ok().and_then(Function::from_code).ok_or(Mismatch)? {
-        Function::Sigmoid => each::<Sigmoid>(call, &args),
-        Function::Swish => each::<Swish>(call, &args),
-        Function::Exp => each::<Exp>(call, &args),
-        Function::Tanh => each::<Tanh>(call, &args),
-        Function::Erf => each::<Erf>(call, &args),
-        Function::Gelu => each::<Gelu>(call, &args),
-        Function::GeluTanh => each::<GeluTanh>(call, &args),
-        Function::HardSwish => each::<HardSwish>(call, &args),
-        Function::HardSigmoid => each::<HardSigmoid>(call, &args),
+        Function::Sigmoid => each(call, Sigmoid),
+        Function::Swish => each(call, Swish),
+        Function::Exp => each(call, Exp),
+        Function::Tanh => each(call, Tanh),
+        Function::Erf => each(call, Erf),
+        Function::Gelu => each(call, Gelu),
+        Function::GeluTanh => each(call, GeluTanh),
+        Function::HardSwish => each(call, HardSwish),
+        Function::HardSigmoid => each(call, HardSigmoid { p: args.p, q: args.q }),
         _ => unary_f32::run(call),
     }
 }
 
 /// A function of any number of vectors.
 trait Elementwise {
-    fn of<const V: usize>(x: Vectors<V>, args: &UnaryF32Args) -> Vectors<V>;
+    fn of<const V: usize>(&self, x: Vectors<V>) -> Vectors<V>;
 }
 
-/// `elementwise! { Name(x, args) = expression; .. }`
+/// `elementwise! { Name(x) = expression; .. }`
 macro_rules! elementwise {
-    ($($name:ident($x:ident, $args:ident) = $y:expr;)*) => {$(
+    ($($name:ident($x:ident) = $y:expr;)*) => {$(
         struct $name;
 
         impl Elementwise for $name {
             #[inline(always)]
-            fn of<const V: usize>($x: Vectors<V>, $args: &UnaryF32Args) -> Vectors<V> {
-                let _ = $args;
+            fn of<const V: usize>(&self, $x: Vectors<V>) -> Vectors<V> {
                 $y
             }
         }
@@ -58,29 +58,40 @@ macro_rules! elementwise {
 }
 
 elementwise! {
-    Sigmoid(x, args) = sigmoid(x);
-    Exp(x, args) = exp(x);
-    Erf(x, args) = erf(x);
-    Swish(x, args) = x.over(one_and_exp_of_minus(x));
+    Sigmoid(x) = sigmoid(x);
+    Exp(x) = exp(x);
+    Erf(x) = erf(x);
+    Swish(x) = x.over(one_and_exp_of_minus(x));
     // sigmoid(2 x) = (1 + tanh(x)) / 2
-    Tanh(x, args) = {
+    Tanh(x) = {
         let twice = sigmoid(x.plus(x));
         twice.plus(twice).minus(Vectors::splat(1.0))
     };
-    Gelu(x, args) = {
+    Gelu(x) = {
         let of = erf(x.times(Vectors::splat(core::f32::consts::FRAC_1_SQRT_2)));
         x.times(Vectors::splat(0.5)).times(of.plus(Vectors::splat(1.0)))
     };
     // 2 * sqrt(2 / pi), and that times 0.044715.
-    GeluTanh(x, args) = {
+    GeluTanh(x) = {
         let factor = Vectors::splat(1.595_769).plus_product(Vectors::splat(0.071_354_82), x.times(x));
         x.over(one_and_exp_of_minus(x.times(factor)))
     };
-    HardSwish(x, args) = {
+    HardSwish(x) = {
         let factor = x.plus(Vectors::splat(3.0)).limited(0.0, 6.0);
         x.times(factor).times(Vectors::splat(1.0 / 6.0))
     };
-    HardSigmoid(x, args) = Vectors::splat(args.q).plus_product(Vectors::splat(args.p), x).limited(0.0, 1.0);
+}
+
+struct HardSigmoid {
+    p: f32,
+    q: f32,
+}
+
+impl Elementwise for HardSigmoid {
+    #[inline(always)]
+    fn of<const V: usize>(&self, x: Vectors<V>) -> Vectors<V> {
+        Vectors::splat(self.q).plus_product(Vectors::splat(self.p), x).limited(0.0, 1.0)
+    }
 }
 
 #[inline(always)]
@@ -93,20 +104,20 @@ const AT_ONCE: usize = 4;
 
 /// Computes a function of the numbers of all rows.
 #[inline(always)]
-fn each<F: Elementwise>(call: Call<'_>, args: &UnaryF32Args) -> Result<(), Mismatch> {
+fn each(call: Call<'_>, f: impl Elementwise) -> Result<(), Mismatch> {
     let Call { given, mut output, .. } = call;
     let input = given.input(0)?;
     output.for_each(|slice, row, to| {
         let to: &mut [f32] = bytemuck::try_cast_slice_mut(to).map_err(|_| Mismatch)?;
         let Some(input) = &input else {
-            in_place::<F>(to, args);
+            in_place(to, &f);
             return Ok(());
         };
         let from: &[f32] = bytemuck::try_cast_slice(input.only(slice, row)?).map_err(|_| Mismatch)?;
         // In pieces that stay in the first cache.
         for (to, from) in to.chunks_mut(PIECE).zip(from.chunks(PIECE)) {
             to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
-            in_place::<F>(to, args);
+            in_place(to, &f);
         }
         Ok(())
     })
@@ -116,20 +127,19 @@ fn each<F: Elementwise>(call: Call<'_>, args: &UnaryF32Args) -> Result<(), Misma
 const PIECE: usize = 1024;
 
 #[inline(always)]
-fn in_place<F: Elementwise>(values: &mut [f32], args: &UnaryF32Args) {
+fn in_place(values: &mut [f32], f: &impl Elementwise) {
     let (fours, rest) = values.as_chunks_mut::<4>();
     let (several, fours) = fours.as_chunks_mut::<AT_ONCE>();
     for values in several {
-        let Vectors(y) = F::of(Vectors(values.each_ref().map(F32x4::load)), args);
+        let Vectors(y) = f.of(Vectors(values.each_ref().map(F32x4::load)));
         y.into_iter().zip(values).for_each(|(y, to)| y.store(to));
     }
     for values in fours {
-        let Vectors([y]) = F::of(Vectors([F32x4::load(values)]), args);
+        let Vectors([y]) = f.of(Vectors([F32x4::load(values)]));
         y.store(values);
     }
-    let mut last = [0.0; 4];
-    last.iter_mut().zip(&*rest).for_each(|(to, from)| *to = *from);
-    let Vectors([y]) = F::of(Vectors([F32x4::load(&last)]), args);
+    let mut last = filled_up(rest);
+    let Vectors([y]) = f.of(Vectors([F32x4::load(&last)]));
     y.store(&mut last);
     rest.iter_mut().zip(last).for_each(|(to, from)| *to = from);
 }
