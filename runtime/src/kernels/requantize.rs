@@ -53,6 +53,53 @@ pub const fn requantize(acc: i32, multiplier: i32, shift: i32, rounding: u8) -> 
     if rounding == SINGLE { single(acc, multiplier, shift) } else { double(acc, multiplier, shift) }
 }
 
+/// Added to a float of a magnitude below 2^22, leaves the nearest whole number, halves to even, in the low bits.
+pub const WHOLE: f32 = 12_582_912.0;
+
+/// Whether [`single`] gives the same results between `first` and `last`, and other ones beyond, if it multiplies in floats:
+/// `acc as f32 * factor + WHOLE`, as long as that is below `1.5 * WHOLE`. Neither way ever falls where accumulators grow, so
+/// they agree everywhere if they do on both sides of each step from one result to the next.
+#[cfg(feature = "pack")]
+pub fn rounds_in_floats(multiplier: i32, shift: i32, [first, last]: [i32; 2]) -> bool {
+    let factor = real(multiplier, shift) as f32;
+    let in_floats =
+        |acc: i64| ((acc as f32 * factor + WHOLE).to_bits() as i32).wrapping_sub(WHOLE.to_bits() as i32);
+    let (multiplier, bits) = (i128::from(multiplier), 31 - shift);
+    multiplier == 0
+        || (1..100).contains(&bits)
+            && (first..=last.saturating_add(1)).all(|result| {
+                // The least accumulator with this result, if it is one.
+                let half = (i128::from(result) << bits) - (1i128 << (bits - 1));
+                let least = half.div_euclid(multiplier) + i128::from(half.rem_euclid(multiplier) != 0);
+                match i32::try_from(least) {
+                    Ok(least) => {
+                        in_floats(i64::from(least)) >= result && in_floats(i64::from(least) - 1) < result
+                    }
+                    Err(_) => true,
+                }
+            })
+}
+
+/// The factor next to `factor`, not further from it than its 2^16th part, of which [`rounds_in_floats`] holds; `factor` itself
+/// if there is none.
+#[cfg(feature = "pack")]
+pub fn steady(factor: f64, results: [i32; 2]) -> f64 {
+    let nearest = (factor as f32).to_bits();
+    let steps = (0..128u32).flat_map(|step| [nearest.wrapping_add(step), nearest.wrapping_sub(step)]);
+    let mut near = steps.map(|bits| f64::from(f32::from_bits(bits)));
+    let holds = |near: &f64| {
+        let (multiplier, shift) = quantize_multiplier(*near);
+        (near - factor).abs() * 65536.0 <= factor && rounds_in_floats(multiplier, shift, results)
+    };
+    near.find(holds).unwrap_or(factor)
+}
+
+/// `multiplier * 2^(shift - 31)`.
+#[cfg(feature = "pack")]
+fn real(multiplier: i32, shift: i32) -> f64 {
+    libm::ldexp(multiplier.into(), shift - 31)
+}
+
 /// Multiplier and shift of a real factor (`frexp`); zero if it is too small to matter.
 #[cfg(feature = "pack")]
 pub fn quantize_multiplier(factor: f64) -> (i32, i32) {
@@ -92,6 +139,38 @@ mod tests {
                 assert_eq!(single(acc, multiplier, shift), want as i32, "{acc} {multiplier} {shift}");
             }
         }
+    }
+
+    /// Around each step and at scattered accumulators; near, and for most factors of networks' layers.
+    #[test]
+    fn steady_factors_round_in_floats() {
+        let factors = (1..400u32).map(|i| f64::from(i.wrapping_mul(2654435761) >> 8) / f64::from(1 << 24));
+        let (mut found, mut looked) = (0, 0);
+        for factor in factors.map(|f| libm::exp2(-10.0 * f - 0.1)) {
+            for results in [[0, 255], [-128, 127], [-255, 0]] {
+                let near = steady(factor, results);
+                assert!((near / factor - 1.0).abs() < 1.0 / 60_000.0, "{factor} {near}");
+                let (multiplier, shift) = quantize_multiplier(near);
+                looked += 1;
+                if !rounds_in_floats(multiplier, shift, results) {
+                    assert_eq!(near, factor);
+                    continue;
+                }
+                found += 1;
+                let scale = near as f32;
+                assert_eq!(f64::from(scale), near);
+                let steps = (results[0]..=results[1]).flat_map(|r| {
+                    let at = ((f64::from(r) - 0.5) / near) as i32;
+                    (-2..=2).map(move |d| at + d)
+                });
+                for acc in steps.chain(numbers().map(|n| n >> 12)) {
+                    let exact = single(acc, multiplier, shift).clamp(results[0] - 1, results[1] + 1);
+                    let quick = (acc as f32 * scale + WHOLE).to_bits() as i32 - WHOLE.to_bits() as i32;
+                    assert_eq!(quick.clamp(results[0] - 1, results[1] + 1), exact, "{acc} {near}");
+                }
+            }
+        }
+        assert!(found * 100 >= looked * 95, "{found} of {looked}");
     }
 
     #[test]

@@ -10,9 +10,9 @@ mod plain;
 mod simd128;
 
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-pub use plain::{F32x4, Factors, I8x16, I16x8, I32x4};
+pub use plain::{F32x4, I8x16, I16x8, I32x4};
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-pub use simd128::{F32x4, Factors, I8x16, I16x8, I32x4};
+pub use simd128::{F32x4, I8x16, I16x8, I32x4};
 
 use core::marker::PhantomData;
 

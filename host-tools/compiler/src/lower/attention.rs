@@ -1,12 +1,11 @@
 //! Attention: queries row by row against all keys and values.
 
-use super::quantized::{activation_codes, rounding};
+use super::quantized::requant_of;
 use super::{Context, Refused};
 use crate::graph::{Attention, DType, Op, TensorId};
 use mote_runtime::kernels::attention::AttentionShape;
 use mote_runtime::kernels::attention_f32::AttentionF32;
 use mote_runtime::kernels::attention_s8::AttentionS8;
-use mote_runtime::kernels::pack::Requant;
 
 pub(super) fn attention(cx: &mut Context<'_>) -> Result<(), Refused> {
     let Op::Attention(attention) = cx.node.op else { return Err("not an attention".into()) };
@@ -24,11 +23,9 @@ pub(super) fn attention(cx: &mut Context<'_>) -> Result<(), Refused> {
         DType::F32 => AttentionF32 { shape, scale, bias: &bias }.pack(),
         DType::I8 => {
             let ((s_q, zero_query), (s_k, _)) = (cx.quant(q)?, cx.quant(k)?);
-            let ((s_v, zero_value), (s_out, zero_point)) = (cx.quant(v)?, cx.quant(output)?);
+            let ((s_v, zero_value), (s_out, _)) = (cx.quant(v)?, cx.quant(output)?);
             let unit = f64::from(scale) * f64::from(s_q) * f64::from(s_k);
-            let factors = vec![f64::from(s_v) / f64::from(s_out)];
-            let (min, max) = activation_codes(cx, output)?;
-            let requant = Requant { factors, zero_point, min, max, rounding: rounding(cx.node.rounding) };
+            let requant = requant_of(cx, vec![f64::from(s_v) / f64::from(s_out)], output)?;
             let attention = AttentionS8 { shape, unit, zero_query, zero_value, bias: &bias, requant };
             cx.choices.packer.attention_s8(&attention)
         }

@@ -1,6 +1,6 @@
 //! Convolutions, dense layers and matrix products.
 
-use super::quantized::{activation_codes, requant};
+use super::quantized::{requant, requant_of};
 use super::view::thwc;
 use super::{Context, Operand, Refused};
 use crate::graph::{DType, Op, Spatial, TensorId};
@@ -12,7 +12,7 @@ use mote_runtime::kernels::fully_connected_f32::FullyConnectedF32;
 use mote_runtime::kernels::fully_connected_s8::FullyConnectedS8;
 use mote_runtime::kernels::matmul_f32::MatMulF32;
 use mote_runtime::kernels::matmul_s8::MatmulS8;
-use mote_runtime::kernels::pack::{Geometry, Requant};
+use mote_runtime::kernels::pack::Geometry;
 use mote_runtime::plan::OperandRecord;
 
 /// A layer with constant weights.
@@ -295,11 +295,8 @@ pub(super) fn matmul(cx: &mut Context<'_>) -> Result<(), Refused> {
         }
         DType::I8 => {
             let ((sa, zero_a), (sb, zero_b)) = (cx.quant(a)?, cx.quant(b)?);
-            let (so, zero_point) = cx.quant(output)?;
-            let (min, max) = activation_codes(cx, output)?;
-            let factors = vec![f64::from(sa) * f64::from(sb) / f64::from(so)];
-            let rounding = super::quantized::rounding(cx.node.rounding);
-            let requant = Requant { factors, zero_point, min, max, rounding };
+            let (so, _) = cx.quant(output)?;
+            let requant = requant_of(cx, vec![f64::from(sa) * f64::from(sb) / f64::from(so)], output)?;
             let matmul = MatmulS8 { depth: k, transpose_a, transpose_b, zero_a, zero_b, requant };
             let packed = cx.choices.packer.matmul_s8(&matmul);
             // A batch is a slice of rows; a row of the product needs its row of `a` and all rows of `b`.

@@ -1,6 +1,6 @@
 //! Operators that work number by number, with broadcasting.
 
-use super::quantized::{activation_codes, rounding};
+use super::quantized::{activation_codes, requant_of, rounding};
 use super::{Context, Operand, Refused};
 use crate::graph::{BinaryFn, DType, Op, Tensor, TensorId, UnaryFn, unary_value};
 use mote_runtime::kernels::binary_f32::{BinaryF32, Function as Binary};
@@ -162,10 +162,8 @@ fn binary_s8(
             }
         }
         BinaryFn::Mul => {
-            let ((sa, zero_a), (sb, zero_b), (so, zero_point)) =
-                (cx.quant(a)?, cx.quant(b)?, cx.quant(output)?);
-            let factors = vec![f64::from(sa * sb / so)];
-            let requant = Requant { factors, zero_point, min, max, rounding };
+            let ((sa, zero_a), (sb, zero_b), (so, _)) = (cx.quant(a)?, cx.quant(b)?, cx.quant(output)?);
+            let requant = requant_of(cx, vec![f64::from(sa * sb / so)], output)?;
             cx.choices.packer.mul_s8(&MulS8 { zero_a, zero_b, repeat, requant }, lens)
         }
         BinaryFn::Max | BinaryFn::Min => {

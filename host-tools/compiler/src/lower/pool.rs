@@ -1,11 +1,10 @@
 //! Pools and reductions.
 
 use super::global::{Finish, running};
-use super::quantized::{activation_codes, rounding};
+use super::quantized::{activation_codes, requant_of};
 use super::view::thwc;
 use super::{Context, Operand, Refused};
 use crate::graph::{DType, Op, PoolKind, ReduceFn, Spatial, TensorId};
-use mote_runtime::kernels::pack::Requant;
 use mote_runtime::kernels::pool_f32::{AveragePoolF32, MaxPoolF32};
 use mote_runtime::kernels::pool_s8::PoolS8;
 use mote_runtime::kernels::reduce_f32::{ReduceF32, ReduceFunction};
@@ -184,10 +183,8 @@ pub(super) fn reduce(cx: &mut Context<'_>) -> Result<(), Refused> {
             ReduceF32 { function, outer: 1, len, inner }.pack()
         }
         DType::I8 => {
-            let ((s_in, input_zero_point), (s_out, zero_point)) = (cx.quant(x)?, cx.quant(output)?);
-            let (min, max) = activation_codes(cx, output)?;
-            let factors = vec![f64::from(s_in) / f64::from(s_out)];
-            let requant = Requant { factors, zero_point, min, max, rounding: rounding(cx.node.rounding) };
+            let ((s_in, input_zero_point), (s_out, _)) = (cx.quant(x)?, cx.quant(output)?);
+            let requant = requant_of(cx, vec![f64::from(s_in) / f64::from(s_out)], output)?;
             let vectors = inner == 1 && count == len;
             if global && function != ReduceFn::Max {
                 let mean = MeanOfSumsS8(MeanS8 { channels: inner, count, input_zero_point, requant });

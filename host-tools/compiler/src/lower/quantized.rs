@@ -5,7 +5,7 @@ use crate::graph::{DType, Op, Rounding, TensorId};
 use mote_runtime::kernels::cast::Cast;
 use mote_runtime::kernels::pack::Requant;
 use mote_runtime::kernels::quantize::{DequantizeS8F32, QuantizeF32S8, RequantizeS8};
-use mote_runtime::kernels::requantize::{DOUBLE, SINGLE};
+use mote_runtime::kernels::requantize::{DOUBLE, SINGLE, steady};
 
 /// The runtime's code of a rounding.
 pub(super) fn rounding(rounding: Rounding) -> u8 {
@@ -37,7 +37,7 @@ pub(super) fn requant(
     output: TensorId,
     convolution: bool,
 ) -> Result<Requant, Refused> {
-    let ((s_in, _), (s_out, zero_point)) = (cx.quant(x)?, cx.quant(output)?);
+    let ((s_in, _), (s_out, _)) = (cx.quant(x)?, cx.quant(output)?);
     let tensor = cx.graph.tensor(weights);
     let quant = tensor.quant.as_ref().ok_or_else(|| format!("weights `{}` have no scale", tensor.name))?;
     if quant.axis.is_some_and(|axis| axis != 0) {
@@ -52,8 +52,24 @@ pub(super) fn requant(
         product / f64::from(s_out)
     };
     let factors = quant.scales.iter().map(|&scale| factor(scale)).collect();
+    requant_of(cx, factors, output)
+}
+
+/// Requantization by `factors` to the codes of `output`. Rounded once, factors are moved to near ones of which kernels may
+/// compute the same codes in floats: by less than the scales, which are floats, are exact to when multiplied.
+pub(super) fn requant_of(
+    cx: &Context<'_>,
+    mut factors: Vec<f64>,
+    output: TensorId,
+) -> Result<Requant, Refused> {
+    let (_, zero_point) = cx.quant(output)?;
     let (min, max) = activation_codes(cx, output)?;
-    Ok(Requant { factors, zero_point, min, max, rounding: rounding(cx.node.rounding) })
+    let rounding = rounding(cx.node.rounding);
+    if rounding == SINGLE {
+        let results = [min - zero_point, max - zero_point];
+        factors.iter_mut().for_each(|factor| *factor = steady(*factor, results));
+    }
+    Ok(Requant { factors, zero_point, min, max, rounding })
 }
 
 pub(super) fn convert(cx: &mut Context<'_>) -> Result<(), Refused> {

@@ -118,7 +118,7 @@ impl<'a> Layer<'a> {
 
     /// Computes the positions of `to` from as many groups as it needs, with all blocks; the last group may be a part.
     #[inline(always)]
-    pub fn positions<const ROUNDING: u8>(&self, groups: &[Pairs], to: &mut [i8]) -> Result<(), Mismatch> {
+    pub fn positions(&self, groups: &[Pairs], to: &mut [i8]) -> Result<(), Mismatch> {
         let (pairs, words) = (pairs(self.inputs), quads::words(self.inputs));
         let weights = self.weights.chunks_exact(pairs.max(1));
         for (b, (block, weights)) in self.blocks.iter().zip(weights).enumerate() {
@@ -131,11 +131,11 @@ impl<'a> Layer<'a> {
                     Inputs::Pairs => four(group, weights, block),
                 };
                 if let Some(rows) = Tile::new(to, self.out_channels, first) {
-                    self.stage.tile::<ROUNDING>(sums, block, rows);
+                    self.stage.tile(sums, block, rows);
                     continue;
                 }
                 for (sums, to) in sums.into_iter().zip(to.chunks_exact_mut(self.out_channels.max(1))) {
-                    self.stage.put::<ROUNDING>(sums, block, to.get_mut(first..).ok_or(Mismatch)?);
+                    self.stage.put(sums, block, to.get_mut(first..).ok_or(Mismatch)?);
                 }
             }
         }
@@ -144,13 +144,13 @@ impl<'a> Layer<'a> {
 
     /// Computes one position, whose inputs stand side by side, with all blocks.
     #[inline(always)]
-    pub fn position<const ROUNDING: u8>(&self, x: &[i16], to: &mut [i8]) -> Result<(), Mismatch> {
+    pub fn position(&self, x: &[i16], to: &mut [i8]) -> Result<(), Mismatch> {
         let (x, _) = x.as_chunks::<2>();
         let pairs = pairs(self.inputs);
         let x = x.get(..pairs).ok_or(Mismatch)?;
         let weights = self.weights.chunks_exact(pairs.max(1));
         for ((block, weights), to) in self.blocks.iter().zip(weights).zip(to.chunks_mut(8)) {
-            self.stage.put::<ROUNDING>(one(x, weights, block), block, to);
+            self.stage.put(one(x, weights, block), block, to);
         }
         Ok(())
     }

@@ -30,19 +30,15 @@ use self::stage::{DOUBLE, SINGLE};
 use mote_runtime::target_library;
 
 // Identifiers are from `3000..4000`.
-// Kernels that make codes have two roundings (`stage`): the identifier is its name's plus the rounding.
+// Elementwise kernels that make codes have two roundings: the identifier is its name's plus the rounding.
 target_library! {
     /// The library of plans for WebAssembly.
     WASM:
 
-    CONV_S8_SIMD128 = 3000, "conv_s8_simd128", conv_s8_simd128::run::<SINGLE>, conv_s8_simd128::check;
-    CONV_S8_SIMD128_DOUBLE = 3001, "conv_s8_simd128_double", conv_s8_simd128::run::<DOUBLE>, conv_s8_simd128::check;
-    DEPTHWISE_S8_SIMD128 = 3004, "depthwise_s8_simd128", depthwise_s8_simd128::run::<SINGLE>, depthwise_s8_simd128::check;
-    DEPTHWISE_S8_SIMD128_DOUBLE = 3005, "depthwise_s8_simd128_double", depthwise_s8_simd128::run::<DOUBLE>, depthwise_s8_simd128::check;
-    DEPTHWISE_SQUARE_S8_SIMD128 = 3006, "depthwise_square_s8_simd128", depthwise_square_s8_simd128::run::<SINGLE>, depthwise_square_s8_simd128::check;
-    DEPTHWISE_SQUARE_S8_SIMD128_DOUBLE = 3007, "depthwise_square_s8_simd128_double", depthwise_square_s8_simd128::run::<DOUBLE>, depthwise_square_s8_simd128::check;
-    FULLY_CONNECTED_S8_SIMD128 = 3008, "fully_connected_s8_simd128", fully_connected_s8_simd128::run::<SINGLE>, fully_connected_s8_simd128::check;
-    FULLY_CONNECTED_S8_SIMD128_DOUBLE = 3009, "fully_connected_s8_simd128_double", fully_connected_s8_simd128::run::<DOUBLE>, fully_connected_s8_simd128::check;
+    CONV_S8_SIMD128 = 3000, "conv_s8_simd128", conv_s8_simd128::run, conv_s8_simd128::check;
+    DEPTHWISE_S8_SIMD128 = 3004, "depthwise_s8_simd128", depthwise_s8_simd128::run, depthwise_s8_simd128::check;
+    DEPTHWISE_SQUARE_S8_SIMD128 = 3006, "depthwise_square_s8_simd128", depthwise_square_s8_simd128::run, depthwise_square_s8_simd128::check;
+    FULLY_CONNECTED_S8_SIMD128 = 3008, "fully_connected_s8_simd128", fully_connected_s8_simd128::run, fully_connected_s8_simd128::check;
     ADD_S8_SIMD128 = 3012, "add_s8_simd128", add_s8_simd128::run::<SINGLE>, add_s8_simd128::check;
     ADD_S8_SIMD128_DOUBLE = 3013, "add_s8_simd128_double", add_s8_simd128::run::<DOUBLE>, add_s8_simd128::check;
     SUB_S8_SIMD128 = 3016, "sub_s8_simd128", add_s8_simd128::run::<SINGLE>, add_s8_simd128::check;
@@ -54,8 +50,7 @@ target_library! {
     AVERAGE_POOL_S8_SIMD128 = 3023, "average_pool_s8_simd128", pool_s8_simd128::average, pool_s8_simd128::check;
     MAX_POOL_S8_SIMD128 = 3024, "max_pool_s8_simd128", pool_s8_simd128::max, pool_s8_simd128::check;
     LUT_S8_SIMD128 = 3025, "lut_s8_simd128", lut_s8_simd128::run, lut_s8_simd128::check;
-    SPMM_S8_SIMD128 = 3026, "spmm_s8_simd128", spmm_s8_simd128::run::<SINGLE>, spmm_s8_simd128::check;
-    SPMM_S8_SIMD128_DOUBLE = 3027, "spmm_s8_simd128_double", spmm_s8_simd128::run::<DOUBLE>, spmm_s8_simd128::check;
+    SPMM_S8_SIMD128 = 3026, "spmm_s8_simd128", spmm_s8_simd128::run, spmm_s8_simd128::check;
     CONV_F32_SIMD128 = 3100, "conv_f32_simd128", conv_f32_simd128::run, conv_f32_simd128::check;
     DEPTHWISE_F32_SIMD128 = 3101, "depthwise_f32_simd128", depthwise_f32_simd128::run, depthwise_f32_simd128::check;
     UNARY_F32_SIMD128 = 3102, "unary_f32_simd128", unary_f32_simd128::run, unary_f32_simd128::check;

@@ -1,18 +1,17 @@
 //! From accumulators to output codes, four channels in a vector.
 //!
+//! Products in floats, to which a number is added that leaves their whole part in the low bits, are right wherever the compiler
+//! found factors for which they are (`requantize::steady`): nearly everywhere, if results are rounded once. Elsewhere they are
+//! right which do not lie too close to the middle of two codes ([`Near`]), and the others are computed exactly.
+//!
 //! A vector is shifted by one number of bits, while channels have shifts of their own. So what is shifted is brought to
 //! the largest shift of four channels first: `(a * m + 2^(t - 1)) >> t` equals `(a * 2^d * m + 2^(t + d - 1)) >> (t + d)`.
 //! Where an accumulator times `2^d` might not fit, accumulators are limited to what saturates the code anyway.
-//!
-//! That takes twice the instructions of a product in floats of 64 bits, to which a number is added that leaves its whole part in
-//! the low bits. Both ways never fall where accumulators grow, so they give the same codes if they do on both sides of each
-//! step from one code to the next; the packer tries these (`Four::plain`). Rounding twice has its steps elsewhere: there
-//! products in floats of 32 bits are right which do not lie too close to the middle of two codes ([`Near`]), and only the
-//! others are computed exactly.
 
+use mote_runtime::kernels::requantize::WHOLE;
 pub use mote_runtime::kernels::requantize::{DOUBLE, SINGLE};
 
-use crate::vector::{F32x4, Factors, I16x8, I32x4, Tile};
+use crate::vector::{F32x4, I16x8, I32x4, Tile};
 
 /// What four channels need.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,11 +34,12 @@ pub struct Four {
     pub limited: u32,
     /// Real results are right up to this far from a whole number; less than 0 if they may be off by more.
     pub sure: f32,
-    /// Whether `plain` gives the right codes for every accumulator that occurs. Never, where results are rounded twice.
-    pub is_plain: u32,
-    /// The real factors in 64 bits, low words first, for products that are rounded once.
-    pub plain: [[u32; 4]; 2],
+    /// [`SINGLE`], [`DOUBLE`] or [`PLAIN`].
+    pub rounding: u32,
 }
+
+/// As [`SINGLE`], where products in floats are right for every accumulator that occurs.
+const PLAIN: u32 = 2;
 
 // SAFETY: numbers of 32 bits without gaps, any of whose values is allowed.
 unsafe impl bytemuck::Zeroable for Four {}
@@ -53,9 +53,7 @@ pub type Block = [Four; 2];
 #[derive(Clone, Copy)]
 pub struct Stage {
     zero_point: I32x4,
-    /// The zero point, plus what leaves whole numbers in the low bits of floats of 64 bits.
-    round: f64,
-    /// The zero point, less the bits of [`ROUND`].
+    /// The zero point, less the bits of [`WHOLE`].
     from_bits: I32x4,
     min: I16x8,
     max: I16x8,
@@ -65,24 +63,17 @@ impl Stage {
     #[inline(always)]
     pub fn new(zero_point: i32, min: i8, max: i8) -> Self {
         let (min, max) = (I16x8::splat(min.into()), I16x8::splat(max.into()));
-        let from_bits = I32x4::splat(zero_point.wrapping_sub(ROUND.to_bits().cast_signed()));
-        let round = WIDE_ROUND + f64::from(zero_point);
-        Self { zero_point: I32x4::splat(zero_point), round, from_bits, min, max }
+        let from_bits = I32x4::splat(zero_point.wrapping_sub(WHOLE.to_bits().cast_signed()));
+        Self { zero_point: I32x4::splat(zero_point), from_bits, min, max }
     }
 
     /// The codes of eight channels at the positions of a group.
     #[inline(always)]
-    pub fn tile<const ROUNDING: u8>(
-        &self,
-        [s0, s1, s2, s3]: [[I32x4; 2]; 4],
-        block: &Block,
-        to: Tile<'_, i8, 4>,
-    ) {
-        let [first, last] = block;
+    pub fn tile(&self, [s0, s1, s2, s3]: [[I32x4; 2]; 4], block: &Block, to: Tile<'_, i8, 4>) {
         let [t0, t1, t2, t3] = to.rows();
-        if ROUNDING == SINGLE && first.is_plain & last.is_plain != 0 {
+        if is_plain(block) {
             // Asked once, and factors stay in registers. No loop: sums would go through memory.
-            let factors = [first, last].map(|four| Factors::load(&four.plain));
+            let factors = factors(block);
             self.plain(s0, factors, t0);
             self.plain(s1, factors, t1);
             self.plain(s2, factors, t2);
@@ -90,43 +81,43 @@ impl Stage {
             return;
         }
         for (sums, to) in [s0, s1, s2, s3].into_iter().zip([t0, t1, t2, t3]) {
-            self.codes::<ROUNDING>(sums, block, to);
+            self.careful(&sums, block, to);
         }
     }
 
     /// The codes of eight channels.
     #[inline(always)]
-    pub fn codes<const ROUNDING: u8>(&self, [low, high]: [I32x4; 2], block: &Block, to: &mut [i8; 8]) {
-        let [first, last] = block;
-        if ROUNDING == SINGLE {
-            if first.is_plain & last.is_plain != 0 {
-                let factors = [first, last].map(|four| Factors::load(&four.plain));
-                return self.plain([low, high], factors, to);
-            }
-            return self.store([first.requantized::<ROUNDING>(low), last.requantized::<ROUNDING>(high)], to);
+    pub fn codes(&self, sums: [I32x4; 2], block: &Block, to: &mut [i8; 8]) {
+        match is_plain(block) {
+            true => self.plain(sums, factors(block), to),
+            false => self.careful(&sums, block, to),
         }
-        let near = [first.near(low), last.near(high)];
-        self.store_near(
-            near,
-            || [first.requantized::<ROUNDING>(low), last.requantized::<ROUNDING>(high)],
-            to,
-        );
     }
 
     /// The codes of eight channels all of which are plain.
     #[inline(always)]
-    fn plain(&self, [low, high]: [I32x4; 2], [a, b]: [Factors; 2], to: &mut [i8; 8]) {
-        I16x8::codes([low.rounded(a, self.round), high.rounded(b, self.round)], self.min, self.max, to);
+    pub fn plain(&self, sums: [I32x4; 2], factors: [F32x4; 2], to: &mut [i8; 8]) {
+        let ([low, high], [a, b]) = (sums, factors);
+        let whole = F32x4::splat(WHOLE);
+        let bits = [low.real().times(a).plus(whole).bits(), high.real().times(b).plus(whole).bits()];
+        I16x8::codes(bits.map(|bits| bits.plus(self.from_bits)), self.min, self.max, to);
+    }
+
+    /// The codes of eight channels, however they are rounded. A function of its own, which all kernels share.
+    #[inline(never)]
+    fn careful(&self, [low, high]: &[I32x4; 2], [first, last]: &Block, to: &mut [i8; 8]) {
+        let exact = || [first.requantized(*low), last.requantized(*high)];
+        self.store_near([first.near(*low), last.near(*high)], exact, to);
     }
 
     /// The codes of eight channels, or of as many as there is room for.
     #[inline(always)]
-    pub fn put<const ROUNDING: u8>(&self, sums: [I32x4; 2], block: &Block, to: &mut [i8]) {
+    pub fn put(&self, sums: [I32x4; 2], block: &Block, to: &mut [i8]) {
         match to.first_chunk_mut::<8>() {
-            Some(to) => self.codes::<ROUNDING>(sums, block, to),
+            Some(to) => self.codes(sums, block, to),
             None => {
                 let mut codes = [0; 8];
-                self.codes::<ROUNDING>(sums, block, &mut codes);
+                self.codes(sums, block, &mut codes);
                 to.iter_mut().zip(codes).for_each(|(to, code)| *to = code);
             }
         }
@@ -135,7 +126,7 @@ impl Stage {
     /// Eight results as codes; `exact` gives them where it has to be asked.
     #[inline(always)]
     pub fn store_near(&self, near: [Near; 2], exact: impl FnOnce() -> [I32x4; 2], to: &mut [i8; 8]) {
-        let round = F32x4::splat(ROUND);
+        let round = F32x4::splat(WHOLE);
         let shifted = near.map(|near| near.real.plus(round));
         let [Near { real: a, sure: sure_a }, Near { real: b, sure: sure_b }] = near;
         let [whole_a, whole_b] = shifted.map(|shifted| shifted.minus(round));
@@ -159,12 +150,6 @@ pub struct Near {
     pub sure: F32x4,
 }
 
-/// Added to a number of a magnitude below 2^22, leaves the nearest whole number in the low bits.
-const ROUND: f32 = 12_582_912.0;
-
-/// The same for numbers of 64 bits, and below 2^31.
-const WIDE_ROUND: f64 = 6_755_399_441_055_744.0;
-
 /// What a product of 512 at most is off by: its factors and itself are rounded to 24 bits. More saturates codes.
 const OFF: f32 = 512.0 * 4.0 / (1 << 24) as f32;
 
@@ -176,6 +161,16 @@ fn moved<const ROUNDING: u8>(bits: u32) -> f32 {
 /// `2^-bits`, `bits` up to 126.
 fn inverse_power(bits: u32) -> f32 {
     f32::from_bits(127u32.saturating_sub(bits) << 23)
+}
+
+#[inline(always)]
+fn is_plain([first, last]: &Block) -> bool {
+    first.rounding & last.rounding == PLAIN
+}
+
+#[inline(always)]
+fn factors(block: &Block) -> [F32x4; 2] {
+    block.each_ref().map(|four| F32x4::load(&four.scale))
 }
 
 impl Four {
@@ -196,10 +191,10 @@ impl Four {
 
     /// `mote_runtime::kernels::requantize` of four accumulators.
     #[inline(always)]
-    fn requantized<const ROUNDING: u8>(&self, acc: I32x4) -> I32x4 {
+    fn requantized(&self, acc: I32x4) -> I32x4 {
         let multiplier = I32x4::load(&self.multiplier);
         let acc = if self.limited != 0 { acc.limited(I32x4::load(&self.limit)) } else { acc };
-        if ROUNDING == SINGLE {
+        if self.rounding != DOUBLE.into() {
             let acc = acc.times(I32x4::load(&self.spread));
             return acc.high(multiplier, 1 << ((31 + self.shift) & 63)).shifted_right(self.shift);
         }
@@ -255,6 +250,7 @@ mod host {
     use alloc::vec::Vec;
     use mote_runtime::kernels::conv2d_s8::channels;
     use mote_runtime::kernels::pack::Requant;
+    use mote_runtime::kernels::requantize::rounds_in_floats;
     use mote_runtime::kernels::s8::Channel;
 
     /// Accumulators beside this never occur, or are limited.
@@ -288,10 +284,11 @@ mod host {
                 sum: weights.iter().map(|&w| i32::from(w)).sum(),
             })
             .collect();
-        let fours: Option<Vec<Four>> = each.chunks(4).map(|each| four(each, requant.rounding)).collect();
-        let mut fours = fours?;
+        let results = [requant.min, requant.max].map(|code| code - requant.zero_point);
+        let four = |each: &[Own]| four(each, requant.rounding, results);
+        let mut fours = each.chunks(4).map(four).collect::<Option<Vec<Four>>>()?;
         if fours.len() % 2 == 1 {
-            fours.push(four(&[], requant.rounding)?);
+            fours.push(four(&[])?);
         }
         Some(fours.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect())
     }
@@ -303,7 +300,8 @@ mod host {
         sum: i32,
     }
 
-    fn four(channels: &[Own], rounding: u8) -> Option<Four> {
+    /// `results`: the first and the last one that matters.
+    fn four(channels: &[Own], rounding: u8, results: [i32; 2]) -> Option<Four> {
         // Bits by which the product (rounded once) or its upper half is shifted.
         let first = if rounding == SINGLE { 32 } else { 1 };
         let bits = |shift: i32| if rounding == SINGLE { 31 - shift } else { -shift };
@@ -319,7 +317,7 @@ mod host {
         let shift = all.iter().copied().max().unwrap_or(first);
         let (mut four, mut limited) = (<Four as bytemuck::Zeroable>::zeroed(), false);
         four.sure = 0.5 - OFF;
-        four.is_plain = u32::from(rounding == SINGLE);
+        four.rounding = if rounding == SINGLE { PLAIN } else { rounding.into() };
         four.spread = [1; 4];
         four.limit = [(ROOM - 1) as i32; 4];
         for (lane, &Own { channel: [start, multiplier, own], largest, sum }) in channels.iter().enumerate() {
@@ -335,15 +333,13 @@ mod host {
             four.multiplier[lane] = multiplier;
             let scale = f64::from(multiplier) / (1u64 << (31 - own)) as f64;
             four.scale[lane] = scale as f32;
-            let word = scale.to_bits();
-            let words = four.plain.as_flattened_mut().as_chunks_mut::<2>().0;
-            words[lane] = [word as u32, (word >> 32) as u32];
-            if rounding != SINGLE || !is_plain(multiplier, own, scale) {
-                four.is_plain = 0;
+            // Beyond, rounding by `WHOLE` does not even saturate.
+            let fits = largest as f64 * scale < f64::from(1 << 21);
+            let is_plain = fits && rounds_in_floats(multiplier, own, results);
+            if rounding == SINGLE && !is_plain {
+                four.rounding = SINGLE.into();
             }
             let off = OFF + if rounding == SINGLE { 0.0 } else { moved::<DOUBLE>(bits(own) as u32) };
-            // Beyond, rounding by `ROUND` does not even saturate.
-            let fits = largest as f64 * scale < f64::from(1 << 21);
             four.sure = if fits { four.sure.min(0.5 - off) } else { -1.0 };
             let spread = shift - bits(own);
             if spread > 30 {
@@ -365,22 +361,6 @@ mod host {
         Some(four)
     }
 
-    /// Whether products with `scale`, which is `multiplier * 2^(shift - 31)`, rounded in floats, give the same codes as rounded
-    /// exactly, whatever the zero point is: on both sides of each step from one code to the next.
-    fn is_plain(multiplier: i32, shift: i32, scale: f64) -> bool {
-        let (multiplier, bits) = (i128::from(multiplier), 31 - shift);
-        let plain = |acc: i32| (f64::from(acc) * scale + WIDE_ROUND).to_bits() as i32;
-        (-256..=256).all(|result: i32| {
-            // The least accumulator with this result, if it is one.
-            let half = (i128::from(result) << bits) - (1i128 << (bits - 1));
-            let least = half.div_euclid(multiplier) + i128::from(half.rem_euclid(multiplier) != 0);
-            let (Ok(least), Ok(below)) = (i32::try_from(least), i32::try_from(least - 1)) else {
-                return true;
-            };
-            plain(least) >= result && plain(below) < result
-        })
-    }
-
     /// The factor of `multiplier * 2^(shift - 31)`; `None` if it is 1/2 or more (1 or more, if rounded twice).
     pub fn factor(multiplier: i32, shift: i32, rounding: u8) -> Option<Factor> {
         let bits = if rounding == SINGLE { -1 - shift } else { -shift };
@@ -393,7 +373,7 @@ mod host {
 mod tests {
     use super::*;
     use mote_runtime::kernels::pack::Requant;
-    use mote_runtime::kernels::requantize::{quantize_multiplier, requantize};
+    use mote_runtime::kernels::requantize::{quantize_multiplier, requantize, steady};
 
     #[test]
     fn equals_the_definition() {
@@ -405,31 +385,51 @@ mod tests {
             [[0.011, 0.003, 0.4, 0.0001, 0.02, 0.0, 1e-6, 0.49], [0.3, 0.2, 3e-6, 0.1, 1e-9, 0.0, 0.2, 1e-5]]
         {
             for (rounding, zero_point) in [(SINGLE, -128), (SINGLE, 3), (DOUBLE, -7), (DOUBLE, 127)] {
-                let requant =
-                    Requant { factors: factors.to_vec(), zero_point, min: -100, max: 120, rounding };
-                // Weights large enough that accumulators of 24 bits may occur.
-                let blocks = blocks(&[127; 8 * 1024], &[], 8, 0, &requant).unwrap();
-                let stage = Stage::new(zero_point, -100, 120);
-                // Where results lie in the middle of two codes, and beside it.
-                let middles = factors.iter().flat_map(|factor| {
-                    let middle = move |code: i32| ((f64::from(code) + 0.5) / factor) as i32;
-                    (-300..300)
-                        .step_by(7)
-                        .flat_map(move |code| (-3..=3).map(move |d| middle(code).saturating_add(d)))
-                });
-                for acc in accumulators.iter().copied().chain(middles) {
-                    let acc = acc.clamp(-127 * 127 * 1024, 127 * 127 * 1024);
-                    let sums = [I32x4::splat(acc); 2];
-                    let mut found = [0; 8];
-                    match rounding {
-                        SINGLE => stage.codes::<SINGLE>(sums, &blocks[0], &mut found),
-                        _ => stage.codes::<DOUBLE>(sums, &blocks[0], &mut found),
-                    }
-                    for (factor, found) in factors.iter().zip(found) {
-                        let (multiplier, shift) = quantize_multiplier(*factor);
-                        let want = requantize(acc, multiplier, shift, rounding) + zero_point;
-                        assert_eq!(i32::from(found), want.clamp(-100, 120), "{acc} {factor} {rounding}");
-                    }
+                // As they are, some of which are not right in floats, and near ones which are.
+                let near = factors.map(|factor| steady(factor, [-100, 120].map(|code| code - zero_point)));
+                for factors in [factors, near] {
+                    codes_are_right(&factors, rounding, zero_point, accumulators.iter().copied());
+                }
+                let requant = requant(&near, rounding, zero_point);
+                // Accumulators of eight bits, whose results are no larger than floats hold.
+                let [block] = blocks(&[1; 8], &[], 8, 0, &requant).unwrap()[..] else { panic!("one block") };
+                assert_eq!(is_plain(&block), rounding == SINGLE);
+            }
+        }
+    }
+
+    fn requant(factors: &[f64], rounding: u8, zero_point: i32) -> Requant {
+        Requant { factors: factors.to_vec(), zero_point, min: -100, max: 120, rounding }
+    }
+
+    fn codes_are_right(
+        factors: &[f64],
+        rounding: u8,
+        zero_point: i32,
+        accumulators: impl Iterator<Item = i32> + Clone,
+    ) {
+        let requant = requant(factors, rounding, zero_point);
+        // Weights large enough that accumulators of 24 bits may occur, and such that channels are plain.
+        for inputs in [1024, 8] {
+            let most = 127 * 127 * inputs as i32;
+            let blocks = blocks(&alloc::vec![127; 8 * inputs], &[], 8, 0, &requant).unwrap();
+            let stage = Stage::new(zero_point, -100, 120);
+            // Where results lie in the middle of two codes, and beside it.
+            let middles = factors.iter().flat_map(|factor| {
+                let middle = move |code: i32| ((f64::from(code) + 0.5) / factor) as i32;
+                (-300..300)
+                    .step_by(7)
+                    .flat_map(move |code| (-3..=3).map(move |d| middle(code).saturating_add(d)))
+            });
+            for acc in accumulators.clone().chain(middles) {
+                let acc = acc.clamp(-most, most);
+                let sums = [I32x4::splat(acc); 2];
+                let mut found = [0; 8];
+                stage.codes(sums, &blocks[0], &mut found);
+                for (factor, found) in factors.iter().zip(found) {
+                    let (multiplier, shift) = quantize_multiplier(*factor);
+                    let want = requantize(acc, multiplier, shift, rounding) + zero_point;
+                    assert_eq!(i32::from(found), want.clamp(-100, 120), "{acc} {factor} {rounding}");
                 }
             }
         }

@@ -249,19 +249,6 @@ impl I16x8 {
     }
 }
 
-/// Four real numbers of 64 bits.
-#[derive(Clone, Copy)]
-pub struct Factors([f64; 4]);
-
-impl Factors {
-    /// From their words, low ones first.
-    #[inline(always)]
-    pub fn load(words: &[[u32; 4]; 2]) -> Self {
-        let [[a, b, c, d], [e, f, g, h]] = words.map(|words| words.map(u64::from));
-        Self([a | b << 32, c | d << 32, e | f << 32, g | h << 32].map(f64::from_bits))
-    }
-}
-
 impl I32x4 {
     #[inline(always)]
     pub fn store(self, to: &mut [i32; 4]) {
@@ -333,12 +320,6 @@ impl I32x4 {
     #[inline(always)]
     pub fn transposed(rows: [Self; 4]) -> [Self; 4] {
         core::array::from_fn(|i| Self(rows.map(|row| row.0[i])))
-    }
-
-    /// The low words of `self * factors + round`, computed in floats of 64 bits.
-    #[inline(always)]
-    pub fn rounded(self, Factors(factors): Factors, round: f64) -> Self {
-        Self(core::array::from_fn(|i| (f64::from(self.0[i]) * factors[i] + round).to_bits() as i32))
     }
 
     /// The nearest real numbers.

@@ -326,19 +326,6 @@ impl I16x8 {
     }
 }
 
-/// Four real numbers of 64 bits.
-#[derive(Clone, Copy)]
-pub struct Factors(v128, v128);
-
-impl Factors {
-    /// From their words, low ones first.
-    #[inline(always)]
-    pub fn load([a, b]: &[[u32; 4]; 2]) -> Self {
-        // SAFETY: references to all bytes that are read; any alignment is allowed.
-        unsafe { Self(v128_load(a.as_ptr().cast()), v128_load(b.as_ptr().cast())) }
-    }
-}
-
 impl I32x4 {
     #[inline(always)]
     pub fn store(self, to: &mut [i32; 4]) {
@@ -414,17 +401,6 @@ impl I32x4 {
     #[inline(always)]
     pub fn transposed(rows: [Self; 4]) -> [Self; 4] {
         transposed(rows.map(|row| row.0)).map(Self)
-    }
-
-    /// The low words of `self * factors + round`, computed in floats of 64 bits.
-    #[inline(always)]
-    pub fn rounded(self, factors: Factors, round: f64) -> Self {
-        let upper = i32x4_shuffle::<2, 3, 2, 3>(self.0, self.0);
-        let (low, high) = (f64x2_convert_low_i32x4(self.0), f64x2_convert_low_i32x4(upper));
-        let round = f64x2_splat(round);
-        let low = f64x2_add(f64x2_mul(low, factors.0), round);
-        let high = f64x2_add(f64x2_mul(high, factors.1), round);
-        Self(i32x4_shuffle::<0, 2, 4, 6>(low, high))
     }
 
     /// The nearest real numbers.

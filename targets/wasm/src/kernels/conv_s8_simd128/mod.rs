@@ -48,7 +48,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
 }
 
 /// Computes the rows of a call.
-pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch> {
+pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
     let Call { given, mut output, scratch } = call;
     let args = ConvArgs::read(given.args(), 0).ok_or(Mismatch)?;
     let source = given.source(0)?;
@@ -65,7 +65,7 @@ pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch> {
     let (copies, groups) = (s8_mut(copies), groups.ok_or(Mismatch)?);
     output.for_each(|slice, row, to| {
         let window = Window::new(source.window(slice, row));
-        conv.row::<ROUNDING>(&window, source.row_bytes(), copies, groups, s8_mut(to))
+        conv.row(&window, source.row_bytes(), copies, groups, s8_mut(to))
     })
 }
 
@@ -77,7 +77,7 @@ struct Conv<'a> {
 
 impl Conv<'_> {
     /// Computes one output row: as many groups as there is memory for are widened, then multiplied with all blocks.
-    fn row<const ROUNDING: u8>(
+    fn row(
         &self,
         window: &Window<'_>,
         row_len: usize,
@@ -100,7 +100,7 @@ impl Conv<'_> {
                 }
             }
             column = end;
-            self.layer.positions::<ROUNDING>(groups, to)?;
+            self.layer.positions(groups, to)?;
         }
         Ok(())
     }

@@ -21,7 +21,7 @@ pub fn pack(layer: &ConvS8<'_>, geometry: Geometry) -> Option<Packed> {
     let form = form(layer.weights, inputs);
     let args = ConvArgs { form, ..ConvArgs::of_layer(layer)? };
     let groups = (CACHE / group(inputs)).clamp(1, 8).min(geometry.columns.div_ceil(GROUP));
-    let step = Packed::new(id::CONV_S8_SIMD128 + u16::from(requant.rounding), args.to_bytes());
+    let step = Packed::new(id::CONV_S8_SIMD128, args.to_bytes());
     let weights = (layer.weights, *out_channels, inputs);
     let packed = packed(step, form, weights, layer.bias, *input_zero_point, requant)?;
     Some(Packed { scratch: copies(inputs) + groups * group(inputs), ..packed })

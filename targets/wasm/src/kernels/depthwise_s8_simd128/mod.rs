@@ -43,7 +43,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
 }
 
 /// Computes the rows of a call.
-pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch> {
+pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
     let Call { given, mut output, scratch } = call;
     let args = DepthwiseArgs::read(given.args(), 0).ok_or(Mismatch)?;
     let source = given.source(0)?;
@@ -61,7 +61,7 @@ pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch> {
     };
     output.for_each(|slice, row, to| {
         let window = Window::new(source.window(slice, row));
-        depthwise.row::<ROUNDING>(&window, source.row_bytes(), s8_mut(to))
+        depthwise.row(&window, source.row_bytes(), s8_mut(to))
     })
 }
 
@@ -77,19 +77,14 @@ struct Depthwise<'a> {
 }
 
 impl Depthwise<'_> {
-    fn row<const ROUNDING: u8>(
-        &self,
-        window: &Window<'_>,
-        row_len: usize,
-        to: &mut [i8],
-    ) -> Result<(), Mismatch> {
+    fn row(&self, window: &Window<'_>, row_len: usize, to: &mut [i8]) -> Result<(), Mismatch> {
         let width = row_len.checked_div(self.channels).ok_or(Mismatch)?;
         for (column, to) in to.chunks_exact_mut(self.channels.max(1)).enumerate() {
             // The commonest kernels have loops of their own, whose taps' addresses stay in registers.
             match self.taps {
-                9 => self.column::<ROUNDING, 9, 5>(window, column, width, to)?,
-                25 => self.column::<ROUNDING, 25, 13>(window, column, width, to)?,
-                _ => self.column::<ROUNDING, TAPS, 0>(window, column, width, to)?,
+                9 => self.column::<9, 5>(window, column, width, to)?,
+                25 => self.column::<25, 13>(window, column, width, to)?,
+                _ => self.column::<TAPS, 0>(window, column, width, to)?,
             }
         }
         Ok(())
@@ -97,7 +92,7 @@ impl Depthwise<'_> {
 
     /// `N`: room for taps. `PAIRS`: of exactly so many taps, or 0.
     #[inline(always)]
-    fn column<const ROUNDING: u8, const N: usize, const PAIRS: usize>(
+    fn column<const N: usize, const PAIRS: usize>(
         &self,
         window: &Window<'_>,
         column: usize,
@@ -114,15 +109,15 @@ impl Depthwise<'_> {
             }
         }
         if PAIRS > 0 && self.channels.is_multiple_of(8) {
-            return self.whole_pixel::<ROUNDING, N, PAIRS>(&taps, to);
+            return self.whole_pixel::<N, PAIRS>(&taps, to);
         }
         let taps = taps.get(..self.taps).ok_or(Mismatch)?;
-        self.pixel::<ROUNDING>(taps, to)
+        self.pixel(taps, to)
     }
 
     /// All channels of a column, whole vectors of them, of `N` taps.
     #[inline(always)]
-    fn whole_pixel<const ROUNDING: u8, const N: usize, const PAIRS: usize>(
+    fn whole_pixel<const N: usize, const PAIRS: usize>(
         &self,
         taps: &[&[i8]; N],
         to: &mut [i8],
@@ -144,14 +139,14 @@ impl Depthwise<'_> {
                 low = low.plus(x_low.dot(I16x8::widened(w_low)));
                 high = high.plus(x_high.dot(I16x8::widened(w_high)));
             }
-            self.stage.codes::<ROUNDING>([low, high], block, to);
+            self.stage.codes([low, high], block, to);
         }
         Ok(())
     }
 
     /// All channels of a column.
     #[inline(always)]
-    fn pixel<const ROUNDING: u8>(&self, taps: &[&[i8]], to: &mut [i8]) -> Result<(), Mismatch> {
+    fn pixel(&self, taps: &[&[i8]], to: &mut [i8]) -> Result<(), Mismatch> {
         let pairs = self.taps.div_ceil(2);
         let (whole, rest) = to.as_chunks_mut::<8>();
         let mut each = self.blocks.iter().zip(self.weights.chunks_exact(pairs.max(1)));
@@ -159,14 +154,14 @@ impl Depthwise<'_> {
         for (to, (block, weights)) in whole.iter_mut().zip(&mut each) {
             let eight = |tap: &[i8]| Some(I16x8::widened(tap.get(at..)?.first_chunk::<8>()?));
             let sums = sums(taps, weights, block, eight).ok_or(Mismatch)?;
-            self.stage.codes::<ROUNDING>(sums, block, to);
+            self.stage.codes(sums, block, to);
             at += 8;
         }
         if let (false, Some((block, weights))) = (rest.is_empty(), each.next()) {
             let eight = |tap: &[i8]| Some(I16x8::widened(&filled_up(tap.get(at..)?)));
             let sums = sums(taps, weights, block, eight).ok_or(Mismatch)?;
             let mut codes = [0; 8];
-            self.stage.codes::<ROUNDING>(sums, block, &mut codes);
+            self.stage.codes(sums, block, &mut codes);
             rest.iter_mut().zip(codes).for_each(|(to, code)| *to = code);
         }
         Ok(())

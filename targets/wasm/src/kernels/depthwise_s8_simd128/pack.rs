@@ -17,7 +17,7 @@ pub fn pack(layer: &DepthwiseS8<'_>) -> Option<Packed> {
     }
     let blocks = blocks(layer.weights, layer.bias, channels, *input_zero_point, requant)?;
     let args = DepthwiseArgs::of_layer(layer)?;
-    let packed = Packed::new(id::DEPTHWISE_S8_SIMD128 + u16::from(requant.rounding), args.to_bytes())
+    let packed = Packed::new(id::DEPTHWISE_S8_SIMD128, args.to_bytes())
         .with_blob(&crate::kernels::gemm::weights(layer.weights, channels, taps))
         .with_blob(bytemuck::cast_slice::<_, i32>(&blocks));
     Some(Packed { scratch: channels, ..packed })

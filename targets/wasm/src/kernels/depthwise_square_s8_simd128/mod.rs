@@ -2,11 +2,12 @@
 //! one output channel per input channel.
 //!
 //! Constants: 0 for each eight channels the taps of each kernel column in its first four rows, a zero for a fourth of three,
-//! and of a fifth row its taps by four, `[groups][2][4 channels][4 taps]`; 1 per block the start of the sums and the scales
+//! then of a fifth row each tap with three zeros, `[groups][2][4 channels][4 taps]`; 1 per block the start of the sums and the scales
 //! (`stage`). The last eight channels are a block even where some of them are in the one before. Scratch: eight zero points,
 //! which stand for a tap on padding.
 //!
-//! Eight channels go along a row at a time: each input column is read and put side by side once for all taps that need it.
+//! Eight channels go along a row at a time: each input column is read and put side by side once, and gives what it has to give
+//! to all sums that need it. So sums are kept from column to column, which are fewer than the columns of a window.
 
 mod fours;
 #[cfg(feature = "pack")]
@@ -23,14 +24,14 @@ use mote_runtime::plan::Fault;
 
 use self::fours::{Eight, Fours, Weights};
 use super::stage::{Block, Stage};
-use crate::vector::Strips;
+use crate::vector::{I32x4, Strips};
 
 /// Weights of eight channels and four taps.
 pub type Group = [[i8; 16]; 2];
 
 /// Groups of a block.
 const fn groups(size: usize) -> usize {
-    if size == 3 { 3 } else { 7 }
+    if size == 3 { 3 } else { 10 }
 }
 
 /// Accepts a step only if [`run`] can serve it.
@@ -50,7 +51,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
 }
 
 /// Computes the rows of a call.
-pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch> {
+pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
     let Call { given, mut output, scratch } = call;
     let args = DepthwiseArgs::read(given.args(), 0).ok_or(Mismatch)?;
     let source = given.source(0)?;
@@ -65,10 +66,10 @@ pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch> {
         stage: Stage::new(args.zero_point, args.min, args.max),
     };
     let row = match (args.kernel_width, args.stride) {
-        (3, 1) => Depthwise::row::<ROUNDING, 3, 3, 1>,
-        (3, _) => Depthwise::row::<ROUNDING, 3, 3, 2>,
-        (_, 1) => Depthwise::row::<ROUNDING, 5, 7, 1>,
-        _ => Depthwise::row::<ROUNDING, 5, 7, 2>,
+        (3, 1) => Depthwise::row::<3, 3, 1, 3>,
+        (3, _) => Depthwise::row::<3, 3, 2, 2>,
+        (_, 1) => Depthwise::row::<5, 10, 1, 5>,
+        _ => Depthwise::row::<5, 10, 2, 3>,
     };
     output.for_each(|slice, y, to| {
         let window = Window::new(source.window(slice, y));
@@ -102,11 +103,25 @@ impl Column {
         // Weights of a fourth row that isn't there are zeros.
         Some(Self { fours: Fours::beside([a, b, c, eight(3).unwrap_or(c)]), last: eight(4).unwrap_or(c) })
     }
+
+    /// Adds the products with the taps of kernel column `column` to `sums`, if there is such a column.
+    #[inline(always)]
+    fn give<const SIZE: usize>(&self, column: usize, weights: &[Weights], sums: &mut [I32x4; 2]) {
+        if column >= SIZE {
+            return;
+        }
+        if let Some(four) = weights.get(column) {
+            *sums = self.fours.plus(four, *sums);
+        }
+        if let Some(one) = weights.get(SIZE + column) {
+            *sums = self.last.plus(one, *sums);
+        }
+    }
 }
 
 impl Depthwise<'_> {
-    /// `GROUPS`: those of kernels of `SIZE`.
-    fn row<const ROUNDING: u8, const SIZE: usize, const GROUPS: usize, const STRIDE: usize>(
+    /// `GROUPS`: those of kernels of `SIZE`; `SUMS`: how many windows share a column.
+    fn row<const SIZE: usize, const GROUPS: usize, const STRIDE: usize, const SUMS: usize>(
         &self,
         window: &Window<'_>,
         row_len: usize,
@@ -133,34 +148,37 @@ impl Depthwise<'_> {
                 }
                 strips.next().map_or(Some(beyond), Column::of)
             };
-            let mut x = [beyond; SIZE];
-            for _ in STRIDE..SIZE {
-                x = pushed(x, next().ok_or(Mismatch)?);
-            }
             let weights = weights.each_ref().map(Weights::load);
             let start = Weights::start(&weights, [block[0].start(), block[1].start()]);
+            // Those of the next window, and of the ones behind it that begin before it ends.
+            let mut sums = [start; SUMS];
+            let mut give = |sums: &mut [[I32x4; 2]; SUMS], column: usize| {
+                let x = next().ok_or(Mismatch)?;
+                for (p, sums) in sums.iter_mut().enumerate() {
+                    // A column before the first one of a window is none of it.
+                    x.give::<SIZE>(column.wrapping_sub(p * STRIDE), &weights, sums);
+                }
+                Ok(())
+            };
+            for column in 0..SIZE - STRIDE {
+                give(&mut sums, column)?;
+            }
             for to in to.chunks_exact_mut(self.channels.max(1)) {
-                for _ in 0..STRIDE {
-                    x = pushed(x, next().ok_or(Mismatch)?);
+                for column in SIZE - STRIDE..SIZE {
+                    give(&mut sums, column)?;
                 }
-                let mut sums = start;
-                for (x, w) in x.iter().zip(&weights) {
-                    sums = x.fours.plus(w, sums);
-                }
-                if let ([x0, x1, x2, x3, x4], [.., four, one]) = (&x[..], &weights[..]) {
-                    sums = Fours::beside([x0.last, x1.last, x2.last, x3.last]).plus(four, sums);
-                    sums = x4.last.plus(one, sums);
-                }
+                let done = sums.first().copied().unwrap_or(start);
+                sums = pushed(sums, start);
                 let to = to.get_mut(first..).and_then(<[i8]>::first_chunk_mut::<8>).ok_or(Mismatch)?;
-                self.stage.codes::<ROUNDING>(sums, block, to);
+                self.stage.codes(done, block, to);
             }
         }
         Ok(())
     }
 }
 
-/// The columns but the first, and one more.
+/// The sums but the first, and one more.
 #[inline(always)]
-fn pushed<const N: usize>(x: [Column; N], new: Column) -> [Column; N] {
-    core::array::from_fn(|i| x.get(i + 1).copied().unwrap_or(new))
+fn pushed<T: Copy, const N: usize>(sums: [T; N], new: T) -> [T; N] {
+    core::array::from_fn(|i| sums.get(i + 1).copied().unwrap_or(new))
 }

@@ -38,12 +38,12 @@ pub fn pack(layer: &DepthwiseS8<'_>) -> Option<Packed> {
         for column in 0..size {
             packed.extend((0..32).map(|i| tap(i / 4, i % 4, column)));
         }
-        for first in (0..size).step_by(4).filter(|_| size > 4) {
-            packed.extend((0..32).map(|i| tap(i / 4, 4, first + i % 4)));
+        for column in (0..size).filter(|_| size > 4) {
+            packed.extend((0..32).map(|i| if i % 4 == 0 { tap(i / 4, 4, column) } else { 0 }));
         }
     }
     let args = DepthwiseArgs::of_layer(layer)?;
-    let packed = Packed::new(id::DEPTHWISE_SQUARE_S8_SIMD128 + u16::from(requant.rounding), args.to_bytes())
+    let packed = Packed::new(id::DEPTHWISE_SQUARE_S8_SIMD128, args.to_bytes())
         .with_blob(&packed)
         .with_blob(bytemuck::cast_slice::<_, i32>(&blocks));
     Some(Packed { scratch: 8, ..packed })

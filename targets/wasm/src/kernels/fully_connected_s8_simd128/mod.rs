@@ -44,7 +44,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
 }
 
 /// Computes the rows of a call.
-pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch> {
+pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
     let Call { given, mut output, scratch: room } = call;
     let args = DenseArgs::read(given.args(), 0).ok_or(Mismatch)?;
     let source = given.source(0)?;
@@ -58,22 +58,17 @@ pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch> {
         if source.row_bytes() > inputs {
             let x = s8(rows.get(0).ok_or(Mismatch)?);
             let group = bytemuck::try_cast_slice_mut(room).map_err(|_| Mismatch)?;
-            return several::<ROUNDING>(&layer, x, group, to);
+            return several(&layer, x, group, to);
         }
         let x: &mut [i16] = bytemuck::try_cast_slice_mut(room).map_err(|_| Mismatch)?;
         let x = x.get_mut(..2 * memory(inputs)).ok_or(Mismatch)?;
         gather(rows, source.row_bytes(), padding, x);
-        layer.position::<ROUNDING>(x, to)
+        layer.position(x, to)
     })
 }
 
 /// The vectors of a row, four at a time; those behind the last one are as the last one.
-fn several<const ROUNDING: u8>(
-    layer: &Layer<'_>,
-    x: &[i8],
-    group: &mut [Pairs],
-    to: &mut [i8],
-) -> Result<(), Mismatch> {
+fn several(layer: &Layer<'_>, x: &[i8], group: &mut [Pairs], to: &mut [i8]) -> Result<(), Mismatch> {
     let positions = (GROUP * layer.out_channels).max(1);
     for (x, to) in x.chunks(GROUP * layer.inputs).zip(to.chunks_mut(positions)) {
         let mut vectors = x.chunks_exact(layer.inputs.max(1));
@@ -83,7 +78,7 @@ fn several<const ROUNDING: u8>(
             last
         });
         widen(four, layer.group, group);
-        layer.positions::<ROUNDING>(group, to)?;
+        layer.positions(group, to)?;
     }
     Ok(())
 }

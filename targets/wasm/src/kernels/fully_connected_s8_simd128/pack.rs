@@ -13,7 +13,7 @@ pub fn pack(layer: &FullyConnectedS8<'_>) -> Option<Packed> {
     let FullyConnectedS8 { inputs, outputs, input_zero_point, requant, .. } = layer;
     let form = form(layer.weights, *inputs);
     let args = DenseArgs { form, ..DenseArgs::of_layer(layer)? };
-    let step = Packed::new(id::FULLY_CONNECTED_S8_SIMD128 + u16::from(requant.rounding), args.to_bytes());
+    let step = Packed::new(id::FULLY_CONNECTED_S8_SIMD128, args.to_bytes());
     let weights = (layer.weights, *outputs, *inputs);
     let packed = packed(step, form, weights, layer.bias, *input_zero_point, requant)?;
     Some(Packed { scratch: scratch(*inputs), ..packed })

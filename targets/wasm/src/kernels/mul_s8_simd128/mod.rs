@@ -15,7 +15,7 @@ use mote_runtime::plan::{DType, Fault};
 use mote_runtime::records;
 
 use super::pieces::each;
-use super::stage::{Factor, Near, Stage};
+use super::stage::{Factor, Near, SINGLE, Stage};
 use crate::vector::{F32x4, I16x8};
 
 records! {
@@ -30,7 +30,9 @@ records! {
         pub zero_point: i32,
         pub min: i8,
         pub max: i8,
-        pub reserved: u16,
+        /// 1 if products in floats are right for all codes (`stage`), else 0.
+        pub is_plain: u8,
+        pub reserved: u8,
     }
 }
 
@@ -61,9 +63,13 @@ pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch> {
     let (scale, sure) = factor.real::<ROUNDING>();
     let (scale, sure) = (F32x4::splat(scale), F32x4::splat(sure));
     let channels = if args.channels == 0 { None } else { Some(args.channels as usize) };
+    let is_plain = ROUNDING == SINGLE && args.is_plain == 1;
     each(call, channels, |a, b, to| {
         let (a, b) = (I16x8::widened(a).minus(zero_a), I16x8::widened(b).minus(zero_b));
         let products = a.products(b);
+        if is_plain {
+            return stage.plain(products, [scale; 2], to);
+        }
         let near = products.map(|product| Near { real: product.real().times(scale), sure });
         stage.store_near(near, || products.map(|product| factor.of::<ROUNDING>(product)), to);
     })

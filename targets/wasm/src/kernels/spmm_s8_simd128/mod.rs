@@ -71,17 +71,17 @@ const fn strip_bytes(args: &SpmmS8Args) -> u64 {
 }
 
 /// Computes the rows of a call.
-pub fn run<const ROUNDING: u8>(call: Call<'_>) -> Result<(), Mismatch> {
+pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
     let args = SpmmS8Args::read(call.given.args(), 0).ok_or(Mismatch)?;
     match args.block() {
-        SINGLES => rows::<1, ROUNDING>(call, &args),
-        PAIRS => rows::<2, ROUNDING>(call, &args),
+        SINGLES => rows::<1>(call, &args),
+        PAIRS => rows::<2>(call, &args),
         _ => Err(Mismatch),
     }
 }
 
 /// Rows for entries of `G` weights.
-fn rows<const G: usize, const ROUNDING: u8>(call: Call<'_>, args: &SpmmS8Args) -> Result<(), Mismatch> {
+fn rows<const G: usize>(call: Call<'_>, args: &SpmmS8Args) -> Result<(), Mismatch> {
     let Call { given, mut output, scratch } = call;
     let source = given.source(0)?;
     let layer = Layer::<'_, G> {
@@ -101,9 +101,9 @@ fn rows<const G: usize, const ROUNDING: u8>(call: Call<'_>, args: &SpmmS8Args) -
         let (from, to) = (s8(source.only(slice, row)?), s8_mut(to));
         let columns = to.len().checked_div(layer.outputs).ok_or(Mismatch)?;
         in_strips(columns, POSITIONS / 8, |strip, eights| match eights {
-            1 => layer.strip::<1, ROUNDING>(strips, sums, from, to, strip),
-            2 => layer.strip::<2, ROUNDING>(strips, sums, from, to, strip),
-            _ => layer.strip::<4, ROUNDING>(strips, sums, from, to, strip),
+            1 => layer.strip::<1>(strips, sums, from, to, strip),
+            2 => layer.strip::<2>(strips, sums, from, to, strip),
+            _ => layer.strip::<4>(strips, sums, from, to, strip),
         })
     })
 }
@@ -122,7 +122,7 @@ struct Layer<'a, const G: usize> {
 
 impl<const G: usize> Layer<'_, G> {
     /// Computes some columns, at most `H` times eight.
-    fn strip<const H: usize, const ROUNDING: u8>(
+    fn strip<const H: usize>(
         &self,
         strips: &mut [[i16; 8]],
         tile: &mut [Sums],
@@ -156,21 +156,21 @@ impl<const G: usize> Layer<'_, G> {
                     }
                 }
             }
-            self.store::<ROUNDING>(tile, block, 8 * b, to);
+            self.store(tile, block, 8 * b, to);
         }
         Ok(())
     }
 
     /// The codes of eight channels from `first` on, at all positions. A function of its own, which all strips share.
     #[inline(never)]
-    fn store<const ROUNDING: u8>(&self, tile: &[Sums], block: &Block, first: usize, to: &mut [i8]) {
+    fn store(&self, tile: &[Sums], block: &Block, first: usize, to: &mut [i8]) {
         let mut positions = to.chunks_exact_mut(self.outputs.max(1));
         for sums in tile {
             let [a, b, c, d, e, f, g, h] = sums.each_ref().map(I32x4::load);
             let (low, high) = (I32x4::transposed([a, b, c, d]), I32x4::transposed([e, f, g, h]));
             for (low, high) in low.into_iter().zip(high) {
                 let Some(to) = positions.next().and_then(|to| to.get_mut(first..)) else { return };
-                self.stage.put::<ROUNDING>([low, high], block, to);
+                self.stage.put([low, high], block, to);
             }
         }
     }

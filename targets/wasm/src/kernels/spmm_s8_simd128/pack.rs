@@ -23,7 +23,7 @@ pub fn pack(layer: &SpmmS8<'_>, block: Block, strip: usize) -> Option<Packed> {
         (stream, counts) = even(&stream, &counts);
     }
     let counts: Vec<[i32; 1]> = counts.into_iter().map(|count| [count]).collect();
-    let kernel = id::SPMM_S8_SIMD128 + u16::from(requant.rounding);
+    let kernel = id::SPMM_S8_SIMD128;
     let packed = layer.packed(kernel, block, POSITIONS, &stream, &counts);
     let packed = packed.with_blob(bytemuck::cast_slice::<_, i32>(&scales));
     let scratch = layer.inputs().next_multiple_of(2) * POSITIONS * 2 + SUMS;
