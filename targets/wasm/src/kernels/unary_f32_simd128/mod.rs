@@ -12,7 +12,7 @@ use mote_runtime::kernels::StepView;
 use mote_runtime::kernels::unary_f32::{self, Function, UnaryF32Args};
 use mote_runtime::plan::Fault;
 
-use super::functions::{erf, exp, sigmoid};
+use super::functions::{exp, half_tanh_of_half, normal_less_half, sigmoid};
 use super::gemm::filled_up;
 use crate::vector::{F32x4, Vectors};
 
@@ -60,21 +60,20 @@ macro_rules! elementwise {
 elementwise! {
     Sigmoid(x) = sigmoid(x);
     Exp(x) = exp(x);
-    Erf(x) = erf(x);
-    Swish(x) = x.over(one_and_exp_of_minus(x));
-    // sigmoid(2 x) = (1 + tanh(x)) / 2
+    Erf(x) = {
+        let half = normal_less_half(x.times(Vectors::splat(core::f32::consts::SQRT_2)));
+        half.plus(half)
+    };
+    Swish(x) = x.times(half_tanh_of_half(x).plus(Vectors::splat(0.5)));
     Tanh(x) = {
-        let twice = sigmoid(x.plus(x));
-        twice.plus(twice).minus(Vectors::splat(1.0))
+        let half = half_tanh_of_half(x.plus(x));
+        half.plus(half)
     };
-    Gelu(x) = {
-        let of = erf(x.times(Vectors::splat(core::f32::consts::FRAC_1_SQRT_2)));
-        x.times(Vectors::splat(0.5)).times(of.plus(Vectors::splat(1.0)))
-    };
+    Gelu(x) = x.times(normal_less_half(x).plus(Vectors::splat(0.5)));
     // 2 * sqrt(2 / pi), and that times 0.044715.
     GeluTanh(x) = {
         let factor = Vectors::splat(1.595_769).plus_product(Vectors::splat(0.071_354_82), x.times(x));
-        x.over(one_and_exp_of_minus(x.times(factor)))
+        x.times(half_tanh_of_half(x.times(factor)).plus(Vectors::splat(0.5)))
     };
     HardSwish(x) = {
         let factor = x.plus(Vectors::splat(3.0)).limited(0.0, 6.0);
@@ -92,11 +91,6 @@ impl Elementwise for HardSigmoid {
     fn of<const V: usize>(&self, x: Vectors<V>) -> Vectors<V> {
         Vectors::splat(self.q).plus_product(Vectors::splat(self.p), x).limited(0.0, 1.0)
     }
-}
-
-#[inline(always)]
-fn one_and_exp_of_minus<const V: usize>(x: Vectors<V>) -> Vectors<V> {
-    exp(Vectors::splat(0.0).minus(x)).plus(Vectors::splat(1.0))
 }
 
 /// Vectors at a time.
