@@ -12,11 +12,10 @@ pub struct Strip {
     positions: usize,
 }
 
-/// Hands out the columns of a row, with the eights of positions to be computed for them: 4, 2 or 1, and not more than `most`.
+/// Hands out the columns of a row, with the eights of positions to be computed for them: 4, 2 or 1.
 #[inline(always)]
 pub fn in_strips(
     columns: usize,
-    most: usize,
     mut strip: impl FnMut(Strip, usize) -> Result<(), Mismatch>,
 ) -> Result<(), Mismatch> {
     let mut first = 0;
@@ -27,7 +26,6 @@ pub fn in_strips(
             9..=16 => 2,
             _ => 4,
         };
-        let eights = eights.min(most);
         let positions = left.min(8 * eights);
         strip(Strip { first, positions }, eights)?;
         first += positions;

@@ -166,16 +166,10 @@ impl I16x8 {
         Self([a, b, a, b, a, b, a, b])
     }
 
-    /// Two codes, four times.
-    #[inline(always)]
-    pub fn codes_repeated(pair: &[u8; 2]) -> Self {
-        Self::repeated(&pair.map(|code| i16::from(code.cast_signed())))
-    }
-
     /// The second codes of two pairs, four times.
     #[inline(always)]
     pub fn seconds_repeated(&[[_, a], [_, b]]: &[[u8; 2]; 2]) -> Self {
-        Self::codes_repeated(&[a, b])
+        Self::repeated(&[a, b].map(|code| i16::from(code.cast_signed())))
     }
 
     /// A pair, four times.

@@ -238,13 +238,6 @@ impl I16x8 {
         Self(unsafe { v128_load32_splat(pairs.as_ptr().cast::<u32>().add(P)) })
     }
 
-    /// Two codes, four times.
-    #[inline(always)]
-    pub fn codes_repeated(pair: &[u8; 2]) -> Self {
-        // SAFETY: a reference to both bytes that are read; any alignment is allowed.
-        Self(i16x8_extend_low_i8x16(unsafe { v128_load16_splat(pair.as_ptr().cast()) }))
-    }
-
     /// The second codes of two pairs, four times.
     #[inline(always)]
     pub fn seconds_repeated(pairs: &[[u8; 2]; 2]) -> Self {

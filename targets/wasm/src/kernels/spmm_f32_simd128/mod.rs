@@ -67,13 +67,11 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
     let sums = sums.get_mut(..SUMS).and_then(|sums| bytemuck::try_cast_slice_mut(sums).ok());
     let sums: &mut [[f32; 4]] = sums.ok_or(Mismatch)?;
     let (sums, _) = sums.as_chunks_mut();
-    // Strips of many channels are shorter: entries read them here and there, so all should be in the first cache.
-    let most = if layer.inputs > 128 { 2 } else { POSITIONS / 8 };
     output.for_each(|slice, row, to| {
         let from = bytemuck::try_cast_slice(source.only(slice, row)?).map_err(|_| Mismatch)?;
         let to: &mut [f32] = bytemuck::try_cast_slice_mut(to).map_err(|_| Mismatch)?;
         let columns = to.len().checked_div(layer.outputs).ok_or(Mismatch)?;
-        in_strips(columns, most, |strip, eights| match eights {
+        in_strips(columns, |strip, eights| match eights {
             1 => layer.strip::<1>(strips, sums, from, to, strip),
             2 => layer.strip::<2>(strips, sums, from, to, strip),
             _ => layer.strip::<4>(strips, sums, from, to, strip),

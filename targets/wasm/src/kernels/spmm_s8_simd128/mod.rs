@@ -1,14 +1,14 @@
-//! `spmm_s8_simd128`: `spmm_s8` for single weights and for those of pairs of input channels.
+//! `spmm_s8_simd128`: `spmm_s8` for single weights, and for small ones of blocks of four input channels.
 //!
-//! Constants: 0 the entries as `spmm_s8` has them, single ones an even number for each output channel; 1 how many there are
-//! (`u32`); 2 per eight output channels the start of the sums and the scales (`stage`). Scratch: a strip of 32 positions,
-//! widened, `[input channel][positions]` or `[pair of channels][positions][2]`, then sums of eight output channels.
+//! Constants: 0 the entries as `spmm_s8` has them, of single weights an even number for each output channel; 1 how many there are (`u32`); 2 per eight output channels the start of the
+//! sums and the scales (`stage`). Scratch: a strip of positions as the loop wants it, then sums of eight output channels.
 //!
-//! `i32x4.dot_i16x8_s` multiplies pairs. Where weights come in pairs, so do the inputs of a position; single weights are taken
-//! two at a time, and their inputs zipped as they are loaded. Both give eight vectors of sums that stay in registers.
+//! Whatever the loop ([`Way`]), vectors of sums stay in registers while the weights of an output channel pass by.
 
+mod fours;
 #[cfg(feature = "pack")]
 mod pack;
+mod singles;
 #[cfg(feature = "pack")]
 pub use pack::pack;
 
@@ -19,10 +19,12 @@ use mote_runtime::kernels::sparse::Block as Entries;
 use mote_runtime::kernels::spmm_s8::{Record, SpmmS8Args};
 use mote_runtime::plan::Fault;
 
+use self::fours::Fours;
+use self::singles::Singles;
 use super::gemm::filled_up;
 use super::stage::{Block, Stage};
 use super::strips::{POSITIONS, Strip, in_strips};
-use crate::vector::{I16x8, I32x4};
+use crate::vector::{I8x16, I32x4};
 
 const RECORD: Record = Record { bytes: 4, before: 0, is_word: true, further: 1 };
 
@@ -34,8 +36,8 @@ const SUMS: usize = POSITIONS / 4 * size_of::<Sums>();
 
 /// Entries of one weight.
 const SINGLES: Entries = Entries::of(1, 1);
-/// Entries of the weights of two input channels.
-const PAIRS: Entries = Entries::of(1, 2);
+/// Entries of the weights of four input channels.
+const FOURS: Entries = Entries::of(1, 4);
 
 /// Accepts a step only if [`run`] can serve it.
 pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
@@ -44,8 +46,8 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
         Err(fault) => return Err(fault),
     };
     match args.block() {
-        SINGLES => require!(is_even(step.blob(1)), Shape),
-        PAIRS => {}
+        SINGLES => require!(are_even(step.blob(1)), Shape),
+        FOURS => {}
         _ => return Err(Fault::Arguments),
     }
     let blocks = (args.out_channels as usize).div_ceil(8);
@@ -55,7 +57,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
 }
 
 /// Whether all counts of entries are even.
-const fn is_even(counts: &[u8]) -> bool {
+const fn are_even(counts: &[u8]) -> bool {
     let (mut counts, _) = counts.as_chunks::<4>();
     while let Some(([low, ..], rest)) = counts.split_first() {
         if *low % 2 == 1 {
@@ -66,27 +68,53 @@ const fn is_even(counts: &[u8]) -> bool {
     true
 }
 
+/// Bytes of scratch for the longest strip: of fours of input channels, widened.
 const fn strip_bytes(args: &SpmmS8Args) -> u64 {
-    (args.in_channels as u64).next_multiple_of(2) * POSITIONS as u64 * 2
+    (args.in_channels as u64).next_multiple_of(4) * POSITIONS as u64 * 2
 }
 
 /// Computes the rows of a call.
 pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
     let args = SpmmS8Args::read(call.given.args(), 0).ok_or(Mismatch)?;
     match args.block() {
-        SINGLES => rows::<1>(call, &args),
-        PAIRS => rows::<2>(call, &args),
+        SINGLES => rows::<Singles>(call, &args),
+        FOURS if I8x16::takes_numbers() => rows::<Fours<true>>(call, &args),
+        FOURS => rows::<Fours<false>>(call, &args),
         _ => Err(Mismatch),
     }
 }
 
-/// Rows for entries of `G` weights.
-fn rows<const G: usize>(call: Call<'_>, args: &SpmmS8Args) -> Result<(), Mismatch> {
+/// A loop over entries.
+trait Way {
+    /// An entry, or as many as are multiplied at once.
+    type Entry: bytemuck::AnyBitPattern;
+
+    /// What a strip consists of: sixteen bytes of some positions of an input channel, or of fewer positions of more channels.
+    type Piece: bytemuck::Pod;
+
+    /// Whether inputs are taken plus 128.
+    const RAISED: bool;
+
+    /// Puts the inputs of eight positions, number `eight` of `EIGHTS`, into their places.
+    fn turn<const EIGHTS: usize>(strips: &mut [Self::Piece], eight: usize, pixels: [&[i8]; 8]);
+
+    /// The sums of an output channel, number `c` of the tile, at `EIGHTS` times eight positions.
+    fn sums<const EIGHTS: usize>(
+        strips: &[Self::Piece],
+        entries: &[Self::Entry],
+        start: i32,
+        tile: &mut [Sums],
+        c: usize,
+    ) -> Result<(), Mismatch>;
+}
+
+fn rows<W: Way>(call: Call<'_>, args: &SpmmS8Args) -> Result<(), Mismatch> {
     let Call { given, mut output, scratch } = call;
     let source = given.source(0)?;
-    let layer = Layer::<'_, G> {
+    let layer = Layer {
         inputs: args.in_channels as usize,
         outputs: args.out_channels as usize,
+        entry: args.block().len() + 1,
         stride: usize::from(args.stride),
         stage: Stage::new(args.zero_point, args.min, args.max),
         entries: given.blob(0),
@@ -94,24 +122,25 @@ fn rows<const G: usize>(call: Call<'_>, args: &SpmmS8Args) -> Result<(), Mismatc
         blocks: given.constants(2)?,
     };
     let (strips, sums) = scratch.split_at_mut_checked(strip_bytes(args) as usize).ok_or(Mismatch)?;
-    let strips: &mut [[i16; 8]] = bytemuck::try_cast_slice_mut(strips).map_err(|_| Mismatch)?;
+    let strips: &mut [W::Piece] = bytemuck::try_cast_slice_mut(strips).map_err(|_| Mismatch)?;
     let sums = sums.get_mut(..SUMS).and_then(|sums| bytemuck::try_cast_slice_mut(sums).ok());
     let sums: &mut [Sums] = sums.ok_or(Mismatch)?;
     output.for_each(|slice, row, to| {
         let (from, to) = (s8(source.only(slice, row)?), s8_mut(to));
         let columns = to.len().checked_div(layer.outputs).ok_or(Mismatch)?;
-        in_strips(columns, POSITIONS / 8, |strip, eights| match eights {
-            1 => layer.strip::<1>(strips, sums, from, to, strip),
-            2 => layer.strip::<2>(strips, sums, from, to, strip),
-            _ => layer.strip::<4>(strips, sums, from, to, strip),
+        in_strips(columns, |strip, eights| match eights {
+            1 | 2 => layer.strip::<W, 2>(strips, sums, from, to, strip),
+            _ => layer.strip::<W, 4>(strips, sums, from, to, strip),
         })
     })
 }
 
 /// Everything of a layer but its rows.
-struct Layer<'a, const G: usize> {
+struct Layer<'a> {
     inputs: usize,
     outputs: usize,
+    /// Bytes of an entry.
+    entry: usize,
     /// Along the row.
     stride: usize,
     stage: Stage,
@@ -120,41 +149,29 @@ struct Layer<'a, const G: usize> {
     blocks: &'a [Block],
 }
 
-impl<const G: usize> Layer<'_, G> {
-    /// Computes some columns, at most `H` times eight.
-    fn strip<const H: usize>(
+impl Layer<'_> {
+    /// Computes some columns, at most `EIGHTS` times eight.
+    fn strip<W: Way, const EIGHTS: usize>(
         &self,
-        strips: &mut [[i16; 8]],
+        strips: &mut [W::Piece],
         tile: &mut [Sums],
         from: &[i8],
         to: &mut [i8],
         strip: Strip,
     ) -> Result<(), Mismatch> {
-        for h in 0..H {
-            let pixels = strip.pixels(h, from, self.inputs, self.stride)?;
-            match G {
-                1 => turn(strips.as_chunks_mut::<H>().0, h, pixels),
-                _ => turn_pairs(strips.as_chunks_mut::<2>().0.as_chunks_mut::<H>().0, h, pixels),
-            }
+        for eight in 0..EIGHTS {
+            W::turn::<EIGHTS>(strips, eight, strip.pixels(eight, from, self.inputs, self.stride)?);
         }
         let to = strip.outputs(to, self.outputs)?;
         let mut entries = self.entries;
         for (b, (block, counts)) in self.blocks.iter().zip(self.counts.chunks(8)).enumerate() {
-            let starts = block.iter().flat_map(|four| four.start);
+            let starts = block.iter().flat_map(|four| if W::RAISED { four.raised } else { four.start });
             for (c, (start, count)) in starts.zip(counts).enumerate() {
-                let bytes = (*count as usize).checked_mul(1 + G).ok_or(Mismatch)?;
+                let bytes = (*count as usize).checked_mul(self.entry).ok_or(Mismatch)?;
                 let (own, behind) = entries.split_at_checked(bytes).ok_or(Mismatch)?;
                 entries = behind;
-                match G {
-                    1 => {
-                        let entries = own.as_chunks().0.as_chunks().0;
-                        sums(strips.as_chunks::<H>().0, entries, start, tile, c)?;
-                    }
-                    _ => {
-                        let strips = strips.as_chunks::<2>().0.as_chunks::<H>().0;
-                        sums_of_pairs(strips, own.as_chunks().0, start, tile, c)?;
-                    }
-                }
+                let own = bytemuck::try_cast_slice(own).map_err(|_| Mismatch)?;
+                W::sums::<EIGHTS>(strips, own, start, tile, c)?;
             }
             self.store(tile, block, 8 * b, to);
         }
@@ -176,40 +193,25 @@ impl<const G: usize> Layer<'_, G> {
     }
 }
 
-/// `strips[c][h]` becomes code `c` of eight positions.
-#[inline(never)]
-fn turn<const H: usize>(strips: &mut [[[i16; 8]; H]], h: usize, pixels: [&[i8]; 8]) {
-    in_eights(strips, 8, pixels, |strips, eights| {
-        let rows = I16x8::turned(eights.map(I16x8::widened));
-        for (row, strip) in rows.into_iter().zip(strips) {
-            if let Some(to) = strip.get_mut(h) {
-                row.store(to);
-            }
-        }
-    });
-}
-
-/// `strips[c][h]` becomes codes `2 c` and `2 c + 1` of eight positions.
-#[inline(never)]
-fn turn_pairs<const H: usize>(strips: &mut [[[[i16; 8]; 2]; H]], h: usize, pixels: [&[i8]; 8]) {
-    in_eights(strips, 4, pixels, |strips, eights| {
-        let [a, b, c, d, e, f, g, i] = eights.map(I16x8::widened);
-        let low = I16x8::transposed([a, b, c, d]);
-        let high = I16x8::transposed([e, f, g, i]);
-        for ((low, high), strip) in low.into_iter().zip(high).zip(strips) {
-            if let Some([to_low, to_high]) = strip.get_mut(h) {
-                low.store(to_low);
-                high.store(to_high);
-            }
-        }
-    });
-}
-
-/// Calls `put(strips, codes)` for each eight codes of eight positions, which have as many, and the `size` strips of theirs,
-/// or those that there are; behind the last code are zeros.
+/// Stores the sums of fours of positions as channel `c` of a tile.
 #[inline(always)]
-fn in_eights<S>(strips: &mut [S], size: usize, pixels: [&[i8]; 8], put: impl Fn(&mut [S], [&[i8; 8]; 8])) {
-    let [a, b, c, d, e, f, g, h] = pixels.map(<[i8]>::as_chunks::<8>);
+fn store(sums: &[I32x4], tile: &mut [Sums], c: usize) -> Result<(), Mismatch> {
+    for (sum, to) in sums.iter().zip(tile.iter_mut()) {
+        sum.store(to.get_mut(c).ok_or(Mismatch)?);
+    }
+    Ok(())
+}
+
+/// Calls `put(strips, codes)` for each `N` codes of eight positions, which have as many, and the `size` strips of theirs, or
+/// those that there are; behind the last code are zeros.
+#[inline(always)]
+fn in_chunks<S, const N: usize>(
+    strips: &mut [S],
+    size: usize,
+    pixels: [&[i8]; 8],
+    put: impl Fn(&mut [S], [&[i8; N]; 8]),
+) {
+    let [a, b, c, d, e, f, g, h] = pixels.map(<[i8]>::as_chunks::<N>);
     let mut strips = strips.chunks_mut(size);
     let first = a.0.iter().zip(b.0).zip(c.0).zip(d.0);
     let all = first.zip(e.0).zip(f.0).zip(g.0).zip(h.0).zip(&mut strips);
@@ -220,65 +222,4 @@ fn in_eights<S>(strips: &mut [S], size: usize, pixels: [&[i8]; 8], put: impl Fn(
         let last = [a.1, b.1, c.1, d.1, e.1, f.1, g.1, h.1].map(filled_up);
         put(strips, last.each_ref());
     }
-}
-
-/// The sums of an output channel, number `c` of the tile; two weights of any two input channels at a time. A function of its
-/// own, for whose loop there are registers enough.
-#[inline(never)]
-fn sums<const H: usize>(
-    strips: &[[[i16; 8]; H]],
-    entries: &[[[u8; 2]; 2]],
-    start: i32,
-    tile: &mut [Sums],
-    c: usize,
-) -> Result<(), Mismatch> {
-    let mut sums = [[I32x4::splat(start); 2]; H];
-    let mut channel = 0;
-    for entry in entries {
-        let [[first, _], [second, _]] = entry;
-        channel += usize::from(*first);
-        let x = strips.get(channel).ok_or(Mismatch)?;
-        channel += usize::from(*second);
-        let y = strips.get(channel).ok_or(Mismatch)?;
-        let weights = I16x8::seconds_repeated(entry);
-        for ((sums, x), y) in sums.iter_mut().zip(x).zip(y) {
-            add(sums, I16x8::load(x).zipped(I16x8::load(y)), weights);
-        }
-    }
-    store(&sums, tile, c)
-}
-
-/// The same of weights that come in pairs of neighbouring input channels.
-#[inline(never)]
-fn sums_of_pairs<const H: usize>(
-    strips: &[[[[i16; 8]; 2]; H]],
-    entries: &[[u8; 3]],
-    start: i32,
-    tile: &mut [Sums],
-    c: usize,
-) -> Result<(), Mismatch> {
-    let mut sums = [[I32x4::splat(start); 2]; H];
-    let mut pair = 0;
-    for [step, weights @ ..] in entries {
-        pair += usize::from(*step);
-        let weights = I16x8::codes_repeated(weights);
-        for (sums, x) in sums.iter_mut().zip(strips.get(pair).ok_or(Mismatch)?) {
-            add(sums, x.each_ref().map(I16x8::load), weights);
-        }
-    }
-    store(&sums, tile, c)
-}
-
-#[inline(always)]
-fn add([low, high]: &mut [I32x4; 2], [x, y]: [I16x8; 2], weights: I16x8) {
-    *low = low.plus(x.dot(weights));
-    *high = high.plus(y.dot(weights));
-}
-
-#[inline(always)]
-fn store<const H: usize>(sums: &[[I32x4; 2]; H], tile: &mut [Sums], c: usize) -> Result<(), Mismatch> {
-    for (sum, to) in sums.as_flattened().iter().zip(tile) {
-        sum.store(to.get_mut(c).ok_or(Mismatch)?);
-    }
-    Ok(())
 }

@@ -6,7 +6,7 @@ use mote_runtime::kernels::pack::Packed;
 use mote_runtime::kernels::sparse::Block;
 use mote_runtime::kernels::spmm_s8::SpmmS8;
 
-use super::{PAIRS, SINGLES, SUMS};
+use super::{FOURS, SINGLES, SUMS};
 use crate::kernels::id;
 use crate::kernels::stage::blocks;
 use crate::kernels::strips::POSITIONS;
@@ -14,7 +14,9 @@ use crate::kernels::strips::POSITIONS;
 /// The kernel, fed; `None` if it does not compute this layer, or has no loop for such blocks, or no room for its strips.
 pub fn pack(layer: &SpmmS8<'_>, block: Block, strip: usize) -> Option<Packed> {
     let SpmmS8 { weights, bias, out_channels, input_zero_point, requant, .. } = *layer;
-    if !(block == SINGLES || block == PAIRS) || strip < POSITIONS {
+    // Any two products with numbers from 0 to 255 fit 16 bits.
+    let is_small = weights.iter().all(|w| w.unsigned_abs() <= 64);
+    if !(block == SINGLES || block == FOURS && is_small) || strip < POSITIONS {
         return None;
     }
     let scales = blocks(weights, bias, out_channels, input_zero_point, requant)?;
@@ -23,10 +25,9 @@ pub fn pack(layer: &SpmmS8<'_>, block: Block, strip: usize) -> Option<Packed> {
         (stream, counts) = even(&stream, &counts);
     }
     let counts: Vec<[i32; 1]> = counts.into_iter().map(|count| [count]).collect();
-    let kernel = id::SPMM_S8_SIMD128;
-    let packed = layer.packed(kernel, block, POSITIONS, &stream, &counts);
+    let packed = layer.packed(id::SPMM_S8_SIMD128, block, POSITIONS, &stream, &counts);
     let packed = packed.with_blob(bytemuck::cast_slice::<_, i32>(&scales));
-    let scratch = layer.inputs().next_multiple_of(2) * POSITIONS * 2 + SUMS;
+    let scratch = layer.inputs().next_multiple_of(4) * POSITIONS * 2 + SUMS;
     Some(Packed { scratch, ..packed })
 }
 
@@ -36,7 +37,7 @@ fn even(stream: &[u8], counts: &[i32]) -> (Vec<u8>, Vec<i32>) {
     for count in counts {
         let (own, behind) = rest.split_at(2 * *count as usize);
         filled.extend_from_slice(own);
-        filled.extend(core::iter::repeat_n(0, 2 * (*count as usize % 2)));
+        filled.resize(filled.len().next_multiple_of(4), 0);
         rest = behind;
     }
     (filled, counts.iter().map(|count| count + count % 2).collect())
