@@ -216,6 +216,7 @@ fn matmul() {
         let product = case.scale("sa") * case.scale("sb");
         let spec = MatmulS8 {
             depth: k,
+            columns: n,
             transpose_a,
             transpose_b,
             zero_a: case.int("za"),

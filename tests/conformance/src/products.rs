@@ -7,7 +7,7 @@ use mote_runtime::kernels::pack::{Packer, Requant};
 use mote_runtime::kernels::requantize::{DOUBLE, SINGLE};
 
 use crate::support::{Input, ONE, Random, Shape};
-use crate::{Case, Kind};
+use crate::{Case, Kind, as_compiled};
 
 /// Factor, zero points of both operands and of the product, clamp, rounding.
 const STAGES: &[(f64, [i32; 3], [i32; 2], u8)] = &[
@@ -34,12 +34,18 @@ const ROWS: &[(usize, [usize; 2], [usize; 2])] = &[
     (1, [24, 3], [1, 8]),
 ];
 
+/// Where results are rounded once and clamped as the compiler makes it, else as it is.
+fn requant(factor: f64, zero_point: i32, [min, max]: [i32; 2], rounding: u8) -> Requant {
+    let given = Requant { factors: vec![factor], zero_point, min, max, rounding };
+    if rounding == SINGLE && min > -128 { as_compiled(given) } else { given }
+}
+
 pub fn products(packer: &dyn Packer) -> Vec<Case> {
     let mut random = Random(7);
     let mut cases = Vec::new();
     for &(rows, lens, repeat) in ROWS {
         for &(factor, [zero_a, zero_b, zero_point], [min, max], rounding) in STAGES {
-            let requant = Requant { factors: vec![factor], zero_point, min, max, rounding };
+            let requant = requant(factor, zero_point, [min, max], rounding);
             let layer = MulS8 { zero_a, zero_b, repeat, requant };
             let row = lens[0].max(lens[1]);
             let inputs = lens.map(|len| Input::s8(rows, &random.codes(rows * len)));
@@ -74,8 +80,8 @@ pub fn matrices(packer: &dyn Packer) -> Vec<Case> {
     for &[batch, m, depth, n] in MATRICES {
         for (transpose_a, transpose_b) in [(false, false), (false, true), (true, false), (true, true)] {
             for &(factor, [zero_a, zero_b, zero_point], [min, max], rounding) in STAGES {
-                let requant = Requant { factors: vec![factor / 8.0], zero_point, min, max, rounding };
-                let layer = MatmulS8 { depth, transpose_a, transpose_b, zero_a, zero_b, requant };
+                let requant = requant(factor / 8.0, zero_point, [min, max], rounding);
+                let layer = MatmulS8 { depth, columns: n, transpose_a, transpose_b, zero_a, zero_b, requant };
                 let mut matrix = |rows: usize, row: usize, all: bool| {
                     let input = Input::s8(batch * rows, &random.codes(batch * rows * row));
                     let input = input.outer(batch, ONE);

@@ -78,7 +78,8 @@ pub fn matrices(packer: &dyn Packer) -> Vec<Case> {
         for (transpose_a, transpose_b) in [(false, false), (false, true), (true, false), (true, true)] {
             for &(factor, [zero_a, zero_b], [min, max], rounding) in STAGES {
                 let requant = Requant { factors: vec![factor / 900.0], zero_point: 2, min, max, rounding };
-                let layer = MatmulS8 { depth: k, transpose_a, transpose_b, zero_a, zero_b, requant };
+                let layer =
+                    MatmulS8 { depth: k, columns: n, transpose_a, transpose_b, zero_a, zero_b, requant };
                 let matrix = |rows: usize, x: Vec<i8>, window| {
                     Input::s8(batch * rows, &x).outer(batch, ONE).inner(window)
                 };

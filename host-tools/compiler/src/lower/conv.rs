@@ -297,7 +297,7 @@ pub(super) fn matmul(cx: &mut Context<'_>) -> Result<(), Refused> {
             let ((sa, zero_a), (sb, zero_b)) = (cx.quant(a)?, cx.quant(b)?);
             let (so, _) = cx.quant(output)?;
             let requant = requant_of(cx, vec![f64::from(sa) * f64::from(sb) / f64::from(so)], output)?;
-            let matmul = MatmulS8 { depth: k, transpose_a, transpose_b, zero_a, zero_b, requant };
+            let matmul = MatmulS8 { depth: k, columns: n, transpose_a, transpose_b, zero_a, zero_b, requant };
             let packed = cx.choices.packer.matmul_s8(&matmul);
             // A batch is a slice of rows; a row of the product needs its row of `a` and all rows of `b`.
             let (a_rows, a_len) = if transpose_a { (k, m) } else { (m, k) };

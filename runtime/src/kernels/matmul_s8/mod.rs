@@ -23,7 +23,8 @@ records! {
         pub transpose_a: u8,
         pub transpose_b: u8,
         pub rounding: u8,
-        pub reserved: u8,
+        /// What else a kernel knows of the product; 0 where it says nothing.
+        pub form: u8,
         pub zero_a: i32,
         pub zero_b: i32,
         pub multiplier: i32,

@@ -10,6 +10,8 @@ use crate::kernels::requantize::quantize_multiplier;
 pub struct MatmulS8 {
     /// Length of the axis that is summed over.
     pub depth: usize,
+    /// Columns of the product.
+    pub columns: usize,
     pub transpose_a: bool,
     pub transpose_b: bool,
     pub zero_a: i32,
@@ -27,7 +29,7 @@ impl MatmulS8 {
             transpose_a: self.transpose_a.into(),
             transpose_b: self.transpose_b.into(),
             rounding: self.requant.rounding,
-            reserved: 0,
+            form: 0,
             zero_a: self.zero_a,
             zero_b: self.zero_b,
             multiplier,

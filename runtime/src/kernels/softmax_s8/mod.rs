@@ -112,8 +112,9 @@ impl<'a> Softmax<'a> {
         Self { table, largest, scale, bits_over_unit }
     }
 
-    /// Output code with `bits` bits. Not worth its bytes at each place that calls it: classes are few.
-    #[inline(never)]
+    /// Output code with `bits` bits. On microcontrollers not worth its bytes at each place that calls it: classes are few.
+    #[cfg_attr(target_arch = "arm", inline(never))]
+    #[cfg_attr(not(target_arch = "arm"), inline(always))]
     fn probability(&self, code: i8, bits: i32) -> i32 {
         let lowest = -1i32 << (bits - 1);
         let exponential = exponential(self.table, self.largest, code);

@@ -1,6 +1,8 @@
 //! `matmul_s8_simd128`: `matmul_s8` with either matrix transposed or not.
 //!
-//! No constants. Scratch: a row of the left matrix, widened, less its zero point, zeros up to a multiple of eight.
+//! No constants. Scratch: a row of the left matrix, then the right one in blocks of eight columns, `[pairs of rows][8 columns]
+//! [2 rows]`, both widened and less their zero points; in the left one zeros up to a multiple of eight. So the right matrix is
+//! put into order once for all rows, and `i32x4.dot_i16x8_s` multiplies a pair, repeated, with four columns.
 
 #[cfg(feature = "pack")]
 mod pack;
@@ -18,12 +20,20 @@ use super::gemm::filled_up;
 use super::stage::{Factor, Near, SINGLE, Stage};
 use crate::vector::{F32x4, I16x8, I32x4};
 
-/// Columns of the right matrix whose sums are in registers.
-const COLUMNS: usize = 32;
+/// Two rows of eight columns of the right matrix.
+type Pair = [[i16; 8]; 2];
 
-/// Bytes of scratch for a row of the left matrix.
-const fn scratch(depth: usize) -> usize {
-    depth.next_multiple_of(8) * 2
+/// `form` where products in floats are right (`stage`).
+const PLAIN: u8 = 1;
+
+/// Pairs of rows of the right matrix, filled up to what is taken at a time.
+const fn pairs(depth: usize) -> usize {
+    depth.div_ceil(8) * 4
+}
+
+/// Bytes of scratch.
+const fn scratch(depth: usize, columns: usize) -> usize {
+    pairs(depth) * (4 + columns.div_ceil(8) * size_of::<Pair>())
 }
 
 /// Accepts a step only if [`run`] can serve it.
@@ -35,7 +45,10 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     let bits = bits(&args);
     require!(args.multiplier == 0 || (bits >= 0 && bits <= 31), Arguments);
     // Sums of so many products of differences of codes fit.
-    require!(args.depth <= 1 << 14 && step.scratch_bytes() >= scratch(args.depth as usize), Shape);
+    require!(args.depth <= 1 << 14, Shape);
+    // All rows of a slice share the right matrix.
+    require!(matches!(step.operand(1), Ok(operand) if operand.inner_stride == 0), Shape);
+    require!(step.scratch_bytes() >= scratch(args.depth as usize, step.row_len(2)), Shape);
     Ok(())
 }
 
@@ -43,6 +56,11 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
 const fn bits(args: &MatmulArgs) -> i32 {
     let shift = if args.shift < -64 { -64 } else { args.shift };
     if args.rounding == SINGLE { -1 - shift } else { -shift }
+}
+
+/// Whether the largest sum's result is one that [`Near`] can round.
+fn fits(args: &MatmulArgs, scale: f32) -> bool {
+    (args.depth as f32) * 65536.0 * scale < (1 << 21) as f32
 }
 
 /// Computes the rows of a call.
@@ -56,49 +74,52 @@ pub fn run(call: Call<'_>) -> Result<(), Mismatch> {
 fn multiply<const ROUNDING: u8>(call: Call<'_>, args: &MatmulArgs) -> Result<(), Mismatch> {
     let Call { given, mut output, scratch } = call;
     let (a, b, depth) = (given.source(0)?, given.source(1)?, args.depth as usize);
-    let left: &mut [i16] = bytemuck::try_cast_slice_mut(scratch).map_err(|_| Mismatch)?;
-    let left = left.get_mut(..depth.next_multiple_of(8)).ok_or(Mismatch)?;
+    let (left, right) = scratch.split_at_mut_checked(pairs(depth) * 4).ok_or(Mismatch)?;
+    let left: &mut [i16] = bytemuck::try_cast_slice_mut(left).map_err(|_| Mismatch)?;
+    let columns = output.row_bytes();
+    let right = right.get_mut(..pairs(depth) * columns.div_ceil(8) * size_of::<Pair>());
+    let right: &mut [Pair] =
+        right.and_then(|right| bytemuck::try_cast_slice_mut(right).ok()).ok_or(Mismatch)?;
     let stage = Stage::new(args.zero_point, args.min, args.max);
     let shift = if args.multiplier == 0 { 0 } else { bits(args) as u32 };
     let factor = Factor { multiplier: args.multiplier, shift };
     let zero = I16x8::splat(args.zero_b as i16);
     let (scale, sure) = factor.real::<ROUNDING>();
-    // The largest sum's result must be one that `Near` can round.
-    let sure = if (depth as f32) * 65536.0 * scale < (1 << 21) as f32 { sure } else { -1.0 };
+    let sure = if fits(args, scale) { sure } else { -1.0 };
     let (scale, sure) = (F32x4::splat(scale), F32x4::splat(sure));
-    let codes = |sums: [I32x4; 2], to: &mut [i8]| {
+    let is_plain = ROUNDING == SINGLE && args.form == PLAIN;
+    let codes = |sums: [I32x4; 2], to: &mut [i8; 8]| {
+        if is_plain {
+            return stage.plain(sums, [scale; 2], to);
+        }
         let near = sums.map(|sum| Near { real: sum.real().times(scale), sure });
-        let exact = || sums.map(|sum| factor.of::<ROUNDING>(sum));
-        match to.first_chunk_mut::<8>() {
-            Some(to) => stage.store_near(near, exact, to),
-            None => {
-                let mut codes = [0; 8];
-                stage.store_near(near, exact, &mut codes);
-                to.iter_mut().zip(codes).for_each(|(to, code)| *to = code);
-            }
-        }
+        stage.store_near(near, || sums.map(|sum| factor.of::<ROUNDING>(sum)), to);
     };
-    output.for_each(|slice, row, to| {
-        let column = (args.transpose_a != 0).then_some(row);
-        take(a.window(slice, row), column, args.zero_a as i16, depth, left)?;
-        let (right, to) = (b.window(slice, row), s8_mut(to));
-        if args.transpose_b == 0 {
-            for (block, to) in to.chunks_mut(COLUMNS).enumerate() {
-                let sums = columns(left, right, depth, block * COLUMNS, zero)?;
-                to.chunks_mut(8).zip(sums).for_each(|(to, sums)| codes(sums, to));
+    for slice in output.slices() {
+        let rows = b.window(slice, 0);
+        match args.transpose_b {
+            0 => beside(rows, depth, columns, zero, right)?,
+            _ => turned(rows, depth, columns, zero, right)?,
+        }
+        for row in 0..output.rows() {
+            let column = (args.transpose_a != 0).then_some(row);
+            take(a.window(slice, row), column, args.zero_a as i16, depth, left)?;
+            let pairs_of_left = left.as_chunks::<2>().0;
+            let blocks = right.chunks_exact(pairs(depth).max(1));
+            for (block, to) in blocks.zip(s8_mut(output.row(slice, row)?).chunks_mut(8)) {
+                let sums = sums(pairs_of_left, block, depth);
+                match to.first_chunk_mut::<8>() {
+                    Some(to) => codes(sums, to),
+                    None => {
+                        let mut last = [0; 8];
+                        codes(sums, &mut last);
+                        to.iter_mut().zip(last).for_each(|(to, code)| *to = code);
+                    }
+                }
             }
-            return Ok(());
         }
-        for (block, to) in to.chunks_mut(8).enumerate() {
-            let last = to.len().saturating_sub(1);
-            let row = |n: usize| right.get(8 * block + n.min(last)).map(s8).ok_or(Mismatch);
-            let four = |n| Ok([row(n)?, row(n + 1)?, row(n + 2)?, row(n + 3)?]);
-            let low = rows(left, four(0)?, zero);
-            let high = if last < 4 { low } else { rows(left, four(4)?, zero) };
-            codes([low, high], to);
-        }
-        Ok(())
-    })
+    }
+    Ok(())
 }
 
 /// Takes a row of the left matrix, or a column of all its rows.
@@ -123,64 +144,76 @@ fn take(
     Ok(())
 }
 
-/// Sums of a row with [`COLUMNS`] columns of the right matrix, from `first` on; of those that aren't there any sums.
+/// The sums of a row with eight columns.
 #[inline(always)]
-fn columns(
-    left: &[i16],
-    right: Rows<'_>,
-    depth: usize,
-    first: usize,
-    zero: I16x8,
-) -> Result<[[I32x4; 2]; COLUMNS / 8], Mismatch> {
-    let mut sums = [[I32x4::splat(0); 2]; COLUMNS / 8];
-    let (pairs, _) = left.as_chunks::<2>();
-    for (k, x) in pairs.iter().enumerate().take(depth.div_ceil(2)) {
-        let above = right.get(2 * k).map(s8).ok_or(Mismatch)?;
-        // Beside an odd row the left one has a zero.
-        let below = if 2 * k + 1 < depth { right.get(2 * k + 1).map(s8).ok_or(Mismatch)? } else { above };
+fn sums(left: &[[i16; 2]], right: &[Pair], depth: usize) -> [I32x4; 2] {
+    let [mut low, mut high] = [I32x4::splat(0); 2];
+    for (x, [of_low, of_high]) in left.iter().zip(right).take(depth.div_ceil(2)) {
         let x = I16x8::repeated(x);
-        let (above, below) = (above.get(first..).ok_or(Mismatch)?, below.get(first..).ok_or(Mismatch)?);
-        if let (Some(above), Some(below)) = (above.first_chunk::<COLUMNS>(), below.first_chunk::<COLUMNS>()) {
-            let eights = above.as_chunks::<8>().0.iter().zip(below.as_chunks::<8>().0);
-            sums.iter_mut().zip(eights).for_each(|(sums, (above, below))| add(sums, x, above, below, zero));
-            continue;
-        }
-        for (sums, (above, below)) in sums.iter_mut().zip(above.chunks(8).zip(below.chunks(8))) {
-            add(sums, x, &filled_up(above), &filled_up(below), zero);
-        }
+        low = low.plus(x.dot(I16x8::load(of_low)));
+        high = high.plus(x.dot(I16x8::load(of_high)));
     }
-    Ok(sums)
+    [low, high]
 }
 
-/// Adds the products of a pair with eight columns of two rows.
-#[inline(always)]
-fn add([low, high]: &mut [I32x4; 2], x: I16x8, above: &[i8; 8], below: &[i8; 8], zero: I16x8) {
-    let [of_low, of_high] = I16x8::widened(above).minus(zero).zipped(I16x8::widened(below).minus(zero));
-    *low = low.plus(x.dot(of_low));
-    *high = high.plus(x.dot(of_high));
+/// Puts two rows of the right matrix beside each other, and the next two.
+fn beside(
+    rows: Rows<'_>,
+    depth: usize,
+    columns: usize,
+    zero: I16x8,
+    to: &mut [Pair],
+) -> Result<(), Mismatch> {
+    for k in 0..depth.div_ceil(2) {
+        let row = |k: usize| s8(rows.get(k).ok_or(Mismatch)?).get(..columns).ok_or(Mismatch);
+        // Beside an odd row the left one has a zero.
+        let (above, below) = (row(2 * k)?, row((2 * k + 1).min(depth.saturating_sub(1)))?);
+        let ((above, a_rest), (below, b_rest)) = (above.as_chunks::<8>(), below.as_chunks::<8>());
+        let mut places = to.iter_mut().skip(k).step_by(pairs(depth).max(1));
+        let put = |[above, below]: [&[i8; 8]; 2], [to_low, to_high]: &mut Pair| {
+            let [above, below] = [above, below].map(|codes| I16x8::widened(codes).minus(zero));
+            let [low, high] = above.zipped(below);
+            low.store(to_low);
+            high.store(to_high);
+        };
+        for ((above, below), to) in above.iter().zip(below).zip(&mut places) {
+            put([above, below], to);
+        }
+        if let (false, Some(to)) = (a_rest.is_empty(), places.next()) {
+            put([&filled_up(a_rest), &filled_up(b_rest)], to);
+        }
+    }
+    Ok(())
 }
 
-/// Sums of a row with four rows of the transposed right matrix.
-#[inline(always)]
-fn rows(left: &[i16], rows: [&[i8]; 4], zero: I16x8) -> I32x4 {
-    let mut sums = [I32x4::splat(0); 4];
-    let (left, _) = left.as_chunks::<8>();
-    let [(a, a_rest), (b, b_rest), (c, c_rest), (d, d_rest)] = rows.map(<[i8]>::as_chunks::<8>);
-    let mut add = |x: &[i16; 8], four: [&[i8; 8]; 4]| {
-        let x = I16x8::load(x);
-        sums.iter_mut().zip(four).for_each(|(sum, codes)| {
-            *sum = sum.plus(x.dot(I16x8::widened(codes).minus(zero)));
-        });
-    };
-    let mut left = left.iter();
-    // The rows first: what ends a loop is asked for before the left row has moved on.
-    for ((((a, b), c), d), x) in a.iter().zip(b).zip(c).zip(d).zip(&mut left) {
-        add(x, [a, b, c, d]);
+/// The same of a transposed matrix, whose rows are columns.
+fn turned(
+    rows: Rows<'_>,
+    depth: usize,
+    columns: usize,
+    zero: I16x8,
+    to: &mut [Pair],
+) -> Result<(), Mismatch> {
+    for (block, to) in to.chunks_exact_mut(pairs(depth).max(1)).enumerate() {
+        // The last one stands in for those behind it.
+        let row = |n: usize| {
+            let row = rows.get((8 * block + n).min(columns.saturating_sub(1))).map(s8);
+            row.and_then(|row| row.get(..depth)).unwrap_or_default()
+        };
+        let eight: [&[i8]; 8] = core::array::from_fn(row);
+        for (step, to) in to.chunks_exact_mut(4).enumerate() {
+            let codes = eight.map(|row| {
+                let rest = row.get(8 * step..).unwrap_or_default();
+                let eight = rest.first_chunk().copied().unwrap_or_else(|| filled_up(rest));
+                I16x8::widened(&eight).minus(zero)
+            });
+            let [a, b, c, d, e, f, g, h] = codes;
+            let (low, high) = (I16x8::transposed([a, b, c, d]), I16x8::transposed([e, f, g, h]));
+            for ((low, high), [to_low, to_high]) in low.into_iter().zip(high).zip(to) {
+                low.store(to_low);
+                high.store(to_high);
+            }
+        }
     }
-    if let Some(x) = left.next() {
-        // Beside codes that aren't there the left row has zeros.
-        let [a, b, c, d] = [a_rest, b_rest, c_rest, d_rest].map(filled_up);
-        add(x, [&a, &b, &c, &d]);
-    }
-    I32x4::totals(sums)
+    Ok(())
 }

@@ -2,17 +2,28 @@
 
 use mote_runtime::kernels::matmul_s8::{MatmulArgs, MatmulS8};
 use mote_runtime::kernels::pack::Packed;
+use mote_runtime::kernels::requantize::{SINGLE, rounds_in_floats};
 
-use super::{bits, scratch};
+use super::{PLAIN, bits, fits, scratch};
 use crate::kernels::id;
+
+/// Most memory for a right matrix: larger ones are for the portable kernel.
+const MOST: usize = 1 << 20;
 
 /// The kernel, fed; `None` if it does not compute this product.
 pub fn pack(layer: &MatmulS8) -> Option<Packed> {
     let packed = layer.pack();
     let args = MatmulArgs::read(&packed.args, 0)?;
     let sound = args.multiplier == 0 || (0..=31).contains(&bits(&args));
-    if !sound || layer.depth > 1 << 14 {
+    let scratch = scratch(layer.depth, layer.columns);
+    if !sound || layer.depth > 1 << 14 || scratch > MOST {
         return None;
     }
-    Some(Packed { kernel: id::MATMUL_S8_SIMD128, scratch: scratch(layer.depth), ..packed })
+    let requant = &layer.requant;
+    let results = [requant.min, requant.max].map(|code| code - requant.zero_point);
+    let is_plain = requant.rounding == SINGLE
+        && fits(&args, requant.factors.first().copied()? as f32)
+        && rounds_in_floats(args.multiplier, args.shift, results);
+    let args = MatmulArgs { form: if is_plain { PLAIN } else { 0 }, ..args };
+    Some(Packed { kernel: id::MATMUL_S8_SIMD128, args: args.to_bytes().to_vec(), scratch, ..packed })
 }
