@@ -94,7 +94,7 @@ pub fn sparse(packer: &dyn Packer) -> Vec<Case> {
             cases.push(Case {
                 name: format!("float sparse {block:?} {w:?} {strip} {min} {max}"),
                 own: true,
-                kind: Kind::Sparse { block: *block, strip, outputs: w.outputs },
+                kind: Kind::Sparse { block: *block, strip, outputs: w.outputs, is_small: false },
                 packed: packer.spmm_f32(&layer, *block, strip),
                 portable: dense.pack(),
                 inputs: vec![input(w.height, &x).inner((1, w.stride, 1, 0))],

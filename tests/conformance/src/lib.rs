@@ -30,11 +30,12 @@ use support::{Input, Random, Shape};
 pub enum Kind {
     /// With so many channels: kernels whose lanes are channels want some.
     Depthwise(usize),
-    /// Packed as a sparse layer, with such blocks and room for so many positions.
+    /// Packed as a sparse layer, with such blocks and room for so many positions; whether weights have seven bits.
     Sparse {
         block: Block,
         strip: usize,
         outputs: usize,
+        is_small: bool,
     },
     Other,
 }

@@ -130,31 +130,33 @@ pub fn convolutions(packer: &dyn Packer) -> Vec<Case> {
     cases
 }
 
-/// 1x1 convolutions with few weights other than zero, in all blocks that kernels may have loops for.
-const SPARSE: &[(Window, Block, usize)] = &[
-    (Window::new((1, 36), (128, 128), (1, 1)), Block::of(1, 1), 90),
-    (Window::new((2, 6), (64, 33), (1, 1)), Block::of(1, 1), 98),
-    (Window::new((3, 5), (7, 5), (1, 1)), Block::of(1, 1), 50),
-    (Window::new((2, 3), (301, 6), (1, 1)), Block::of(1, 1), 99),
-    (Window::new((1, 1), (40, 9), (1, 1)), Block::of(1, 1), 80),
-    (Window::new((3, 23), (12, 4), (1, 1)).stride(2), Block::of(1, 1), 70),
-    (Window::new((2, 13), (33, 16), (1, 1)), Block::of(4, 1), 90),
-    (Window::new((1, 8), (600, 8), (1, 1)), Block::of(4, 1), 99),
-    (Window::new((2, 3), (6, 12), (1, 1)).stride(2), Block::of(4, 1), 40),
-    (Window::new((2, 5), (16, 10), (1, 1)), Block::of(4, 1), 80),
-    (Window::new((2, 9), (20, 7), (1, 1)), Block::of(2, 1), 80),
-    (Window::new((2, 9), (21, 7), (1, 1)), Block::of(1, 2), 80),
-    (Window::new((1, 17), (22, 8), (1, 1)), Block::of(1, 4), 80),
-    (Window::new((1, 83), (19, 21), (1, 1)), Block::of(1, 1), 85),
-    (Window::new((1, 57), (34, 16), (1, 1)), Block::of(1, 2), 85),
-    (Window::new((2, 49), (15, 9), (1, 1)).stride(2), Block::of(1, 2), 60),
+/// 1x1 convolutions with few weights other than zero, in all blocks that kernels may have loops for: zeros of a
+/// hundred, largest weight.
+const SPARSE: &[(Window, Block, usize, i32)] = &[
+    (Window::new((1, 36), (128, 128), (1, 1)), Block::of(1, 1), 90, 128),
+    (Window::new((2, 6), (64, 33), (1, 1)), Block::of(1, 1), 98, 128),
+    (Window::new((3, 5), (7, 5), (1, 1)), Block::of(1, 1), 50, 128),
+    (Window::new((2, 3), (301, 6), (1, 1)), Block::of(1, 1), 99, 128),
+    (Window::new((1, 1), (40, 9), (1, 1)), Block::of(1, 1), 80, 128),
+    (Window::new((3, 23), (12, 4), (1, 1)).stride(2), Block::of(1, 1), 70, 128),
+    (Window::new((2, 13), (33, 16), (1, 1)), Block::of(4, 1), 90, 128),
+    (Window::new((1, 8), (600, 8), (1, 1)), Block::of(4, 1), 99, 128),
+    (Window::new((2, 3), (6, 12), (1, 1)).stride(2), Block::of(4, 1), 40, 128),
+    (Window::new((2, 5), (16, 10), (1, 1)), Block::of(4, 1), 80, 128),
+    (Window::new((2, 9), (20, 7), (1, 1)), Block::of(2, 1), 80, 128),
+    (Window::new((2, 9), (21, 7), (1, 1)), Block::of(1, 2), 80, 128),
+    (Window::new((1, 17), (22, 8), (1, 1)), Block::of(1, 4), 80, 128),
+    (Window::new((2, 7), (64, 33), (1, 1)), Block::of(1, 4), 90, 64),
+    (Window::new((1, 83), (19, 21), (1, 1)), Block::of(1, 1), 85, 128),
+    (Window::new((1, 57), (34, 16), (1, 1)), Block::of(1, 4), 85, 64),
+    (Window::new((2, 49), (15, 9), (1, 1)).stride(2), Block::of(1, 4), 60, 64),
 ];
 
 /// `spmm_s8`, by what the dense kernel gives for the same weights.
 pub fn sparse(packer: &dyn Packer) -> Vec<Case> {
     let mut random = Random(3);
     let mut cases = Vec::new();
-    for (w, block, zeros) in SPARSE {
+    for (w, block, zeros, largest) in SPARSE {
         for strip in [LEAST, packer.strip_s8(*block)] {
             let taps = (w.inputs * (100 - zeros)).div_ceil(100);
             for (requant, input_zero_point) in requants(&mut random, w.outputs, taps) {
@@ -165,7 +167,10 @@ pub fn sparse(packer: &dyn Packer) -> Vec<Case> {
                     .codes(w.inputs * w.outputs)
                     .into_iter()
                     .enumerate()
-                    .map(|(i, weight)| if keep[i] && i / w.inputs % 5 != 3 { weight } else { 0 })
+                    .map(|(i, weight)| {
+                        let weight = (i32::from(weight) * largest / 128) as i8;
+                        if keep[i] && i / w.inputs % 5 != 3 { weight } else { 0 }
+                    })
                     .collect();
                 let bias = bias(&mut random, w.outputs);
                 let layer = SpmmS8 {
@@ -193,7 +198,7 @@ pub fn sparse(packer: &dyn Packer) -> Vec<Case> {
                 cases.push(Case {
                     name: format!("sparse {block:?} {w:?} {requant:?}"),
                     own: requant.factors.iter().all(|&factor| factor < 0.25),
-                    kind: Kind::Sparse { block: *block, strip, outputs: w.outputs },
+                    kind: Kind::Sparse { block: *block, strip, outputs: w.outputs, is_small: *largest <= 64 },
                     packed: packer.spmm_s8(&layer, *block, strip),
                     portable: dense.pack(),
                     inputs: vec![w.input(&mut random)],
