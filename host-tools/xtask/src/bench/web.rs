@@ -13,7 +13,8 @@ use crate::{
     workspace::{available, capture, cargo, command, root, run as run_command, target},
 };
 
-/// Networks of `tests/golden/vision`; behind [`SPARSE`] stands how many weights of a hundred in 1x1 convolutions are zeros.
+/// Networks of `tests/golden/vision`; behind [`SPARSE`] stands how many weights of a hundred in 1x1 convolutions are zeros, with
+/// `x4` in blocks of four input channels.
 const NETWORKS: &[&str] = &[
     "mobilenetv1_100",
     "mobilenetv2_100",
@@ -24,6 +25,8 @@ const NETWORKS: &[&str] = &[
     "efficientformerv2_s0",
     "mobilenetv1_100_sparse90",
     "mobilenetv2_100_sparse90",
+    "mobilenetv1_100_sparse90x4",
+    "mobilenetv2_100_sparse90x4",
 ];
 
 /// Divides a network's name from its share of zeros.
@@ -31,7 +34,7 @@ const SPARSE: &str = "_sparse";
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// Networks of tests/golden/vision, as they are or with NAME_sparse90's share of zeros; all if none is named
+    /// Networks of tests/golden/vision, as they are or with NAME_sparse90's share of zeros, NAME_sparse90x4's in blocks; all if none is named
     networks: Vec<String>,
     /// Turns of each contestant
     #[arg(long, default_value_t = 15)]

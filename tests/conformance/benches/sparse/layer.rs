@@ -6,7 +6,7 @@ use mote_runtime::kernels::PORTABLE;
 use mote_runtime::kernels::conv2d_f32::ConvF32;
 use mote_runtime::kernels::conv2d_s8::ConvS8;
 use mote_runtime::kernels::pack::{Geometry, Packed, Packer, Requant};
-use mote_runtime::kernels::requantize::SINGLE;
+use mote_runtime::kernels::requantize::{SINGLE, steady};
 use mote_runtime::kernels::sparse::Block;
 use mote_runtime::kernels::spmm_f32::SpmmF32;
 use mote_runtime::kernels::spmm_s8::SpmmS8;
@@ -37,13 +37,15 @@ impl Layer {
         packer: &dyn Packer,
     ) -> Self {
         let mut random = Random(percent * 31 + outputs as u64);
+        // Blocks of four input channels are for kernels that want weights of seven bits.
+        let largest = if block.inputs == 4 { 63 } else { 126 };
         let mut weights = vec![0i8; inputs * outputs];
         for first in (0..outputs).step_by(block.outputs) {
             for group in (0..inputs).step_by(block.inputs) {
                 if random.next() % 100 >= percent {
                     for o in first..outputs.min(first + block.outputs) {
                         for i in group..inputs.min(group + block.inputs) {
-                            weights[o * inputs + i] = 1 + (random.next() % 126) as i8;
+                            weights[o * inputs + i] = 1 + (random.next() % largest) as i8;
                         }
                     }
                 }
@@ -124,8 +126,9 @@ fn codes(
     packer: &dyn Packer,
 ) -> (Packed, Packed) {
     let in_channels = weights.len() / outputs;
-    let requant =
-        Requant { factors: vec![0.001; outputs], zero_point: 3, min: -128, max: 127, rounding: SINGLE };
+    // As the compiler makes them.
+    let factors = vec![steady(0.001, [-131, 124]); outputs];
+    let requant = Requant { factors, zero_point: 3, min: -128, max: 127, rounding: SINGLE };
     let dense = ConvS8 {
         weights,
         bias: &[],

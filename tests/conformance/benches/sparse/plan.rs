@@ -39,7 +39,7 @@ impl Core {
                 library: &WASM,
                 positions: 28 * 28,
                 weights: 1024 * 1024,
-                blocks: &SINGLES_AND_PAIRS,
+                blocks: &SINGLES_AND_FOURS,
             },
             _ => return None,
         })
@@ -47,7 +47,7 @@ impl Core {
 }
 
 /// What kernels for SIMD128 have loops for.
-const SINGLES_AND_PAIRS: [Block; 2] = [Block::of(1, 1), Block::of(1, 2)];
+const SINGLES_AND_FOURS: [Block; 2] = [Block::of(1, 1), Block::of(1, 4)];
 
 /// The layer that is measured with other shares of zeros, too.
 const VARIED: Shape = (14 * 14, 256, 512);
