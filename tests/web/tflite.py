@@ -4,7 +4,8 @@
 
 writes NAME.tflite (float32) and NAME_int8.tflite (int8 weights and activations, floats in and out, ranges from random
 pictures) with random weights, at the size of pictures that tests/golden/vision has: what is compared is time. Where NAME
-ends with _sparseP, the smallest P of a hundred weights of each 1x1 convolution are zero, and NAME.tflite stores the others
+ends with _sparseP or _sparsePxN, the smallest P of a hundred weights of each 1x1 convolution are zero, with xN in blocks of N
+neighbouring input channels, and NAME.tflite stores the others
 only, which is what XNNPACK takes as a hint. Needs timm, litert-torch and ai-edge-quantizer.
 """
 
@@ -25,12 +26,13 @@ GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "vision"
 
 def main(folder, *names):
     for name in names:
-        family, _, percent = name.partition("_sparse")
+        family, _, share = name.partition("_sparse")
+        percent, _, inputs = share.partition("x")
         shape = json.loads((GOLDEN / f"{family}.json").read_text())["input_shape"]
         torch.manual_seed(0)
         network = timm.create_model(family, pretrained=False).eval()
         if percent:
-            prune(network, int(percent))
+            prune(network, int(percent), int(inputs or 1))
         # Channels last, as the networks of TFLite have them.
         network = litert_torch.to_channel_last_io(network, args=[0])
         sample = torch.randn(shape).permute(0, 2, 3, 1).contiguous()
@@ -47,11 +49,12 @@ def main(folder, *names):
             path.write_bytes(sparse(path.read_bytes()))
 
 
-def prune(network, percent):
+def prune(network, percent, inputs):
+    """Takes away the smallest weights of 1x1 convolutions, of those whose input channels are a multiple of `inputs` in blocks."""
     for layer in network.modules():
         if isinstance(layer, torch.nn.Conv2d) and layer.kernel_size == (1, 1):
-            weights = layer.weight.data.view(-1)
-            weights[weights.abs().argsort()[: weights.numel() * percent // 100]] = 0
+            blocks = layer.weight.data.view(-1, inputs if layer.in_channels % inputs == 0 else 1)
+            blocks[blocks.square().sum(1).argsort()[: len(blocks) * percent // 100]] = 0
 
 
 def sparse(model):
