@@ -1,18 +1,20 @@
 //! Magnitude pruning: the smallest weights of each 1x1 convolution become zero.
 //!
 //! By layers, so that none of them loses everything, and in blocks of neighbouring output channels, which kernels load
-//! an input once for (Elsen, Dukhan, Gale, Simonyan: Fast Sparse ConvNets, 2019, section 4.2). Without training behind it
+//! an input once for (Elsen, Dukhan, Gale, Simonyan: Fast Sparse ConvNets, 2019, section 4.2), or of neighbouring input channels,
+//! whose products some machines add as they make them. Without training behind it
 //! a network bears little of this; networks that were trained sparse need none of it.
 
 use crate::graph::{Data, Graph, Node, Op, TensorId};
+use mote_runtime::kernels::sparse::Block;
 
 /// What to prune.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Prune {
     /// Share of a layer's weights that shall be zero, from 0 up to, without, 1.
     pub share: f64,
-    /// Neighbouring output channels that become zero together.
-    pub block: usize,
+    /// Neighbouring channels whose weights become zero together.
+    pub block: Block,
     /// The first convolution and the classifier, too, which are few weights and much accuracy.
     pub ends: bool,
 }
@@ -107,12 +109,14 @@ fn leads_to_weights(graph: &Graph, node: &Node, weighted: &[&Node]) -> bool {
 /// Which weights stay: the largest blocks. What is zero already counts as pruned.
 fn keep(magnitudes: &[f64], outputs: usize, options: &Prune) -> Vec<bool> {
     let inputs = magnitudes.len() / outputs;
-    let height = options.block.max(1);
+    let Block { outputs: height, inputs: width } = options.block;
+    let (down, across) = (outputs.div_ceil(height), inputs.div_ceil(width));
     let members = |block: usize| {
-        let (first, i) = (block / inputs * height, block % inputs);
-        (first..outputs.min(first + height)).map(move |o| o * inputs + i)
+        let (first, left) = (block / across * height, block % across * width);
+        let row = move |o: usize| (left..inputs.min(left + width)).map(move |i| o * inputs + i);
+        (first..outputs.min(first + height)).flat_map(row)
     };
-    let mut blocks: Vec<(f64, usize)> = (0..outputs.div_ceil(height) * inputs)
+    let mut blocks: Vec<(f64, usize)> = (0..down * across)
         .map(|block| {
             let sum: f64 = members(block).map(|at| magnitudes[at]).sum();
             (sum / members(block).count() as f64, block)
@@ -155,20 +159,31 @@ mod tests {
     fn the_smallest_blocks_go() {
         // Two blocks of two output channels, three inputs each; a last channel alone.
         let magnitudes = [9.0, 1.0, 4.0, 9.0, 1.0, 0.0, 2.0, 2.0, 2.0, 9.0, 0.0, 2.0, 7.0, 0.5, 8.0];
-        let options = Prune { share: 0.34, block: 2, ends: false };
+        let options = Prune { share: 0.34, block: Block::of(2, 1), ends: false };
         let keep = keep(&magnitudes, 5, &options);
         // 0.34 * 15 = 5: the single 0.5, then the block of 1 and 1, then that of 2 and 0.
         let gone: Vec<usize> = (0..15).filter(|&at| !keep[at]).collect();
         assert_eq!(gone, [1, 4, 7, 10, 13]);
+        // Three outputs of five inputs in blocks of four and of one: the 0, then the last block of four, then no other fits.
+        let magnitudes = [9.0, 1.0, 4.0, 9.0, 1.0, 5.0, 2.0, 2.0, 2.0, 9.0, 0.0, 2.0, 7.0, 0.5, 0.5];
+        let gone: Vec<usize> = {
+            let keep =
+                super::keep(&magnitudes, 3, &Prune { share: 0.45, block: Block::of(1, 4), ends: false });
+            (0..15).filter(|&at| !keep[at]).collect()
+        };
+        assert_eq!(gone, [4, 10, 11, 12, 13, 14]);
     }
 
     #[test]
     fn shares_are_met() {
         let magnitudes: Vec<f64> = (0..64 * 32).map(|i| f64::from(i * 7919 % 2053)).collect();
-        for (share, block) in [(0.0, 1), (0.8, 1), (0.9, 4), (0.7, 2)] {
+        let blocks =
+            [(0.0, [1, 1]), (0.8, [1, 1]), (0.9, [4, 1]), (0.7, [2, 1]), (0.9, [1, 4]), (0.5, [1, 2])];
+        for (share, [outputs, inputs]) in blocks {
+            let block = Block::of(outputs, inputs);
             let keep = keep(&magnitudes, 64, &Prune { share, block, ends: false });
             let gone = keep.iter().filter(|keep| !**keep).count();
-            assert!((gone as f64 / 2048.0 - share).abs() <= block as f64 / 2048.0, "{share} {gone}");
+            assert!((gone as f64 / 2048.0 - share).abs() <= block.len() as f64 / 2048.0, "{share} {gone}");
         }
     }
 }

@@ -15,6 +15,7 @@ use mote_compiler::quantize::{Calibration, Method, WeightBits};
 use mote_compiler::stream::Rows;
 use mote_compiler::stream::time::Stream;
 use mote_compiler::train;
+use mote_runtime::kernels::sparse::Block;
 use mote_runtime::plan::LABEL;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -64,8 +65,8 @@ pub struct Conversion {
     /// network bears little of this
     #[arg(long, value_name = "SHARE", value_parser = share, help_heading = "Sparse networks")]
     prune: Option<f64>,
-    /// Neighbouring output channels whose weights become zero together
-    #[arg(long, default_value = "1", value_parser = PossibleValuesParser::new(["1", "2", "4"]), requires = "prune", help_heading = "Sparse networks")]
+    /// Neighbouring output channels whose weights become zero together; 1x4: input channels (for wasm with --weight-bits 7)
+    #[arg(long, default_value = "1", value_parser = PossibleValuesParser::new(["1", "2", "4", "1x2", "1x4"]), requires = "prune", help_heading = "Sparse networks")]
     block: String,
     /// How layers with many zeros run
     #[arg(long, value_enum, default_value = "auto", help_heading = "Sparse networks")]
@@ -266,7 +267,7 @@ fn options(arguments: &Conversion, target: u16) -> Options {
         },
         prune: arguments.prune.map(|share| Prune {
             share,
-            block: arguments.block.parse().unwrap_or(1),
+            block: block(&arguments.block),
             ends: arguments.prune_ends,
         }),
         sparse: match arguments.sparse {
@@ -316,6 +317,13 @@ fn bytes(text: &str) -> Result<usize, String> {
     let (number, unit) = unit.map_or((plain, 1), |(name, unit)| (plain.trim_end_matches(name), unit));
     let bytes = number.parse::<usize>().ok().and_then(|number| number.checked_mul(unit));
     bytes.filter(|&bytes| bytes > 0).ok_or_else(|| "give a number of bytes, as in `--ram-limit 64K`".into())
+}
+
+/// Output channels, or `1x` and input channels; the parser of arguments lets nothing else through.
+fn block(text: &str) -> Block {
+    let (outputs, inputs) = text.split_once('x').unwrap_or((text, "1"));
+    let [outputs, inputs] = [outputs, inputs].map(|side| side.parse().unwrap_or(1));
+    Block::of(outputs, inputs)
 }
 
 fn share(text: &str) -> Result<f64, String> {

@@ -28,8 +28,10 @@ fn pruned_networks_run_sparse_and_dense_with_one_result() {
     let folder = Folder::new();
     let input = folder.file("x.npy", npy(&[2, 32, 32, 3], &noise(5, 2 * 32 * 32 * 3)));
     // Both kernels of an M4 are faster, the dense one more so: fewer layers are worth it.
-    for (target, least) in [("portable", 6), ("cortex-m4", 3)] {
-        let prune = ["--prune", "0.9", "--block", "4", "--target", target];
+    for (target, block, bits, least) in
+        [("portable", "4", "8", 6), ("cortex-m4", "4", "8", 3), ("wasm", "1x4", "7", 3)]
+    {
+        let prune = ["--prune", "0.9", "--block", block, "--weight-bits", bits, "--target", target];
         let int8 = ["--dtype", "int8", "--calibrate", "random", "--sparse"];
         let [(auto, with), (off, without)] = ["auto", "off"].map(|sparse| {
             let (plan, output) = (folder.path("plan.mote"), folder.path("y.npy"));
