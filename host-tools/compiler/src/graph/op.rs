@@ -355,6 +355,9 @@ impl Activation {
 /// How an integer kernel rounds when it requantizes; see the runtime's `requantize` module for the arithmetic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rounding {
+    /// Once, by a factor that may be moved to a near one: where scales are no more exact than that.
     Single,
+    /// Once, by the factor that the scales give.
+    SingleExact,
     Double,
 }

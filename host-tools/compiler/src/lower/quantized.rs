@@ -10,7 +10,7 @@ use mote_runtime::kernels::requantize::{DOUBLE, SINGLE, steady};
 /// The runtime's code of a rounding.
 pub(super) fn rounding(rounding: Rounding) -> u8 {
     match rounding {
-        Rounding::Single => SINGLE,
+        Rounding::Single | Rounding::SingleExact => SINGLE,
         Rounding::Double => DOUBLE,
     }
 }
@@ -55,7 +55,7 @@ pub(super) fn requant(
     requant_of(cx, factors, output)
 }
 
-/// Requantization by `factors` to the codes of `output`. Rounded once, factors are moved to near ones of which kernels may
+/// Requantization by `factors` to the codes of `output`. Where the node allows it, factors are moved to near ones of which kernels may
 /// compute the same codes in floats: by less than the scales, which are floats, are exact to when multiplied.
 pub(super) fn requant_of(
     cx: &Context<'_>,
@@ -64,12 +64,11 @@ pub(super) fn requant_of(
 ) -> Result<Requant, Refused> {
     let (_, zero_point) = cx.quant(output)?;
     let (min, max) = activation_codes(cx, output)?;
-    let rounding = rounding(cx.node.rounding);
-    if rounding == SINGLE {
+    if cx.node.rounding == Rounding::Single {
         let results = [min - zero_point, max - zero_point];
         factors.iter_mut().for_each(|factor| *factor = steady(*factor, results));
     }
-    Ok(Requant { factors, zero_point, min, max, rounding })
+    Ok(Requant { factors, zero_point, min, max, rounding: rounding(cx.node.rounding) })
 }
 
 pub(super) fn convert(cx: &mut Context<'_>) -> Result<(), Refused> {

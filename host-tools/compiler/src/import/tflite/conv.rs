@@ -138,10 +138,10 @@ pub(super) fn fully_connected(b: &mut Builder<'_>, node: &FileNode<'_>) -> Resul
                 .instead("BATCH_MATMUL followed by ADD"));
         }
         let op = Op::MatMul { transpose_a: false, transpose_b: true };
-        return b.emit(Step::new(op, [flat, weights]).rounding(Rounding::Single), target).map(|_| ());
+        return b.emit(Step::new(op, [flat, weights]).rounding(Rounding::SingleExact), target).map(|_| ());
     }
     let inputs = with_bias(b, node, vec![flat, weights], out, &target)?;
-    activation::emit(b, node, Step::new(Op::Dense, inputs).rounding(Rounding::Single), target, fused)
+    activation::emit(b, node, Step::new(Op::Dense, inputs).rounding(Rounding::SingleExact), target, fused)
 }
 
 pub(super) fn batch_matmul(b: &mut Builder<'_>, node: &FileNode<'_>) -> Result<(), Refused> {

@@ -51,7 +51,7 @@ fn int8_networks_have_their_nodes_shapes_and_work() {
             assert_eq!(out.dtype, DType::I8, "{name}: {}", node.name);
             assert!(out.quant.as_ref().and_then(|q| q.uniform()).is_some(), "{name}: {}", node.name);
             assert!(source_index[node.outputs[0].0].is_some(), "{name}: {}", node.name);
-            let rounding = if node.op == Op::Dense { Rounding::Single } else { Rounding::Double };
+            let rounding = if node.op == Op::Dense { Rounding::SingleExact } else { Rounding::Double };
             assert_eq!(node.rounding, rounding, "{name}: {}", node.name);
             if let Op::Conv { .. } = node.op {
                 let weights = graph.tensor(node.inputs[1]);
