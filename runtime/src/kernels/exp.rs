@@ -1,17 +1,17 @@
 //! An exponential without branches, so that loops over it vectorise.
 
+use super::requantize::WHOLE;
+
 /// `e^x` within two units in the last place for `x` in `-87 ..= 88`; beyond, that of the limit.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
-    // Adding it leaves the nearest integer in the low bits of the sum.
-    const ROUND: f32 = 12_582_912.0;
     // ln 2 in two parts, the first of few bits: its multiples are exact.
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
     let x = if x < -87.0 { -87.0 } else { x };
     let x = if x > 88.0 { 88.0 } else { x };
-    let shifted = x * core::f32::consts::LOG2_E + ROUND;
-    let n = shifted - ROUND;
+    let shifted = x * core::f32::consts::LOG2_E + WHOLE;
+    let n = shifted - WHOLE;
     let r = x - n * LN_2_HIGH - n * LN_2_LOW;
     // Minimax polynomial of Cephes.
     let mut p = 1.987_569_1e-4;

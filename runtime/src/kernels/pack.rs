@@ -15,7 +15,7 @@ use super::lut_s8::LutS8;
 use super::matmul_s8::MatmulS8;
 use super::pool_s8::PoolS8;
 use super::reduce_s8::MeanS8;
-use super::requantize::{DOUBLE, DOUBLE_CLAMPED, SINGLE};
+use super::requantize::{self, DOUBLE, DOUBLE_CLAMPED, SINGLE};
 use super::running_sum::RunningSum;
 use super::softmax_s8::SoftmaxS8;
 use super::sparse::Block;
@@ -86,6 +86,24 @@ impl Requant {
     /// The clamp as codes, if both ends are such.
     pub fn clamp(&self) -> Option<(i8, i8)> {
         Some((i8::try_from(self.min).ok()?, i8::try_from(self.max).ok()?))
+    }
+
+    /// The first and the last result that the clamp leaves, before the zero point is added.
+    fn results(&self) -> [i32; 2] {
+        [self.min, self.max].map(|code| code - self.zero_point)
+    }
+
+    /// With near factors, where there are some, of which kernels may compute the same codes in floats
+    /// ([`requantize::steady`]); for results that are rounded once.
+    pub fn steady(mut self) -> Self {
+        let results = self.results();
+        self.factors.iter_mut().for_each(|factor| *factor = requantize::steady(*factor, results));
+        self
+    }
+
+    /// Whether products in floats with `multiplier * 2^(shift - 31)` give the same codes ([`requantize::rounds_in_floats`]).
+    pub fn rounds_in_floats(&self, multiplier: i32, shift: i32) -> bool {
+        self.rounding == SINGLE && requantize::rounds_in_floats(multiplier, shift, self.results())
     }
 
     /// The rounding, with [`DOUBLE_CLAMPED`] where that gives the same codes.

@@ -85,7 +85,11 @@ pub fn rounds_in_floats(multiplier: i32, shift: i32, [first, last]: [i32; 2]) ->
 #[cfg(feature = "pack")]
 pub fn steady(factor: f64, results: [i32; 2]) -> f64 {
     let nearest = (factor as f32).to_bits();
-    let steps = (0..128u32).flat_map(|step| [nearest.wrapping_add(step), nearest.wrapping_sub(step)]);
+    // Itself, the next larger one, the next smaller one, and so on.
+    let steps = (0..255u32).map(|i| match i % 2 {
+        0 => nearest.wrapping_sub(i / 2),
+        _ => nearest.wrapping_add(i.div_ceil(2)),
+    });
     let mut near = steps.map(|bits| f64::from(f32::from_bits(bits)));
     let holds = |near: &f64| {
         let (multiplier, shift) = quantize_multiplier(*near);

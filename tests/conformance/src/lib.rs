@@ -21,7 +21,7 @@ mod support;
 use mote_runtime::Error;
 use mote_runtime::kernels::Library;
 use mote_runtime::kernels::pack::{Packed, Packer, Requant};
-use mote_runtime::kernels::requantize::{DOUBLE, SINGLE, steady};
+use mote_runtime::kernels::requantize::{DOUBLE, SINGLE};
 use mote_runtime::kernels::sparse::Block;
 use support::{Input, Random, Shape};
 
@@ -144,18 +144,11 @@ fn requants(random: &mut Random, outputs: usize, taps: usize) -> Vec<(Requant, i
         (requant(each(size), -20, -20, 90, DOUBLE), 127),
         (requant(each(size), 11, -100, 90, DOUBLE), 0),
         (requant(each(size), 127, -128, 127, SINGLE), -9),
-        (as_compiled(requant(each(size), -128, -128, 127, SINGLE)), 4),
-        (as_compiled(requant(vec![size], 0, -90, 127, SINGLE)), -128),
+        (requant(each(size), -128, -128, 127, SINGLE).steady(), 4),
+        (requant(vec![size], 0, -90, 127, SINGLE).steady(), -128),
         (requant(vec![1e-9], 5, -128, 127, DOUBLE), 1),
         (requant(vec![0.0], -3, -128, 127, SINGLE), 1),
     ]
-}
-
-/// With factors as the compiler makes them of those that results are rounded once with.
-fn as_compiled(requant: Requant) -> Requant {
-    let results = [requant.min, requant.max].map(|code| code - requant.zero_point);
-    let factors = requant.factors.iter().map(|factor| steady(*factor, results)).collect();
-    Requant { factors, ..requant }
 }
 
 fn bias(random: &mut Random, outputs: usize) -> Vec<i32> {

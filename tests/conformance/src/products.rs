@@ -7,7 +7,7 @@ use mote_runtime::kernels::pack::{Packer, Requant};
 use mote_runtime::kernels::requantize::{DOUBLE, SINGLE};
 
 use crate::support::{Input, ONE, Random, Shape};
-use crate::{Case, Kind, as_compiled};
+use crate::{Case, Kind};
 
 /// Factor, zero points of both operands and of the product, clamp, rounding.
 const STAGES: &[(f64, [i32; 3], [i32; 2], u8)] = &[
@@ -37,7 +37,7 @@ const ROWS: &[(usize, [usize; 2], [usize; 2])] = &[
 /// Where results are rounded once and clamped as the compiler makes it, else as it is.
 fn requant(factor: f64, zero_point: i32, [min, max]: [i32; 2], rounding: u8) -> Requant {
     let given = Requant { factors: vec![factor], zero_point, min, max, rounding };
-    if rounding == SINGLE && min > -128 { as_compiled(given) } else { given }
+    if rounding == SINGLE && min > -128 { given.steady() } else { given }
 }
 
 pub fn products(packer: &dyn Packer) -> Vec<Case> {

@@ -153,7 +153,7 @@ mod tests {
             ("cortex-m0", "conv2d_s8", "spmm_s8"),
             ("cortex-m4", "conv_s8_dsp_double", "spmm_s8_dsp_double"),
             ("cortex-m55", "conv_s8_mve", "spmm_s8_dsp_relu"),
-            ("wasm", "conv_s8_simd128_double", "spmm_s8_simd128_double"),
+            ("wasm", "conv_s8_simd128", "spmm_s8_simd128"),
             ("wasm-relaxed", "conv_f32_simd128", "spmm_f32_simd128"),
         ] {
             assert!(unit(profile).is_some(), "{profile}");

@@ -5,7 +5,7 @@ use crate::graph::{DType, Op, Rounding, TensorId};
 use mote_runtime::kernels::cast::Cast;
 use mote_runtime::kernels::pack::Requant;
 use mote_runtime::kernels::quantize::{DequantizeS8F32, QuantizeF32S8, RequantizeS8};
-use mote_runtime::kernels::requantize::{DOUBLE, SINGLE, steady};
+use mote_runtime::kernels::requantize::{DOUBLE, SINGLE};
 
 /// The runtime's code of a rounding.
 pub(super) fn rounding(rounding: Rounding) -> u8 {
@@ -57,18 +57,11 @@ pub(super) fn requant(
 
 /// Requantization by `factors` to the codes of `output`. Where the node allows it, factors are moved to near ones of which kernels may
 /// compute the same codes in floats: by less than the scales, which are floats, are exact to when multiplied.
-pub(super) fn requant_of(
-    cx: &Context<'_>,
-    mut factors: Vec<f64>,
-    output: TensorId,
-) -> Result<Requant, Refused> {
+pub(super) fn requant_of(cx: &Context<'_>, factors: Vec<f64>, output: TensorId) -> Result<Requant, Refused> {
     let (_, zero_point) = cx.quant(output)?;
     let (min, max) = activation_codes(cx, output)?;
-    if cx.node.rounding == Rounding::Single {
-        let results = [min - zero_point, max - zero_point];
-        factors.iter_mut().for_each(|factor| *factor = steady(*factor, results));
-    }
-    Ok(Requant { factors, zero_point, min, max, rounding: rounding(cx.node.rounding) })
+    let given = Requant { factors, zero_point, min, max, rounding: rounding(cx.node.rounding) };
+    Ok(if cx.node.rounding == Rounding::Single { given.steady() } else { given })
 }
 
 pub(super) fn convert(cx: &mut Context<'_>) -> Result<(), Refused> {

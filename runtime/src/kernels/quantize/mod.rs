@@ -10,7 +10,7 @@ pub use pack::{DequantizeS8F32, QuantizeF32S8, RequantizeS8};
 use crate::engine::{Call, Mismatch};
 use crate::kernels::StepView;
 use crate::kernels::numbers::{numbers, numbers_mut};
-use crate::kernels::requantize::{DOUBLE, requantize};
+use crate::kernels::requantize::{DOUBLE, WHOLE, requantize};
 use crate::plan::{DType, Fault};
 use crate::records;
 
@@ -143,14 +143,12 @@ pub fn run_requantize(call: Call<'_>) -> Result<(), Mismatch> {
 fn quantize<const HALF_EVEN: bool>(x: f32, args: &QuantizeArgs) -> u8 {
     // Beyond this all codes are limited.
     const LARGEST: f32 = 65_536.0;
-    // Added to a number of a magnitude below 2^22, leaves the nearest whole number, of two the even one.
-    const ROUND: f32 = 12_582_912.0;
     let ratio = x / args.scale;
     let ratio = if ratio.is_nan() { 0.0 } else { ratio.clamp(-LARGEST, LARGEST) };
-    let shifted = ratio + ROUND;
-    let mut code = shifted.to_bits().cast_signed().wrapping_sub(ROUND.to_bits().cast_signed());
+    let shifted = ratio + WHOLE;
+    let mut code = shifted.to_bits().cast_signed().wrapping_sub(WHOLE.to_bits().cast_signed());
     if !HALF_EVEN {
-        let left = ratio - (shifted - ROUND);
+        let left = ratio - (shifted - WHOLE);
         code += i32::from((left == 0.5) & (ratio > 0.0)) - i32::from((left == -0.5) & (ratio < 0.0));
     }
     // A zero point beyond all codes limits them as one at this distance does, and sums do not overflow.

@@ -1,13 +1,14 @@
 //! Functions of several vectors at a time: engines make constants anew in every turn of a loop, in up to three instructions
 //! each, and these are shared.
 
+use mote_runtime::kernels::requantize::WHOLE;
+
 use crate::vector::Vectors;
 
 /// `e^x` within a few units in the last place for `x` in `-87 ..= 88`; beyond, that of the limit.
 #[inline(always)]
 pub fn exp<const V: usize>(x: Vectors<V>) -> Vectors<V> {
-    // Adding it leaves the nearest integer in the low bits of the sum.
-    let round = Vectors::splat(12_582_912.0);
+    let round = Vectors::splat(WHOLE);
     let x = x.limited(-87.0, 88.0);
     let shifted = round.plus_product(x, Vectors::splat(core::f32::consts::LOG2_E));
     let n = shifted.minus(round);

@@ -113,14 +113,7 @@ impl Stage {
     /// The codes of eight channels, or of as many as there is room for.
     #[inline(always)]
     pub fn put(&self, sums: [I32x4; 2], block: &Block, to: &mut [i8]) {
-        match to.first_chunk_mut::<8>() {
-            Some(to) => self.codes(sums, block, to),
-            None => {
-                let mut codes = [0; 8];
-                self.codes(sums, block, &mut codes);
-                to.iter_mut().zip(codes).for_each(|(to, code)| *to = code);
-            }
-        }
+        eight_or_fewer(to, |to| self.codes(sums, block, to));
     }
 
     /// Eight results as codes; `exact` gives them where it has to be asked.
@@ -140,6 +133,19 @@ impl Stage {
     #[inline(always)]
     pub fn store(&self, [low, high]: [I32x4; 2], to: &mut [i8; 8]) {
         I16x8::codes([low.plus(self.zero_point), high.plus(self.zero_point)], self.min, self.max, to);
+    }
+}
+
+/// Has eight codes made where they go, or elsewhere, if there is room for fewer only.
+#[inline(always)]
+pub fn eight_or_fewer(to: &mut [i8], make: impl FnOnce(&mut [i8; 8])) {
+    match to.first_chunk_mut() {
+        Some(to) => make(to),
+        None => {
+            let mut codes = [0; 8];
+            make(&mut codes);
+            to.iter_mut().zip(codes).for_each(|(to, code)| *to = code);
+        }
     }
 }
 
@@ -250,7 +256,6 @@ mod host {
     use alloc::vec::Vec;
     use mote_runtime::kernels::conv2d_s8::channels;
     use mote_runtime::kernels::pack::Requant;
-    use mote_runtime::kernels::requantize::rounds_in_floats;
     use mote_runtime::kernels::s8::Channel;
 
     /// Accumulators beside this never occur, or are limited.
@@ -284,8 +289,7 @@ mod host {
                 sum: weights.iter().map(|&w| i32::from(w)).sum(),
             })
             .collect();
-        let results = [requant.min, requant.max].map(|code| code - requant.zero_point);
-        let four = |each: &[Own]| four(each, requant.rounding, results);
+        let four = |each: &[Own]| four(each, requant);
         let mut fours = each.chunks(4).map(four).collect::<Option<Vec<Four>>>()?;
         if fours.len() % 2 == 1 {
             fours.push(four(&[])?);
@@ -300,8 +304,8 @@ mod host {
         sum: i32,
     }
 
-    /// `results`: the first and the last one that matters.
-    fn four(channels: &[Own], rounding: u8, results: [i32; 2]) -> Option<Four> {
+    fn four(channels: &[Own], requant: &Requant) -> Option<Four> {
+        let rounding = requant.rounding;
         // Bits by which the product (rounded once) or its upper half is shifted.
         let first = if rounding == SINGLE { 32 } else { 1 };
         let bits = |shift: i32| if rounding == SINGLE { 31 - shift } else { -shift };
@@ -335,8 +339,7 @@ mod host {
             four.scale[lane] = scale as f32;
             // Beyond, rounding by `WHOLE` does not even saturate.
             let fits = largest as f64 * scale < f64::from(1 << 21);
-            let is_plain = fits && rounds_in_floats(multiplier, own, results);
-            if rounding == SINGLE && !is_plain {
+            if rounding == SINGLE && !(fits && requant.rounds_in_floats(multiplier, own)) {
                 four.rounding = SINGLE.into();
             }
             let off = OFF + if rounding == SINGLE { 0.0 } else { moved::<DOUBLE>(bits(own) as u32) };
@@ -373,7 +376,7 @@ mod host {
 mod tests {
     use super::*;
     use mote_runtime::kernels::pack::Requant;
-    use mote_runtime::kernels::requantize::{quantize_multiplier, requantize, steady};
+    use mote_runtime::kernels::requantize::{quantize_multiplier, requantize};
 
     #[test]
     fn equals_the_definition() {
@@ -386,9 +389,9 @@ mod tests {
         {
             for (rounding, zero_point) in [(SINGLE, -128), (SINGLE, 3), (DOUBLE, -7), (DOUBLE, 127)] {
                 // As they are, some of which are not right in floats, and near ones which are.
-                let near = factors.map(|factor| steady(factor, [-100, 120].map(|code| code - zero_point)));
-                for factors in [factors, near] {
-                    codes_are_right(&factors, rounding, zero_point, accumulators.iter().copied());
+                let near = requant(&factors, rounding, zero_point).steady().factors;
+                for factors in [&factors[..], &near] {
+                    codes_are_right(factors, rounding, zero_point, accumulators.iter().copied());
                 }
                 let requant = requant(&near, rounding, zero_point);
                 // Accumulators of eight bits, whose results are no larger than floats hold.

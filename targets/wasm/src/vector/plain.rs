@@ -304,12 +304,6 @@ impl I32x4 {
         Self(self.0.map(|x| ((x as f32 + 0.5) * factor) as i32))
     }
 
-    /// The sum of each vector.
-    #[inline(always)]
-    pub fn totals(vectors: [Self; 4]) -> Self {
-        Self(vectors.map(|Self([a, b, c, d])| a.wrapping_add(b).wrapping_add(c).wrapping_add(d)))
-    }
-
     /// Number `i` of all four, for each `i`.
     #[inline(always)]
     pub fn transposed(rows: [Self; 4]) -> [Self; 4] {

@@ -382,14 +382,6 @@ impl I32x4 {
         Self(i32x4_trunc_sat_f32x4(f32x4_mul(real, f32x4_splat(1.0 / divisor))))
     }
 
-    /// The sum of each vector.
-    #[inline(always)]
-    pub fn totals([a, b, c, d]: [Self; 4]) -> Self {
-        let ab = i32x4_add(i32x4_shuffle::<0, 4, 1, 5>(a.0, b.0), i32x4_shuffle::<2, 6, 3, 7>(a.0, b.0));
-        let cd = i32x4_add(i32x4_shuffle::<0, 4, 1, 5>(c.0, d.0), i32x4_shuffle::<2, 6, 3, 7>(c.0, d.0));
-        Self(i32x4_add(i64x2_shuffle::<0, 2>(ab, cd), i64x2_shuffle::<1, 3>(ab, cd)))
-    }
-
     /// Number `i` of all four, for each `i`.
     #[inline(always)]
     pub fn transposed(rows: [Self; 4]) -> [Self; 4] {

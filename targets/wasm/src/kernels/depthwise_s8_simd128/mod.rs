@@ -160,9 +160,7 @@ impl Depthwise<'_> {
         if let (false, Some((block, weights))) = (rest.is_empty(), each.next()) {
             let eight = |tap: &[i8]| Some(I16x8::widened(&filled_up(tap.get(at..)?)));
             let sums = sums(taps, weights, block, eight).ok_or(Mismatch)?;
-            let mut codes = [0; 8];
-            self.stage.codes(sums, block, &mut codes);
-            rest.iter_mut().zip(codes).for_each(|(to, code)| *to = code);
+            self.stage.put(sums, block, rest);
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use mote_runtime::kernels::s8::{require, s8, s8_mut};
 use mote_runtime::plan::Fault;
 
 use super::gemm::filled_up;
-use super::stage::{Factor, Near, SINGLE, Stage};
+use super::stage::{Factor, Near, SINGLE, Stage, eight_or_fewer};
 use crate::vector::{F32x4, I16x8, I32x4};
 
 /// Two rows of eight columns of the right matrix.
@@ -96,10 +96,10 @@ fn multiply<const ROUNDING: u8>(call: Call<'_>, args: &MatmulArgs) -> Result<(),
         stage.store_near(near, || sums.map(|sum| factor.of::<ROUNDING>(sum)), to);
     };
     for slice in output.slices() {
-        let rows = b.window(slice, 0);
+        let matrix = Right { rows: b.window(slice, 0), depth, columns, zero };
         match args.transpose_b {
-            0 => beside(rows, depth, columns, zero, right)?,
-            _ => turned(rows, depth, columns, zero, right)?,
+            0 => matrix.beside(right)?,
+            _ => matrix.turned(right)?,
         }
         for row in 0..output.rows() {
             let column = (args.transpose_a != 0).then_some(row);
@@ -108,14 +108,7 @@ fn multiply<const ROUNDING: u8>(call: Call<'_>, args: &MatmulArgs) -> Result<(),
             let blocks = right.chunks_exact(pairs(depth).max(1));
             for (block, to) in blocks.zip(s8_mut(output.row(slice, row)?).chunks_mut(8)) {
                 let sums = sums(pairs_of_left, block, depth);
-                match to.first_chunk_mut::<8>() {
-                    Some(to) => codes(sums, to),
-                    None => {
-                        let mut last = [0; 8];
-                        codes(sums, &mut last);
-                        to.iter_mut().zip(last).for_each(|(to, code)| *to = code);
-                    }
-                }
+                eight_or_fewer(to, |to| codes(sums, to));
             }
         }
     }
@@ -156,64 +149,66 @@ fn sums(left: &[[i16; 2]], right: &[Pair], depth: usize) -> [I32x4; 2] {
     [low, high]
 }
 
-/// Puts two rows of the right matrix beside each other, and the next two.
-fn beside(
-    rows: Rows<'_>,
+/// The right matrix, as it is.
+struct Right<'a> {
+    rows: Rows<'a>,
     depth: usize,
     columns: usize,
     zero: I16x8,
-    to: &mut [Pair],
-) -> Result<(), Mismatch> {
-    for k in 0..depth.div_ceil(2) {
-        let row = |k: usize| s8(rows.get(k).ok_or(Mismatch)?).get(..columns).ok_or(Mismatch);
-        // Beside an odd row the left one has a zero.
-        let (above, below) = (row(2 * k)?, row((2 * k + 1).min(depth.saturating_sub(1)))?);
-        let ((above, a_rest), (below, b_rest)) = (above.as_chunks::<8>(), below.as_chunks::<8>());
-        let mut places = to.iter_mut().skip(k).step_by(pairs(depth).max(1));
-        let put = |[above, below]: [&[i8; 8]; 2], [to_low, to_high]: &mut Pair| {
-            let [above, below] = [above, below].map(|codes| I16x8::widened(codes).minus(zero));
-            let [low, high] = above.zipped(below);
-            low.store(to_low);
-            high.store(to_high);
-        };
-        for ((above, below), to) in above.iter().zip(below).zip(&mut places) {
-            put([above, below], to);
-        }
-        if let (false, Some(to)) = (a_rest.is_empty(), places.next()) {
-            put([&filled_up(a_rest), &filled_up(b_rest)], to);
-        }
-    }
-    Ok(())
 }
 
-/// The same of a transposed matrix, whose rows are columns.
-fn turned(
-    rows: Rows<'_>,
-    depth: usize,
-    columns: usize,
-    zero: I16x8,
-    to: &mut [Pair],
-) -> Result<(), Mismatch> {
-    for (block, to) in to.chunks_exact_mut(pairs(depth).max(1)).enumerate() {
-        // The last one stands in for those behind it.
-        let row = |n: usize| {
-            let row = rows.get((8 * block + n).min(columns.saturating_sub(1))).map(s8);
-            row.and_then(|row| row.get(..depth)).unwrap_or_default()
-        };
-        let eight: [&[i8]; 8] = core::array::from_fn(row);
-        for (step, to) in to.chunks_exact_mut(4).enumerate() {
-            let codes = eight.map(|row| {
-                let rest = row.get(8 * step..).unwrap_or_default();
-                let eight = rest.first_chunk().copied().unwrap_or_else(|| filled_up(rest));
-                I16x8::widened(&eight).minus(zero)
-            });
-            let [a, b, c, d, e, f, g, h] = codes;
-            let (low, high) = (I16x8::transposed([a, b, c, d]), I16x8::transposed([e, f, g, h]));
-            for ((low, high), [to_low, to_high]) in low.into_iter().zip(high).zip(to) {
-                low.store(to_low);
-                high.store(to_high);
+impl Right<'_> {
+    /// Eight codes less the zero point.
+    #[inline(always)]
+    fn widened(&self, codes: &[i8; 8]) -> I16x8 {
+        I16x8::widened(codes).minus(self.zero)
+    }
+
+    /// Puts two rows beside each other, and the next two.
+    fn beside(&self, to: &mut [Pair]) -> Result<(), Mismatch> {
+        for k in 0..self.depth.div_ceil(2) {
+            let row = |k: usize| s8(self.rows.get(k).ok_or(Mismatch)?).get(..self.columns).ok_or(Mismatch);
+            // Beside an odd row the left one has a zero.
+            let (above, below) = (row(2 * k)?, row((2 * k + 1).min(self.depth.saturating_sub(1)))?);
+            let ((above, a_rest), (below, b_rest)) = (above.as_chunks::<8>(), below.as_chunks::<8>());
+            let mut places = to.iter_mut().skip(k).step_by(pairs(self.depth).max(1));
+            let put = |above: &[i8; 8], below: &[i8; 8], to: &mut Pair| {
+                store(self.widened(above).zipped(self.widened(below)), to);
+            };
+            for ((above, below), to) in above.iter().zip(below).zip(&mut places) {
+                put(above, below, to);
+            }
+            if let (false, Some(to)) = (a_rest.is_empty(), places.next()) {
+                put(&filled_up(a_rest), &filled_up(b_rest), to);
             }
         }
+        Ok(())
     }
-    Ok(())
+
+    /// The same of a transposed matrix, whose rows are columns.
+    fn turned(&self, to: &mut [Pair]) -> Result<(), Mismatch> {
+        for (block, to) in to.chunks_exact_mut(pairs(self.depth).max(1)).enumerate() {
+            let mut eight = [[].as_slice(); 8];
+            for (n, row) in eight.iter_mut().enumerate() {
+                // The last one stands in for those behind it.
+                let number = (8 * block + n).min(self.columns.saturating_sub(1));
+                *row = s8(self.rows.get(number).ok_or(Mismatch)?).get(..self.depth).ok_or(Mismatch)?;
+            }
+            for (step, to) in to.chunks_exact_mut(4).enumerate() {
+                let [a, b, c, d, e, f, g, h] = eight.map(|row| {
+                    let rest = row.get(8 * step..).unwrap_or_default();
+                    self.widened(&rest.first_chunk().copied().unwrap_or_else(|| filled_up(rest)))
+                });
+                let (low, high) = (I16x8::transposed([a, b, c, d]), I16x8::transposed([e, f, g, h]));
+                low.into_iter().zip(high).zip(to).for_each(|((low, high), to)| store([low, high], to));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[inline(always)]
+fn store([low, high]: [I16x8; 2], [to_low, to_high]: &mut Pair) {
+    low.store(to_low);
+    high.store(to_high);
 }

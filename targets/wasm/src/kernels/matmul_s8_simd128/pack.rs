@@ -2,7 +2,6 @@
 
 use mote_runtime::kernels::matmul_s8::{MatmulArgs, MatmulS8};
 use mote_runtime::kernels::pack::Packed;
-use mote_runtime::kernels::requantize::{SINGLE, rounds_in_floats};
 
 use super::{PLAIN, bits, fits, scratch};
 use crate::kernels::id;
@@ -20,10 +19,8 @@ pub fn pack(layer: &MatmulS8) -> Option<Packed> {
         return None;
     }
     let requant = &layer.requant;
-    let results = [requant.min, requant.max].map(|code| code - requant.zero_point);
-    let is_plain = requant.rounding == SINGLE
-        && fits(&args, requant.factors.first().copied()? as f32)
-        && rounds_in_floats(args.multiplier, args.shift, results);
+    let is_plain = fits(&args, requant.factors.first().copied()? as f32)
+        && requant.rounds_in_floats(args.multiplier, args.shift);
     let args = MatmulArgs { form: if is_plain { PLAIN } else { 0 }, ..args };
     Some(Packed { kernel: id::MATMUL_S8_SIMD128, args: args.to_bytes().to_vec(), scratch, ..packed })
 }

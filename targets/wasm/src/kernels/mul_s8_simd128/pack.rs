@@ -2,7 +2,7 @@
 
 use mote_runtime::kernels::binary_s8::MulS8;
 use mote_runtime::kernels::pack::Packed;
-use mote_runtime::kernels::requantize::{SINGLE, quantize_multiplier, rounds_in_floats};
+use mote_runtime::kernels::requantize::quantize_multiplier;
 
 use super::MulArgs;
 use crate::kernels::id;
@@ -18,7 +18,6 @@ pub fn pack(layer: &MulS8, [of_a, of_b, row]: [usize; 3]) -> Option<Packed> {
     let requant = &layer.requant;
     let (multiplier, shift) = quantize_multiplier(*requant.factors.first()?);
     let factor = factor(multiplier, shift, requant.rounding)?;
-    let results = [requant.min, requant.max].map(|code| code - requant.zero_point);
     let args = MulArgs {
         channels: if of_b == row { 0 } else { of_b as u32 },
         zero_a: layer.zero_a,
@@ -28,7 +27,7 @@ pub fn pack(layer: &MulS8, [of_a, of_b, row]: [usize; 3]) -> Option<Packed> {
         zero_point: requant.zero_point,
         min: i8::try_from(requant.min).ok()?,
         max: i8::try_from(requant.max).ok()?,
-        is_plain: u8::from(requant.rounding == SINGLE && rounds_in_floats(multiplier, shift, results)),
+        is_plain: requant.rounds_in_floats(multiplier, shift).into(),
         reserved: 0,
     };
     Some(Packed::new(id::MUL_S8_SIMD128 + u16::from(requant.rounding), args.to_bytes()))

@@ -17,6 +17,7 @@ use mote_runtime::kernels::s8::{Window, require, s8_mut};
 use mote_runtime::plan::Fault;
 
 use super::gemm::filled_up;
+use super::stage::eight_or_fewer;
 use crate::vector::{I16x8, I32x4};
 
 /// Accepts a step only if [`average`] and [`max`] can serve it.
@@ -97,14 +98,7 @@ fn pool(
                     }
                 }
                 let sums = finish(sums, count);
-                match to.first_chunk_mut::<8>() {
-                    Some(to) => I16x8::codes(sums, min, max, to),
-                    None => {
-                        let mut codes = [0; 8];
-                        I16x8::codes(sums, min, max, &mut codes);
-                        to.iter_mut().zip(codes).for_each(|(to, code)| *to = code);
-                    }
-                }
+                eight_or_fewer(to, |to| I16x8::codes(sums, min, max, to));
             }
         }
         Ok(())

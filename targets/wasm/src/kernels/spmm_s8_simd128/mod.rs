@@ -52,7 +52,7 @@ pub const fn check(step: &StepView<'_>) -> Result<(), Fault> {
     }
     let blocks = (args.out_channels as usize).div_ceil(8);
     require!(step.blob_is(2, blocks * size_of::<Block>(), 4), Shape);
-    require!(step.scratch_bytes() as u64 >= strip_bytes(&args) + SUMS as u64, Shape);
+    require!(step.scratch_bytes() as u64 >= strip_bytes(args.in_channels as u64) + SUMS as u64, Shape);
     Ok(())
 }
 
@@ -69,8 +69,8 @@ const fn are_even(counts: &[u8]) -> bool {
 }
 
 /// Bytes of scratch for the longest strip: of fours of input channels, widened.
-const fn strip_bytes(args: &SpmmS8Args) -> u64 {
-    (args.in_channels as u64).next_multiple_of(4) * POSITIONS as u64 * 2
+const fn strip_bytes(in_channels: u64) -> u64 {
+    in_channels.next_multiple_of(4) * POSITIONS as u64 * 2
 }
 
 /// Computes the rows of a call.
@@ -121,7 +121,8 @@ fn rows<W: Way>(call: Call<'_>, args: &SpmmS8Args) -> Result<(), Mismatch> {
         counts: given.constants(1)?,
         blocks: given.constants(2)?,
     };
-    let (strips, sums) = scratch.split_at_mut_checked(strip_bytes(args) as usize).ok_or(Mismatch)?;
+    let (strips, sums) =
+        scratch.split_at_mut_checked(strip_bytes(args.in_channels.into()) as usize).ok_or(Mismatch)?;
     let strips: &mut [W::Piece] = bytemuck::try_cast_slice_mut(strips).map_err(|_| Mismatch)?;
     let sums = sums.get_mut(..SUMS).and_then(|sums| bytemuck::try_cast_slice_mut(sums).ok());
     let sums: &mut [Sums] = sums.ok_or(Mismatch)?;

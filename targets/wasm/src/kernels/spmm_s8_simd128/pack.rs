@@ -6,7 +6,7 @@ use mote_runtime::kernels::pack::Packed;
 use mote_runtime::kernels::sparse::Block;
 use mote_runtime::kernels::spmm_s8::SpmmS8;
 
-use super::{FOURS, SINGLES, SUMS};
+use super::{FOURS, SINGLES, SUMS, strip_bytes};
 use crate::kernels::id;
 use crate::kernels::stage::blocks;
 use crate::kernels::strips::POSITIONS;
@@ -27,7 +27,7 @@ pub fn pack(layer: &SpmmS8<'_>, block: Block, strip: usize) -> Option<Packed> {
     let counts: Vec<[i32; 1]> = counts.into_iter().map(|count| [count]).collect();
     let packed = layer.packed(id::SPMM_S8_SIMD128, block, POSITIONS, &stream, &counts);
     let packed = packed.with_blob(bytemuck::cast_slice::<_, i32>(&scales));
-    let scratch = layer.inputs().next_multiple_of(4) * POSITIONS * 2 + SUMS;
+    let scratch = strip_bytes(layer.inputs() as u64) as usize + SUMS;
     Some(Packed { scratch, ..packed })
 }
 
