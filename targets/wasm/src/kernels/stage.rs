@@ -11,7 +11,7 @@
 use mote_runtime::kernels::requantize::WHOLE;
 pub use mote_runtime::kernels::requantize::{DOUBLE, SINGLE};
 
-use crate::vector::{F32x4, I16x8, I32x4, Tile};
+use crate::vector::{F32x4, I8x16, I16x8, I32x4, Tile};
 
 /// What four channels need.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,6 +53,8 @@ pub type Block = [Four; 2];
 #[derive(Clone, Copy)]
 pub struct Stage {
     zero_point: I32x4,
+    /// [`WHOLE`].
+    whole: F32x4,
     /// The zero point, less the bits of [`WHOLE`].
     from_bits: I32x4,
     min: I16x8,
@@ -64,7 +66,9 @@ impl Stage {
     pub fn new(zero_point: i32, min: i8, max: i8) -> Self {
         let (min, max) = (I16x8::splat(min.into()), I16x8::splat(max.into()));
         let from_bits = I32x4::splat(zero_point.wrapping_sub(WHOLE.to_bits().cast_signed()));
-        Self { zero_point: I32x4::splat(zero_point), from_bits, min, max }
+        // Of which the compiler must not know: it would make them anew in every loop.
+        let whole = core::hint::black_box(F32x4::splat(WHOLE));
+        Self { zero_point: I32x4::splat(zero_point), whole, from_bits, min, max }
     }
 
     /// The codes of eight channels at the positions of a group.
@@ -98,14 +102,22 @@ impl Stage {
     #[inline(always)]
     pub fn plain(&self, sums: [I32x4; 2], factors: [F32x4; 2], to: &mut [i8; 8]) {
         let ([low, high], [a, b]) = (sums, factors);
-        let whole = F32x4::splat(WHOLE);
+        let whole = self.whole;
         let bits = [low.real().times(a).plus(whole).bits(), high.real().times(b).plus(whole).bits()];
         I16x8::codes(bits.map(|bits| bits.plus(self.from_bits)), self.min, self.max, to);
     }
 
+    /// The codes of a channel that is plain, at sixteen positions.
+    #[inline(always)]
+    pub fn channel(&self, sums: [[I32x4; 2]; 2], scale: &f32) -> I8x16 {
+        let (factor, whole) = (F32x4::repeated(scale), self.whole);
+        let code = |sum: I32x4| sum.real().times(factor).plus(whole).bits().plus(self.from_bits);
+        I8x16::narrowed(sums.map(|sums| I16x8::narrowed(sums.map(code)).limited(self.min, self.max)))
+    }
+
     /// The codes of eight channels, however they are rounded. A function of its own, which all kernels share.
     #[inline(never)]
-    fn careful(&self, [low, high]: &[I32x4; 2], [first, last]: &Block, to: &mut [i8; 8]) {
+    pub fn careful(&self, [low, high]: &[I32x4; 2], [first, last]: &Block, to: &mut [i8; 8]) {
         let exact = || [first.requantized(*low), last.requantized(*high)];
         self.store_near([first.near(*low), last.near(*high)], exact, to);
     }
@@ -169,13 +181,14 @@ fn inverse_power(bits: u32) -> f32 {
     f32::from_bits(127u32.saturating_sub(bits) << 23)
 }
 
+/// Whether products in floats are right for all eight channels.
 #[inline(always)]
-fn is_plain([first, last]: &Block) -> bool {
+pub fn is_plain([first, last]: &Block) -> bool {
     first.rounding & last.rounding == PLAIN
 }
 
 #[inline(always)]
-fn factors(block: &Block) -> [F32x4; 2] {
+pub fn factors(block: &Block) -> [F32x4; 2] {
     block.each_ref().map(|four| F32x4::load(&four.scale))
 }
 

@@ -51,6 +51,24 @@ impl I8x16 {
         Self(core::array::from_fn(|i| [self.0, other.0][i % 2][i / 2]))
     }
 
+    /// The first eight codes of both in turns, and the last eight.
+    #[inline(always)]
+    pub fn zipped(self, other: Self) -> [Self; 2] {
+        [0, 8].map(|first| Self(core::array::from_fn(|i| [self.0, other.0][i % 2][first + i / 2])))
+    }
+
+    /// Sixteen numbers as codes; those that are none as the nearest one.
+    #[inline(always)]
+    pub fn narrowed(halves: [I16x8; 2]) -> Self {
+        Self(core::array::from_fn(|i| halves[i / 8].0[i % 8].clamp(i8::MIN.into(), i8::MAX.into()) as i8))
+    }
+
+    /// Half `H` of the codes: the first eight, or the others.
+    #[inline(always)]
+    pub fn store_half<const H: usize>(self, to: &mut [i8; 8]) {
+        *to = core::array::from_fn(|i| self.0[8 * H + i]);
+    }
+
     /// Of each four codes the first two, widened, and the last two.
     #[inline(always)]
     pub fn pairs(self) -> [I16x8; 2] {
@@ -230,6 +248,18 @@ impl I16x8 {
     #[inline(always)]
     pub fn halves(self) -> [I32x4; 2] {
         self.products(Self([1; 8]))
+    }
+
+    /// Eight numbers, those that do not fit as the nearest one that does.
+    #[inline(always)]
+    pub fn narrowed(halves: [I32x4; 2]) -> Self {
+        Self(core::array::from_fn(|i| limited(halves[i / 4].0[i % 4]) as i16))
+    }
+
+    /// Each between `min` and `max`.
+    #[inline(always)]
+    pub fn limited(self, min: Self, max: Self) -> Self {
+        Self(core::array::from_fn(|i| self.0[i].max(min.0[i]).min(max.0[i])))
     }
 
     /// Eight sums as codes between `min` and `max`.

@@ -66,6 +66,27 @@ impl I8x16 {
         Self(i8x16_shuffle::<0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23>(a, b))
     }
 
+    /// The first eight codes of both in turns, and the last eight.
+    #[inline(always)]
+    pub fn zipped(self, other: Self) -> [Self; 2] {
+        let (a, b) = (self.0, other.0);
+        let last = i8x16_shuffle::<8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31>(a, b);
+        [self.zipped_halves(other), Self(last)]
+    }
+
+    /// Sixteen numbers as codes; those that are none as the nearest one.
+    #[inline(always)]
+    pub fn narrowed([low, high]: [I16x8; 2]) -> Self {
+        Self(i8x16_narrow_i16x8(low.0, high.0))
+    }
+
+    /// Half `H` of the codes: the first eight, or the others.
+    #[inline(always)]
+    pub fn store_half<const H: usize>(self, to: &mut [i8; 8]) {
+        // SAFETY: a reference to all eight bytes that are written; any alignment is allowed.
+        unsafe { v128_store64_lane::<H>(self.0, to.as_mut_ptr().cast()) }
+    }
+
     /// Of each four codes the first two, widened, and the last two.
     #[inline(always)]
     pub fn pairs(self) -> [I16x8; 2] {
@@ -308,14 +329,23 @@ impl I16x8 {
         [I32x4(i32x4_extend_low_i16x8(self.0)), I32x4(i32x4_extend_high_i16x8(self.0))]
     }
 
+    /// Eight numbers, those that do not fit as the nearest one that does.
+    #[inline(always)]
+    pub fn narrowed([low, high]: [I32x4; 2]) -> Self {
+        Self(i16x8_narrow_i32x4(low.0, high.0))
+    }
+
+    /// Each between `min` and `max`.
+    #[inline(always)]
+    pub fn limited(self, min: Self, max: Self) -> Self {
+        Self(i16x8_min(i16x8_max(self.0, min.0), max.0))
+    }
+
     /// Eight sums as codes between `min` and `max`.
     #[inline(always)]
-    pub fn codes([low, high]: [I32x4; 2], min: Self, max: Self, to: &mut [i8; 8]) {
-        let wide = i16x8_narrow_i32x4(low.0, high.0);
-        let wide = i16x8_min(i16x8_max(wide, min.0), max.0);
-        let codes = i8x16_narrow_i16x8(wide, wide);
-        // SAFETY: a reference to all eight bytes that are written; any alignment is allowed.
-        unsafe { v128_store64_lane::<0>(codes, to.as_mut_ptr().cast()) }
+    pub fn codes(sums: [I32x4; 2], min: Self, max: Self, to: &mut [i8; 8]) {
+        let wide = Self::narrowed(sums).limited(min, max);
+        I8x16::narrowed([wide; 2]).store_half::<0>(to);
     }
 }
 

@@ -23,7 +23,7 @@ use mote_runtime::kernels::target_s8::DepthwiseArgs;
 use mote_runtime::plan::Fault;
 
 use self::fours::{Eight, Fours, Weights};
-use super::stage::{Block, Stage};
+use super::stage::{Block, Stage, factors, is_plain};
 use crate::vector::{I32x4, Strips};
 
 /// Weights of eight channels and four taps.
@@ -149,6 +149,7 @@ impl Depthwise<'_> {
                 strips.next().map_or(Some(beyond), Column::of)
             };
             let weights = weights.each_ref().map(Weights::load);
+            let factors = is_plain(block).then(|| factors(block));
             let start = Weights::start(&weights, [block[0].start(), block[1].start()]);
             // Those of the next window, and of the ones behind it that begin before it ends.
             let mut sums = [start; SUMS];
@@ -170,7 +171,10 @@ impl Depthwise<'_> {
                 let done = sums.first().copied().unwrap_or(start);
                 sums = pushed(sums, start);
                 let to = to.get_mut(first..).and_then(<[i8]>::first_chunk_mut::<8>).ok_or(Mismatch)?;
-                self.stage.codes(done, block, to);
+                match factors {
+                    Some(factors) => self.stage.plain(done, factors, to),
+                    None => self.stage.careful(&done, block, to),
+                }
             }
         }
         Ok(())

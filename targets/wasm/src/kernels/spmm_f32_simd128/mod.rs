@@ -20,7 +20,7 @@ use mote_runtime::kernels::spmm_f32::{self, SpmmF32Args};
 use mote_runtime::plan::Fault;
 
 use super::strips::{POSITIONS, Strip, in_strips};
-use crate::vector::F32x4;
+use crate::vector::{F32x4, Tile};
 
 /// Output channels whose sums are turned into rows at a time: a line of the cache.
 const CHANNELS: usize = 16;
@@ -112,16 +112,10 @@ impl Layer<'_> {
             turn(strips, h, strip.pixels(h, from, self.inputs, self.stride)?);
         }
         let to = strip.outputs(to, self.outputs)?;
-        let (mut weights, mut steps) = (self.weights, self.steps);
+        let mut rest = (self.weights, self.steps);
         let mut first = 0;
         for (bias, counts) in self.bias.chunks(CHANNELS).zip(self.counts.chunks(CHANNELS)) {
-            for (c, (bias, count)) in bias.iter().zip(counts).enumerate() {
-                let count = usize::from(*count);
-                let (own, behind) = weights.split_at_checked(count).ok_or(Mismatch)?;
-                let (own_steps, steps_behind) = steps.split_at_checked(count).ok_or(Mismatch)?;
-                (weights, steps) = (behind, steps_behind);
-                sums(strips, own, own_steps, bias, tile, c)?;
-            }
+            rest = sums(strips, rest, bias, counts, tile)?;
             self.store(tile, first..first + bias.len(), to);
             first += CHANNELS;
         }
@@ -133,10 +127,20 @@ impl Layer<'_> {
     fn store(&self, tile: &[Sums], channels: Range<usize>, to: &mut [f32]) {
         for (sums, to) in tile.iter().zip(to.chunks_mut((4 * self.outputs).max(1))) {
             let fours = sums.as_chunks::<4>().0;
+            let rows = |sums: &[[f32; 4]; 4]| {
+                F32x4::transposed(sums.each_ref().map(F32x4::load)).map(|row| row.limited(self.min, self.max))
+            };
+            if let Some(to) = Tile::<f32, 4, CHANNELS>::new(to, self.outputs, channels.start) {
+                let [a, b, c, d] = to.rows().map(|row| row.as_chunks_mut::<4>().0);
+                for ((((sums, a), b), c), d) in fours.iter().zip(a).zip(b).zip(c).zip(d) {
+                    for (row, to) in rows(sums).into_iter().zip([a, b, c, d]) {
+                        row.store(to);
+                    }
+                }
+                continue;
+            }
             for (sums, channel) in fours.iter().zip(channels.clone().step_by(4)) {
-                let rows = F32x4::transposed(sums.each_ref().map(F32x4::load));
-                for (row, to) in rows.into_iter().zip(to.chunks_exact_mut(self.outputs.max(1))) {
-                    let row = row.limited(self.min, self.max);
+                for (row, to) in rows(sums).into_iter().zip(to.chunks_exact_mut(self.outputs.max(1))) {
                     to.get_mut(channel..).into_iter().for_each(|to| store(row, to));
                 }
             }
@@ -167,30 +171,36 @@ fn turn<const H: usize>(strips: &mut [[Eight; H]], h: usize, pixels: [&[f32]; 8]
     }
 }
 
-/// The sums of an output channel, number `c` of the tile. A function of its own, for whose loop there are registers enough.
+/// The sums of some output channels, whose weights and steps are the first ones; those behind them. A function of its own, for
+/// whose loop there are registers enough.
 #[inline(never)]
-fn sums<const H: usize>(
+fn sums<'a, const H: usize>(
     strips: &[[Eight; H]],
-    weights: &[f32],
-    steps: &[u8],
-    bias: &f32,
+    (mut weights, mut steps): (&'a [f32], &'a [u8]),
+    bias: &[f32],
+    counts: &[u16],
     tile: &mut [Sums],
-    c: usize,
-) -> Result<(), Mismatch> {
-    let mut sums = [[F32x4::repeated(bias); 2]; H];
-    let mut channel = 0;
-    for (weight, step) in weights.iter().zip(steps) {
-        channel += usize::from(*step);
-        let weight = F32x4::repeated(weight);
-        for ([a, b], [x, y]) in sums.iter_mut().zip(strips.get(channel).ok_or(Mismatch)?) {
-            *a = a.plus_product(F32x4::load(x), weight);
-            *b = b.plus_product(F32x4::load(y), weight);
+) -> Result<(&'a [f32], &'a [u8]), Mismatch> {
+    for (c, (bias, count)) in bias.iter().zip(counts).enumerate() {
+        let count = usize::from(*count);
+        let (own, behind) = weights.split_at_checked(count).ok_or(Mismatch)?;
+        let (own_steps, steps_behind) = steps.split_at_checked(count).ok_or(Mismatch)?;
+        (weights, steps) = (behind, steps_behind);
+        let mut sums = [[F32x4::repeated(bias); 2]; H];
+        let mut channel = 0;
+        for (weight, step) in own.iter().zip(own_steps) {
+            channel += usize::from(*step);
+            let weight = F32x4::repeated(weight);
+            for ([a, b], [x, y]) in sums.iter_mut().zip(strips.get(channel).ok_or(Mismatch)?) {
+                *a = a.plus_product(F32x4::load(x), weight);
+                *b = b.plus_product(F32x4::load(y), weight);
+            }
+        }
+        for (sum, to) in sums.as_flattened().iter().zip(tile.iter_mut()) {
+            sum.store(to.get_mut(c).ok_or(Mismatch)?);
         }
     }
-    for (sum, to) in sums.as_flattened().iter().zip(tile) {
-        sum.store(to.get_mut(c).ok_or(Mismatch)?);
-    }
-    Ok(())
+    Ok((weights, steps))
 }
 
 /// Four numbers, or as many as there is room for.

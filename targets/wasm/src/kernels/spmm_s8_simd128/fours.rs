@@ -3,7 +3,7 @@
 
 use mote_runtime::engine::Mismatch;
 
-use super::{Sums, Way, in_chunks, store};
+use super::{Way, in_chunks};
 use crate::vector::{I8x16, I16x8, I32x4};
 
 /// `NARROW`: products are made in pairs.
@@ -29,15 +29,12 @@ impl<const NARROW: bool> Way for Fours<NARROW> {
         });
     }
 
-    /// A function of its own, for whose loop there are registers enough.
-    #[inline(never)]
+    #[inline(always)]
     fn sums<const EIGHTS: usize>(
         strips: &[[i8; 16]],
         entries: &[[u8; 5]],
         start: i32,
-        tile: &mut [Sums],
-        c: usize,
-    ) -> Result<(), Mismatch> {
+    ) -> Result<[[I32x4; 2]; EIGHTS], Mismatch> {
         let (strips, _) = strips.as_chunks::<2>().0.as_chunks::<EIGHTS>();
         let ones = I16x8::ones();
         let mut sums = [[I32x4::splat(start); 2]; EIGHTS];
@@ -53,6 +50,6 @@ impl<const NARROW: bool> Way for Fours<NARROW> {
                 (*low, *high) = (plus(*low, x), plus(*high, y));
             }
         }
-        store(sums.as_flattened(), tile, c)
+        Ok(sums)
     }
 }

@@ -1,7 +1,7 @@
 //! `spmm_s8_simd128`: `spmm_s8` for single weights, and for small ones of blocks of four input channels.
 //!
 //! Constants: 0 the entries as `spmm_s8` has them, of single weights an even number for each output channel; 1 how many there are (`u32`); 2 per eight output channels the start of the
-//! sums and the scales (`stage`). Scratch: a strip of positions as the loop wants it, then sums of eight output channels.
+//! sums and the scales (`stage`). Scratch: a strip of positions as the loop wants it, then sums or codes of eight output channels.
 //!
 //! Whatever the loop ([`Way`]), vectors of sums stay in registers while the weights of an output channel pass by.
 
@@ -22,16 +22,19 @@ use mote_runtime::plan::Fault;
 use self::fours::Fours;
 use self::singles::Singles;
 use super::gemm::filled_up;
-use super::stage::{Block, Stage};
+use super::stage::{Block, Stage, eight_or_fewer, is_plain};
 use super::strips::{POSITIONS, Strip, in_strips};
-use crate::vector::{I8x16, I32x4};
+use crate::vector::{I8x16, I32x4, Tile};
 
 const RECORD: Record = Record { bytes: 4, before: 0, is_word: true, further: 1 };
 
 /// Four positions of eight output channels.
 type Sums = [[i32; 4]; 8];
 
-/// Bytes of scratch for sums.
+/// Sixteen positions of eight output channels.
+type Codes = [[i8; 16]; 8];
+
+/// Bytes of scratch for sums, or codes.
 const SUMS: usize = POSITIONS / 4 * size_of::<Sums>();
 
 /// Entries of one weight.
@@ -98,14 +101,12 @@ trait Way {
     /// Puts the inputs of eight positions, number `eight` of `EIGHTS`, into their places.
     fn turn<const EIGHTS: usize>(strips: &mut [Self::Piece], eight: usize, pixels: [&[i8]; 8]);
 
-    /// The sums of an output channel, number `c` of the tile, at `EIGHTS` times eight positions.
+    /// The sums of an output channel at `EIGHTS` times eight positions.
     fn sums<const EIGHTS: usize>(
         strips: &[Self::Piece],
         entries: &[Self::Entry],
         start: i32,
-        tile: &mut [Sums],
-        c: usize,
-    ) -> Result<(), Mismatch>;
+    ) -> Result<[[I32x4; 2]; EIGHTS], Mismatch>;
 }
 
 fn rows<W: Way>(call: Call<'_>, args: &SpmmS8Args) -> Result<(), Mismatch> {
@@ -166,20 +167,73 @@ impl Layer<'_> {
         let to = strip.outputs(to, self.outputs)?;
         let mut entries = self.entries;
         for (b, (block, counts)) in self.blocks.iter().zip(self.counts.chunks(8)).enumerate() {
-            let starts = block.iter().flat_map(|four| if W::RAISED { four.raised } else { four.start });
-            for (c, (start, count)) in starts.zip(counts).enumerate() {
-                let bytes = (*count as usize).checked_mul(self.entry).ok_or(Mismatch)?;
-                let (own, behind) = entries.split_at_checked(bytes).ok_or(Mismatch)?;
-                entries = behind;
-                let own = bytemuck::try_cast_slice(own).map_err(|_| Mismatch)?;
-                W::sums::<EIGHTS>(strips, own, start, tile, c)?;
+            entries = self.eight::<W, EIGHTS>(strips, entries, block, counts, tile)?;
+            match is_plain(block) {
+                true => self.turn(bytemuck::cast_slice(tile), 8 * b, to),
+                false => self.store(tile, block, 8 * b, to),
             }
-            self.store(tile, block, 8 * b, to);
         }
         Ok(())
     }
 
-    /// The codes of eight channels from `first` on, at all positions. A function of its own, which all strips share.
+    /// Eight channels, whose entries are the first of `entries`, at all positions: the codes of plain ones, of others the sums. The entries
+    /// behind them. A function of its own, for whose loop there are registers enough.
+    #[inline(never)]
+    fn eight<'e, W: Way, const EIGHTS: usize>(
+        &self,
+        strips: &[W::Piece],
+        mut entries: &'e [u8],
+        block: &Block,
+        counts: &[u32],
+        tile: &mut [Sums],
+    ) -> Result<&'e [u8], Mismatch> {
+        let plain = is_plain(block);
+        for (c, count) in counts.iter().enumerate() {
+            let bytes = (*count as usize).checked_mul(self.entry).ok_or(Mismatch)?;
+            let (own, behind) = entries.split_at_checked(bytes).ok_or(Mismatch)?;
+            entries = behind;
+            let own = bytemuck::try_cast_slice(own).map_err(|_| Mismatch)?;
+            let four = block.get(c / 4).ok_or(Mismatch)?;
+            let start = if W::RAISED { &four.raised } else { &four.start };
+            let sums = W::sums::<EIGHTS>(strips, own, *start.get(c % 4).ok_or(Mismatch)?)?;
+            if plain {
+                let scale = four.scale.get(c % 4).ok_or(Mismatch)?;
+                let codes: &mut [Codes] = bytemuck::cast_slice_mut(tile);
+                for (sums, codes) in sums.as_chunks::<2>().0.iter().zip(codes) {
+                    self.stage.channel(*sums, scale).store(codes.get_mut(c).ok_or(Mismatch)?);
+                }
+            } else {
+                for (sum, to) in sums.as_flattened().iter().zip(tile.iter_mut()) {
+                    sum.store(to.get_mut(c).ok_or(Mismatch)?);
+                }
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Stores codes of eight channels from `first` on, at all positions. A function of its own, which all strips share.
+    #[inline(never)]
+    fn turn(&self, tile: &[Codes], first: usize, to: &mut [i8]) {
+        for (codes, to) in tile.iter().zip(to.chunks_mut((16 * self.outputs).max(1))) {
+            let pairs = I8x16::turned(codes.each_ref().map(I8x16::load));
+            if let Some(to) = Tile::<i8, 16>::new(to, self.outputs, first) {
+                for (pair, [even, odd]) in pairs.into_iter().zip(to.rows().as_chunks_mut::<2>().0) {
+                    pair.store_half::<0>(even);
+                    pair.store_half::<1>(odd);
+                }
+                continue;
+            }
+            let mut positions = to.chunks_exact_mut(self.outputs.max(1)).filter_map(|to| to.get_mut(first..));
+            for pair in pairs {
+                let Some(to) = positions.next() else { return };
+                eight_or_fewer(to, |to| pair.store_half::<0>(to));
+                let Some(to) = positions.next() else { return };
+                eight_or_fewer(to, |to| pair.store_half::<1>(to));
+            }
+        }
+    }
+
+    /// The codes of eight channels from `first` on, at all positions, of sums. A function of its own, which all strips share.
     #[inline(never)]
     fn store(&self, tile: &[Sums], block: &Block, first: usize, to: &mut [i8]) {
         let mut positions = to.chunks_exact_mut(self.outputs.max(1));
@@ -192,15 +246,6 @@ impl Layer<'_> {
             }
         }
     }
-}
-
-/// Stores the sums of fours of positions as channel `c` of a tile.
-#[inline(always)]
-fn store(sums: &[I32x4], tile: &mut [Sums], c: usize) -> Result<(), Mismatch> {
-    for (sum, to) in sums.iter().zip(tile.iter_mut()) {
-        sum.store(to.get_mut(c).ok_or(Mismatch)?);
-    }
-    Ok(())
 }
 
 /// Calls `put(strips, codes)` for each `N` codes of eight positions, which have as many, and the `size` strips of theirs, or

@@ -3,7 +3,7 @@
 
 use mote_runtime::engine::Mismatch;
 
-use super::{Sums, Way, in_chunks, store};
+use super::{Way, in_chunks};
 use crate::vector::{I16x8, I32x4};
 
 pub(super) struct Singles;
@@ -24,15 +24,12 @@ impl Way for Singles {
         });
     }
 
-    /// A function of its own, for whose loop there are registers enough.
-    #[inline(never)]
+    #[inline(always)]
     fn sums<const EIGHTS: usize>(
         strips: &[[i16; 8]],
         entries: &[[[u8; 2]; 2]],
         start: i32,
-        tile: &mut [Sums],
-        c: usize,
-    ) -> Result<(), Mismatch> {
+    ) -> Result<[[I32x4; 2]; EIGHTS], Mismatch> {
         let (strips, _) = strips.as_chunks::<EIGHTS>();
         let mut sums = [[I32x4::splat(start); 2]; EIGHTS];
         let mut channel = 0;
@@ -49,6 +46,6 @@ impl Way for Singles {
                 *high = high.plus(last.dot(weights));
             }
         }
-        store(sums.as_flattened(), tile, c)
+        Ok(sums)
     }
 }
