@@ -31,7 +31,28 @@ impl I16x8 {
     }
 }
 
+/// Up to eight codes as one number, zeros behind them. No copy of as many bytes: engines call a function for it.
+#[inline(always)]
+fn word(codes: &[i8]) -> u64 {
+    let codes: &[u8] = bytemuck::must_cast_slice(codes);
+    if let (Some(first), Some(last)) = (codes.first_chunk(), codes.last_chunk()) {
+        // The last four stand where they belong, some of them beside themselves.
+        let [first, last] = [first, last].map(|four| u64::from(u32::from_le_bytes(*four)));
+        return first | last << (8 * (codes.len() - 4) % 64);
+    }
+    codes.iter().rev().fold(0, |word, code| word << 8 | u64::from(*code))
+}
+
 impl I8x16 {
+    /// Up to sixteen codes, zeros behind them.
+    #[inline(always)]
+    pub fn filled_up(codes: &[i8]) -> Self {
+        match codes.split_first_chunk::<8>() {
+            Some((low, high)) => Self::of([u64::from_le_bytes(bytemuck::must_cast(*low)), word(high)]),
+            None => Self::of([word(codes), 0]),
+        }
+    }
+
     /// Codes `2 * i` and `2 * i + 1` of all eight, for each `i`: first those of the former.
     #[inline(always)]
     pub fn turned(rows: [Self; 8]) -> [Self; 8] {

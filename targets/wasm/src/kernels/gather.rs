@@ -38,8 +38,10 @@ impl<T: Pod> Gather<T> {
                 return Ok([a, b, c, d]);
             }
         }
-        for (column, x) in columns.into_iter().zip(copies.chunks_exact_mut(self.inputs.max(1))) {
-            self.copy(window, column, width, x)?;
+        if self.inside(window, columns, width, copies).is_none() {
+            for (column, x) in columns.into_iter().zip(copies.chunks_exact_mut(self.inputs.max(1))) {
+                self.copy(window, column, width, x)?;
+            }
         }
         let mut copies = copies.chunks_exact(self.inputs.max(1));
         Ok([(); GROUP].map(|()| copies.next().unwrap_or_default()))
@@ -53,25 +55,34 @@ impl<T: Pod> Gather<T> {
         row.get(column * self.in_channels..)?.get(..self.in_channels)
     }
 
-    /// Puts together the inputs of a column none of whose taps is padding, and which are neighbours; `None` if it is none.
+    /// Puts together the inputs of columns none of whose taps is padding, and whose taps are neighbours; `None` if there is one
+    /// that isn't so. Each row is looked up once for all.
     #[inline(always)]
-    fn inside(&self, window: &Window<'_>, column: usize, width: usize, x: &mut [T]) -> Option<()> {
+    fn inside(
+        &self,
+        window: &Window<'_>,
+        columns: [usize; GROUP],
+        width: usize,
+        copies: &mut [T],
+    ) -> Option<()> {
         let Columns { kernel_width, stride, dilation, pad_left } = self.columns;
-        let first = (column * stride).checked_add_signed(pad_left.checked_neg()?)?;
-        (dilation == 1 && first + kernel_width <= width).then_some(())?;
-        let run = kernel_width * self.in_channels;
-        for (k, x) in x.chunks_exact_mut(run.max(1)).enumerate() {
+        let before = pad_left.checked_neg()?;
+        let first = |column: usize| (column * stride).checked_add_signed(before);
+        let ([from, .., to], run) = (columns, kernel_width * self.in_channels);
+        first(from)?;
+        (dilation == 1 && first(to)? + kernel_width <= width).then_some(())?;
+        for k in 0..window.len() {
             let row: &[T] = bytemuck::try_cast_slice(window.get(k)?).ok()?;
-            copy(row.get(first * self.in_channels..)?.get(..run)?, x);
+            for (p, column) in columns.into_iter().enumerate() {
+                let x = copies.get_mut(p * self.inputs + k * run..)?.get_mut(..run)?;
+                copy(row.get(first(column)? * self.in_channels..)?.get(..run)?, x);
+            }
         }
         Some(())
     }
 
     /// Puts together the inputs of a column.
     fn copy(&self, window: &Window<'_>, column: usize, width: usize, x: &mut [T]) -> Result<(), Mismatch> {
-        if self.inside(window, column, width, x).is_some() {
-            return Ok(());
-        }
         let span = self.columns.span(column, width);
         let run = self.columns.kernel_width * self.in_channels;
         for (k, x) in x.chunks_exact_mut(run.max(1)).enumerate() {

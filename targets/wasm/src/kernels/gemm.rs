@@ -71,6 +71,7 @@ pub struct Layer<'a> {
     pub group: Inputs,
     /// [`quads::together`] of all blocks, where weights are small.
     together: &'a [u32],
+    ones: I16x8,
 }
 
 /// `form` of layers whose weights are [small enough](quads::fits) for products of bytes.
@@ -113,6 +114,7 @@ impl<'a> Layer<'a> {
             stage,
             group: Inputs::of(form == SMALL),
             together: bytemuck::try_cast_slice(together).map_err(|_| Mismatch)?,
+            ones: I16x8::ones(),
         })
     }
 
@@ -124,10 +126,12 @@ impl<'a> Layer<'a> {
         for (b, (block, weights)) in self.blocks.iter().zip(weights).enumerate() {
             let first = 8 * b;
             let together = self.together.get(b * words..).unwrap_or_default();
-            let of_groups = to.chunks_mut((GROUP * self.out_channels).max(1));
-            for (group, to) in groups.chunks_exact(memory(self.inputs).max(1)).zip(of_groups) {
+            let mut groups = groups.chunks_exact(memory(self.inputs).max(1));
+            let mut of_groups = to.chunks_mut((GROUP * self.out_channels).max(1));
+            // No `zip`, which makes indices and reckons with them where these go on by a step.
+            while let (Some(group), Some(to)) = (groups.next(), of_groups.next()) {
                 let sums = match self.group {
-                    Inputs::Quads => quads::four(group, weights, block, together),
+                    Inputs::Quads => quads::four(group, weights, block, together, self.ones),
                     Inputs::Pairs => four(group, weights, block),
                 };
                 if let Some(rows) = Tile::new(to, self.out_channels, first) {
@@ -204,11 +208,10 @@ pub fn widen(x: [&[i8]; GROUP], inputs: Inputs, group: &mut [Pairs]) {
     let (steps, _) = group.as_chunks_mut::<STEP>();
     let mut steps = steps.iter_mut();
     for ((((a, b), c), d), to) in a.iter().zip(b).zip(c).zip(d).zip(&mut steps) {
-        store([a, b, c, d], to);
+        store([a, b, c, d].map(I16x8::widened), to);
     }
     if let (false, Some(to)) = (a_rest.is_empty(), steps.next()) {
-        let [a, b, c, d] = [a_rest, b_rest, c_rest, d_rest].map(filled_up);
-        store([&a, &b, &c, &d], to);
+        store([a_rest, b_rest, c_rest, d_rest].map(|rest| I8x16::filled_up(rest).first_widened()), to);
     }
 }
 
@@ -221,13 +224,13 @@ pub fn widen_one(x: &[i8], to: &mut [i16]) {
         I16x8::widened(x).store(to);
     }
     if let (false, Some(to)) = (rest.is_empty(), to.next()) {
-        I16x8::widened(&filled_up(rest)).store(to);
+        I8x16::filled_up(rest).first_widened().store(to);
     }
 }
 
 #[inline(always)]
-fn store(x: [&[i8; 8]; GROUP], to: &mut [Pairs; STEP]) {
-    let rows = I16x8::transposed(x.map(I16x8::widened));
+fn store(x: [I16x8; GROUP], to: &mut [Pairs; STEP]) {
+    let rows = I16x8::transposed(x);
     rows.into_iter().zip(to).for_each(|(row, to)| row.store(to));
 }
 

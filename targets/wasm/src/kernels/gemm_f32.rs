@@ -74,10 +74,12 @@ impl<W: Stored> Layer<'_, W> {
         let channels = self.bias.len();
         let blocks = self.bias.chunks(8).zip(self.weights.chunks_exact(self.inputs.max(1)));
         for (b, (bias, weights)) in blocks.enumerate() {
-            let (first, weights) = (8 * b, W::read(weights, room));
-            let of_groups = to.chunks_mut((GROUP * channels).max(1));
-            for (group, to) in groups.chunks_exact(memory(self.inputs).max(1)).zip(of_groups) {
-                let sums = four(group, weights, start(bias));
+            let (first, weights, start) = (8 * b, W::read(weights, room), start(bias));
+            let mut groups = groups.chunks_exact(memory(self.inputs).max(1));
+            let mut of_groups = to.chunks_mut((GROUP * channels).max(1));
+            // No `zip`, which makes indices and reckons with them where these go on by a step.
+            while let (Some(group), Some(to)) = (groups.next(), of_groups.next()) {
+                let sums = four(group, weights, start);
                 if let Some(rows) = Tile::<_, GROUP>::new(to, channels, first) {
                     // No loop: sums would go through memory.
                     let ([s0, s1, s2, s3], [t0, t1, t2, t3]) = (sums, rows.rows());

@@ -28,6 +28,19 @@ impl I8x16 {
         Self(*codes)
     }
 
+    /// Bytes: the first eight, and the others.
+    #[inline(always)]
+    pub fn of(halves: [u64; 2]) -> Self {
+        let halves = halves.map(u64::to_le_bytes);
+        Self(core::array::from_fn(|i| halves[i / 8][i % 8].cast_signed()))
+    }
+
+    /// The first eight codes.
+    #[inline(always)]
+    pub fn first_widened(self) -> I16x8 {
+        I16x8(core::array::from_fn(|i| self.0[i].into()))
+    }
+
     /// Four codes, four times.
     #[inline(always)]
     pub fn repeated(codes: &[i8; 4]) -> Self {

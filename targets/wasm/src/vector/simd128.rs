@@ -39,6 +39,18 @@ impl I8x16 {
         Self(unsafe { v128_load(codes.as_ptr().cast()) })
     }
 
+    /// Bytes: the first eight, and the others.
+    #[inline(always)]
+    pub fn of([low, high]: [u64; 2]) -> Self {
+        Self(u64x2(low, high))
+    }
+
+    /// The first eight codes.
+    #[inline(always)]
+    pub fn first_widened(self) -> I16x8 {
+        I16x8(i16x8_extend_low_i8x16(self.0))
+    }
+
     /// Four codes, four times.
     #[inline(always)]
     pub fn repeated(codes: &[i8; 4]) -> Self {

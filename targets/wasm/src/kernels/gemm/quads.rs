@@ -11,7 +11,7 @@
 //!
 //! [`Four::raised`]: super::super::stage::Four::raised
 
-use super::{Block, GROUP, Pair, Pairs, filled_up, pairs};
+use super::{Block, GROUP, Pair, Pairs, pairs};
 use crate::vector::{I8x16, I16x8, I32x4};
 
 /// Four inputs of each position of a group.
@@ -25,31 +25,30 @@ const STEP: usize = 4;
 pub fn beside(x: [&[i8]; GROUP], group: &mut [Pairs]) {
     let Ok(group) = bytemuck::try_cast_slice_mut::<Pairs, Quads>(group) else { return };
     let [(a, a_rest), (b, b_rest), (c, c_rest), (d, d_rest)] = x.map(<[i8]>::as_chunks::<16>);
-    let put = |x: [&[i8; 16]; GROUP], to: &mut [Quads; STEP]| {
-        let rows = I8x16::transposed(x.map(I8x16::load));
+    let put = |x: [I8x16; GROUP], to: &mut [Quads; STEP]| {
+        let rows = I8x16::transposed(x);
         rows.into_iter().zip(to).for_each(|(row, to)| row.raised().store(to));
     };
     let (steps, _) = group.as_chunks_mut::<STEP>();
     let mut steps = steps.iter_mut();
     for ((((a, b), c), d), to) in a.iter().zip(b).zip(c).zip(d).zip(&mut steps) {
-        put([a, b, c, d], to);
+        put([a, b, c, d].map(I8x16::load), to);
     }
     if let (false, Some(to)) = (a_rest.is_empty(), steps.next()) {
-        let [a, b, c, d] = [a_rest, b_rest, c_rest, d_rest].map(filled_up);
-        put([&a, &b, &c, &d], to);
+        put([a_rest, b_rest, c_rest, d_rest].map(I8x16::filled_up), to);
     }
 }
 
-/// The sums of a group with one block.
+/// The sums of a group with one block; `ones` are [`I16x8::ones`].
 #[inline(always)]
 pub fn four(
     group: &[Pairs],
     weights: &[Pair],
     [first, last]: &Block,
     together: &[u32],
+    ones: I16x8,
 ) -> [[I32x4; 2]; GROUP] {
     let mut sums = [[first.raised(), last.raised()]; GROUP];
-    let ones = I16x8::ones();
     let (weights, odd) = weights.as_chunks::<2>();
     let group: &[Quads] = bytemuck::must_cast_slice(group);
     let (eights, _) = if cfg!(feature = "dot") { Default::default() } else { weights.as_chunks::<2>() };
@@ -190,7 +189,8 @@ mod tests {
             widen(x, Inputs::Pairs, &mut pairs);
             let expected = super::super::four(&pairs, weights, &block);
             let together = together(&of_channels, inputs);
-            assert_eq!(four(&fours, weights, &block, &together), expected, "{inputs} inputs");
+            let found = four(&fours, weights, &block, &together, I16x8::ones());
+            assert_eq!(found, expected, "{inputs} inputs");
         }
     }
 
