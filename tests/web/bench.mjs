@@ -5,7 +5,8 @@
 // The folder holds node_modules of package.json, rten.wasm (built of tests/web/rten; without it rten is absent) and, for each name, NAME.onnx and NAME_qdq.onnx (float and int8),
 // NAME.f32.mote, NAME.int8.mote and, with weights of 7 bits, NAME.int7.mote made of them, and, for LiteRT.js, NAME.tflite and NAME_int8.tflite (tflite.py). Times are
 // CPU times, of the process in Node, of the threads that run pages in Chromium (on Linux; elsewhere time that passes);
-// the least of all turns counts, since whatever else runs can only lengthen one. LiteRT.js needs a page. With --first it is
+// the least of all turns counts, since whatever else runs can only lengthen one; they are taken in three visits to each network, as
+// machines are slow for minutes. LiteRT.js needs a page. With --first it is
 // the time that passes from the model's bytes to the first result, the module's download from this machine and its compilation
 // included, in a page of its own for each turn; the median of all turns. (LiteRT.js' module alone is loaded before.)
 // `cargo xtask bench web` makes the files and calls this.
@@ -17,7 +18,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 
 import { Model } from "../../targets/wasm/npm/src/index.js";
-import { CONTESTANTS, bench, means, told } from "./contestants.mjs";
+import { CONTESTANTS, bench, judged, means, told } from "./contestants.mjs";
 import { serve } from "./serve.mjs";
 
 const { values: options, positionals } = parseArgs({
@@ -31,7 +32,9 @@ const { values: options, positionals } = parseArgs({
 });
 const [folder, ...names] = positionals;
 const peers = createRequire(join(resolve(folder), "x.js"));
-const rounds = Number(options.rounds);
+// Each network has its turns in so many parts, a round of all networks after the other.
+const VISITS = 3;
+const rounds = options.first ? Number(options.rounds) : Math.ceil(Number(options.rounds) / VISITS);
 
 async function inNode() {
   const ort = await import(pathToFileURL(peers.resolve("onnxruntime-web")));
@@ -112,11 +115,15 @@ function cpuTime(id) {
 }
 
 const { run, end } = options.browser ? await inChromium() : await inNode();
-const rows = [];
-for (const name of names) {
-  rows.push(await run(name));
-  if (!options.json) console.log(told(rows[rows.length - 1]));
+const visits = new Map(names.map((name) => [name, []]));
+for (let visit = 0; visit < (options.first ? 1 : VISITS); visit++) {
+  for (const name of names) {
+    visits.get(name).push(await run(name));
+    if (options.first && !options.json) console.log(told(visits.get(name)[0]));
+  }
 }
+const rows = [...visits.values()].map((visits) => (options.first ? visits[0] : judged(visits)));
+if (!(options.first || options.json)) rows.forEach((row) => console.log(told(row)));
 await end();
 if (options.first) {
   if (options.json) console.log(JSON.stringify({ where: "chromium", rows }, null, 1));

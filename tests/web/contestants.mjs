@@ -83,7 +83,7 @@ async function warm(contestants, milliseconds) {
   }
 }
 
-/** The times of each contestant, milliseconds per inference: the least and the median of its turns, which take `least` or more. */
+/** The times of each contestant's turns, milliseconds per inference; turns take `least` or more. */
 async function interleaved(clock, contestants, rounds, least) {
   const times = contestants.map(() => []);
   const turns = contestants.map(() => 1);
@@ -97,10 +97,7 @@ async function interleaved(clock, contestants, rounds, least) {
       if (took < least) turns[i] = Math.ceil((turns[i] * least) / Math.max(took, least / 100));
     }
   }
-  return times.map((times) => {
-    const sorted = times.slice().sort((a, b) => a - b);
-    return { least: sorted[0], median: sorted[sorted.length >> 1] };
-  });
+  return times;
 }
 
 // As share of the largest answer.
@@ -134,8 +131,8 @@ export async function first(surroundings, name, who) {
   return performance.now() - begin;
 }
 
-/** All contestants on one network: a row of the report. */
-export async function bench(surroundings, name, { rounds = 15, least = 20 } = {}) {
+/** All contestants on one network, measured once: what `judged` makes a row of the report of. */
+export async function bench(surroundings, name, { rounds = 5, least = 20 } = {}) {
   const networks = [];
   for (const [kind, who, file] of contestants(surroundings, name)) {
     const bytes = await surroundings.bytes(file);
@@ -149,18 +146,33 @@ export async function bench(surroundings, name, { rounds = 15, least = 20 } = {}
   }
   if (!(differ.f32 === undefined || differ.f32 < 1e-3)) throw new Error(`${name}: f32 answers differ by ${differ.f32} of the largest`);
   const all = [...networks, ...peaks()];
-  await warm(all, 1500);
-  const times = await interleaved(surroundings.clock, all, rounds, least);
-  const { macs } = networks[0];
-  const ms = Object.fromEntries(networks.map(({ name }, i) => [name, times[i]]));
-  const peak = Object.fromEntries(
-    all.flatMap(({ name, macs }, i) => (name.startsWith("peak") ? [[name.slice(5), macs / times[i].least / 1e6]] : [])),
-  );
+  await warm(all, 800);
+  const turns = await interleaved(surroundings.clock, all, rounds, least);
+  const times = Object.fromEntries(all.map(({ name }, i) => [name, turns[i]]));
+  const products = Object.fromEntries(all.map(({ name, macs }) => [name, macs]));
+  const convolutions = Object.fromEntries(networks.filter(({ laps }) => laps).map((mote) => [mote.name, pointwise(mote)]));
+  return { name, differ, times, products, convolutions };
+}
+
+/** A row of the report of all visits to a network: whatever else runs can only lengthen a turn, so the least of all counts. */
+export function judged(visits) {
+  const [{ name, differ, products, times: first }] = visits;
+  const times = (who) => visits.flatMap(({ times }) => times[who]).sort((a, b) => a - b);
+  const ms = {};
+  const peak = {};
+  for (const who of Object.keys(first)) {
+    const sorted = times(who);
+    if (who.startsWith("peak")) peak[who.slice(5)] = products[who] / sorted[0] / 1e6;
+    else ms[who] = { least: sorted[0], median: sorted[sorted.length >> 1] };
+  }
+  const macs = products["mote f32"];
   const best = (names) => names.filter((who) => ms[who]).reduce((best, who) => Math.min(best, ms[who].least), Infinity);
   const f32 = best(["ort f32", "litert f32", "rten f32"]);
   const any = best(["ort f32", "litert f32", "rten f32", "ort int8", "litert int8", "rten int8"]);
-  const floor = { f32: macs / Math.max(peak.f32, peak["f32 relaxed"] ?? 0) / 1e6, int8: macs / peak.i16 / 1e6 };
+  const floats = Math.max(peak.f32, peak["f32 relaxed"] ?? 0);
+  const floor = { f32: macs / floats / 1e6, int8: macs / peak.i16 / 1e6 };
   const [ours, ours8, ours7] = ["mote f32", "mote int8", "mote int8/7"].map((who) => ms[who].least);
+  const share = (who, peak) => Math.max(...visits.map(({ convolutions }) => convolutions[who])) / peak;
   return {
     name,
     macs,
@@ -172,20 +184,20 @@ export async function bench(surroundings, name, { rounds = 15, least = 20 } = {}
     ratio: { f32: f32 / ours, int8: any / ours8, seven: any / ours7, own: ours / Math.min(ours8, ours7) },
     floor: { ...floor, ratio: { f32: floor.f32 / ours, int8: floor.int8 / ours8 } },
     pointwise: {
-      f32: pointwise(of("mote f32"), Math.max(peak.f32, peak["f32 relaxed"] ?? 0)),
-      int8: pointwise(of("mote int8"), peak.i16),
-      seven: pointwise(of("mote int8/7"), peak.bytes ?? peak.i16),
+      f32: share("mote f32", floats),
+      int8: share("mote int8", peak.i16),
+      seven: share("mote int8/7", peak.bytes ?? peak.i16),
     },
   };
 }
 
-/** Share of the peak that the convolutions with most products reach, all of which but a few percent are pointwise. */
-function pointwise({ laps }, peak) {
+/** What the convolutions reach behind the first one, of a picture, GMAC/s: all but a few percent of their products are of pointwise ones. */
+function pointwise({ laps }) {
   const least = laps();
   for (let i = 0; i < 10; i++) laps().forEach(({ ms }, step) => (least[step].ms = Math.min(least[step].ms, ms)));
-  const convolutions = least.filter(({ kernel }) => kernel.startsWith("conv"));
+  const convolutions = least.filter(({ kernel }) => kernel.startsWith("conv")).slice(1);
   const sum = (key) => convolutions.reduce((sum, lap) => sum + lap[key], 0);
-  return sum("macs") / sum("ms") / 1e6 / peak;
+  return sum("macs") / sum("ms") / 1e6;
 }
 
 /** Everybody's names. */
