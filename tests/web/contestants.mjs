@@ -1,6 +1,6 @@
 // Mote and its peers behind one interface, in Node and in a page, and the interleaved run of all of them.
 //
-// A contestant has `name`, `run` (one inference; gives the first output; has run once) and, if known, `macs`. `surroundings` are what differs between Node and a page: `bytes(file)` (null if it
+// A contestant has `name`, `run` (one inference; gives the first output; has run once) and, if known, `laps` (its steps, with times and products). `surroundings` are what differs between Node and a page: `bytes(file)` (null if it
 // does not exist), `Model` of Mote, `ort` and `litert` (the peers' packages, or null), `rten` (its module, compiled, or null),
 // `clock()`, which promises milliseconds.
 
@@ -21,9 +21,7 @@ async function mote({ Model }, name, bytes) {
   }
   const run = async () => model.run(values)[0].toFloat32();
   await run();
-  const laps = () => model.profile([values], { runs: 1 });
-  const macs = laps().reduce((sum, lap) => sum + lap.macs, 0);
-  return { name, run, macs, laps };
+  return { name, run, laps: () => model.profile([values], { runs: 1 }) };
 }
 
 /** onnxruntime-web on an ONNX file: inputs are channels first. */
@@ -149,7 +147,8 @@ export async function bench(surroundings, name, { rounds = 5, least = 20 } = {})
   await warm(all, 800);
   const turns = await interleaved(surroundings.clock, all, rounds, least);
   const times = Object.fromEntries(all.map(({ name }, i) => [name, turns[i]]));
-  const products = Object.fromEntries(all.map(({ name, macs }) => [name, macs]));
+  const sum = (laps) => laps.reduce((sum, { macs }) => sum + macs, 0);
+  const products = Object.fromEntries(all.map(({ name, macs, laps }) => [name, laps ? sum(laps()) : macs]));
   const convolutions = Object.fromEntries(networks.filter(({ laps }) => laps).map((mote) => [mote.name, pointwise(mote)]));
   return { name, differ, times, products, convolutions };
 }
