@@ -16,18 +16,24 @@ pub use simd128::{F32x4, I8x16, I16x8, I32x4};
 
 use core::marker::PhantomData;
 
+/// Eight rows turned around, by three rounds of vectors taken in turns.
+#[inline(always)]
+fn turned<T: Copy>(rows: [T; 8], zipped: impl Fn(T, T) -> [T; 2]) -> [T; 8] {
+    // Each round takes the first of eight numbers and the fifth, the second and the sixth: a rotation of the bits of all
+    // places, three of which swap row and column.
+    let round = |[a, b, c, d, e, f, g, h]: [T; 8]| {
+        let ([a, e], [b, f]) = (zipped(a, e), zipped(b, f));
+        let ([c, g], [d, h]) = (zipped(c, g), zipped(d, h));
+        [a, e, b, f, c, g, d, h]
+    };
+    round(round(round(rows)))
+}
+
 impl I16x8 {
     /// Number `i` of all eight, for each `i`.
     #[inline(always)]
     pub fn turned(rows: [Self; 8]) -> [Self; 8] {
-        // Each round takes the first of eight numbers and the fifth, the second and the sixth: a rotation of the bits of all
-        // places, three of which swap row and column.
-        let round = |[a, b, c, d, e, f, g, h]: [Self; 8]| {
-            let ([a, e], [b, f]) = (a.zipped(e), b.zipped(f));
-            let ([c, g], [d, h]) = (c.zipped(g), d.zipped(h));
-            [a, e, b, f, c, g, d, h]
-        };
-        round(round(round(rows)))
+        turned(rows, Self::zipped)
     }
 }
 
@@ -56,13 +62,7 @@ impl I8x16 {
     /// Codes `2 * i` and `2 * i + 1` of all eight, for each `i`: first those of the former.
     #[inline(always)]
     pub fn turned(rows: [Self; 8]) -> [Self; 8] {
-        // As of `I16x8`, with one more bit of columns.
-        let round = |[a, b, c, d, e, f, g, h]: [Self; 8]| {
-            let ([a, e], [b, f]) = (a.zipped(e), b.zipped(f));
-            let ([c, g], [d, h]) = (c.zipped(g), d.zipped(h));
-            [a, e, b, f, c, g, d, h]
-        };
-        round(round(round(rows)))
+        turned(rows, Self::zipped)
     }
 }
 

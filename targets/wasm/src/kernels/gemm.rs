@@ -71,6 +71,7 @@ pub struct Layer<'a> {
     pub group: Inputs,
     /// [`quads::together`] of all blocks, where weights are small.
     together: &'a [u32],
+    /// [`I16x8::ones`].
     ones: I16x8,
 }
 
