@@ -169,15 +169,15 @@ impl Layer<'_> {
         for (b, (block, counts)) in self.blocks.iter().zip(self.counts.chunks(8)).enumerate() {
             entries = self.eight::<W, EIGHTS>(strips, entries, block, counts, tile)?;
             match is_plain(block) {
-                true => self.turn(bytemuck::cast_slice(tile), 8 * b, to),
+                true => self.turn(bytemuck::must_cast_slice(tile), 8 * b, to),
                 false => self.store(tile, block, 8 * b, to),
             }
         }
         Ok(())
     }
 
-    /// Eight channels, whose entries are the first of `entries`, at all positions: the codes of plain ones, of others the sums. The entries
-    /// behind them. A function of its own, for whose loop there are registers enough.
+    /// Puts into the tile what the first of `entries` make of eight channels at all positions, codes if these are plain, else
+    /// sums; the entries behind them. A function of its own, for whose loop there are registers enough.
     #[inline(never)]
     fn eight<'e, W: Way, const EIGHTS: usize>(
         &self,
@@ -198,7 +198,7 @@ impl Layer<'_> {
             let sums = W::sums::<EIGHTS>(strips, own, *start.get(c % 4).ok_or(Mismatch)?)?;
             if plain {
                 let scale = four.scale.get(c % 4).ok_or(Mismatch)?;
-                let codes: &mut [Codes] = bytemuck::cast_slice_mut(tile);
+                let codes: &mut [Codes] = bytemuck::must_cast_slice_mut(tile);
                 for (sums, codes) in sums.as_chunks::<2>().0.iter().zip(codes) {
                     self.stage.channel(*sums, scale).store(codes.get_mut(c).ok_or(Mismatch)?);
                 }
