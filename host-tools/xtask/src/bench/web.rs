@@ -36,7 +36,7 @@ const SPARSE: &str = "_sparse";
 pub struct Options {
     /// Networks of tests/golden/vision, as they are or with NAME_sparse90's share of zeros, NAME_sparse90x4's in blocks; all if none is named
     networks: Vec<String>,
-    /// Turns of each contestant
+    /// Turns of each contestant, in three visits to each network
     #[arg(long, default_value_t = 15)]
     rounds: u32,
     /// Time from the model's bytes to the first result, instead of that of runs
