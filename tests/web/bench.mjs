@@ -33,8 +33,8 @@ const { values: options, positionals } = parseArgs({
 const [folder, ...names] = positionals;
 const peers = createRequire(join(resolve(folder), "x.js"));
 // Each network has its turns in so many parts, a round of all networks after the other.
-const VISITS = 3;
-const rounds = options.first ? Number(options.rounds) : Math.ceil(Number(options.rounds) / VISITS);
+const VISITS = options.first ? 1 : 3;
+const rounds = Math.ceil(Number(options.rounds) / VISITS);
 
 async function inNode() {
   const ort = await import(pathToFileURL(peers.resolve("onnxruntime-web")));
@@ -116,14 +116,11 @@ function cpuTime(id) {
 
 const { run, end } = options.browser ? await inChromium() : await inNode();
 const visits = new Map(names.map((name) => [name, []]));
-for (let visit = 0; visit < (options.first ? 1 : VISITS); visit++) {
-  for (const name of names) {
-    visits.get(name).push(await run(name));
-    if (options.first && !options.json) console.log(told(visits.get(name)[0]));
-  }
+for (let visit = 0; visit < VISITS; visit++) {
+  for (const name of names) visits.get(name).push(await run(name));
 }
 const rows = [...visits.values()].map((visits) => (options.first ? visits[0] : judged(visits)));
-if (!(options.first || options.json)) rows.forEach((row) => console.log(told(row)));
+if (!options.json) rows.forEach((row) => console.log(told(row)));
 await end();
 if (options.first) {
   if (options.json) console.log(JSON.stringify({ where: "chromium", rows }, null, 1));

@@ -5,7 +5,8 @@
 writes NAME.tflite (float32) and NAME_int8.tflite (int8 weights and activations, floats in and out, ranges from random
 pictures) with random weights, at the size of pictures that tests/golden/vision has: what is compared is time. Where NAME
 ends with _sparseP or _sparsePxN, the smallest P of a hundred weights of each 1x1 convolution are zero, with xN in blocks of
-N neighbouring input channels, and NAME.tflite stores the others only, which is what XNNPACK takes as a hint. Needs timm, litert-torch and ai-edge-quantizer.
+N neighbouring input channels, and NAME.tflite stores the others only, which is what XNNPACK takes as a hint. Needs timm,
+litert-torch and ai-edge-quantizer.
 """
 
 import json

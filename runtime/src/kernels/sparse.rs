@@ -123,6 +123,13 @@ impl Geometry {
     }
 }
 
+/// Positions that a portable kernel takes at a time on this machine: `vectors` fill its vector registers, `words` the others.
+/// Microcontrollers have registers of words; in WebAssembly, which has kernels of its own for what is to be fast, nine kilobytes
+/// of every download are worth more.
+pub(crate) const fn wide(vectors: [usize; 3], words: [usize; 3]) -> [usize; 3] {
+    if cfg!(any(target_arch = "arm", target_arch = "wasm32")) { words } else { vectors }
+}
+
 /// Positions for which a plan should have room where its machine has `vectors` for blocks of 1, 2 and 4 output channels.
 #[cfg(feature = "pack")]
 pub(crate) fn longest([one, two, four]: [usize; 3], block: Block) -> usize {

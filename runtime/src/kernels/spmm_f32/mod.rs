@@ -51,10 +51,8 @@ impl SpmmF32Args {
 /// Positions at a time for a block of 1, 2 or 4 output channels: as many sums as there are vector registers for.
 const VECTORS: [usize; 3] = [32, 16, 8];
 
-/// The same on this machine. Microcontrollers have registers of words; in WebAssembly, which has kernels of its own for what is
-/// to be fast, nine kilobytes of every download are worth more.
-const WIDE: [usize; 3] =
-    if cfg!(any(target_arch = "arm", target_arch = "wasm32")) { [4, 4, 4] } else { VECTORS };
+/// The same on this machine.
+const WIDE: [usize; 3] = super::sparse::wide(VECTORS, [4, 4, 4]);
 
 /// Positions for which a plan should have room where its machine has vector registers.
 #[cfg(feature = "pack")]

@@ -75,9 +75,8 @@ impl Stage {
     #[inline(always)]
     pub fn tile(&self, [s0, s1, s2, s3]: [[I32x4; 2]; 4], block: &Block, to: Tile<'_, i8, 4>) {
         let [t0, t1, t2, t3] = to.rows();
-        if is_plain(block) {
+        if let Some(factors) = factors(block) {
             // Asked once, and factors stay in registers. No loop: sums would go through memory.
-            let factors = factors(block);
             self.plain(s0, factors, t0);
             self.plain(s1, factors, t1);
             self.plain(s2, factors, t2);
@@ -92,9 +91,9 @@ impl Stage {
     /// The codes of eight channels.
     #[inline(always)]
     pub fn codes(&self, sums: [I32x4; 2], block: &Block, to: &mut [i8; 8]) {
-        match is_plain(block) {
-            true => self.plain(sums, factors(block), to),
-            false => self.careful(&sums, block, to),
+        match factors(block) {
+            Some(factors) => self.plain(sums, factors, to),
+            None => self.careful(&sums, block, to),
         }
     }
 
@@ -102,17 +101,21 @@ impl Stage {
     #[inline(always)]
     pub fn plain(&self, sums: [I32x4; 2], factors: [F32x4; 2], to: &mut [i8; 8]) {
         let ([low, high], [a, b]) = (sums, factors);
-        let whole = self.whole;
-        let bits = [low.real().times(a).plus(whole).bits(), high.real().times(b).plus(whole).bits()];
-        I16x8::codes(bits.map(|bits| bits.plus(self.from_bits)), self.min, self.max, to);
+        I16x8::codes([self.rounded(low, a), self.rounded(high, b)], self.min, self.max, to);
     }
 
     /// The codes of a channel that is plain, at sixteen positions.
     #[inline(always)]
     pub fn channel(&self, sums: [[I32x4; 2]; 2], scale: &f32) -> I8x16 {
-        let (factor, whole) = (F32x4::repeated(scale), self.whole);
-        let code = |sum: I32x4| sum.real().times(factor).plus(whole).bits().plus(self.from_bits);
-        I8x16::narrowed(sums.map(|sums| I16x8::narrowed(sums.map(code)).limited(self.min, self.max)))
+        let factor = F32x4::repeated(scale);
+        let wide = sums.map(|sums| I16x8::narrowed(sums.map(|sum| self.rounded(sum, factor))));
+        I8x16::narrowed(wide.map(|wide| wide.limited(self.min, self.max)))
+    }
+
+    /// Results of plain channels with the zero point, not yet limited.
+    #[inline(always)]
+    fn rounded(&self, sums: I32x4, factors: F32x4) -> I32x4 {
+        sums.real().times(factors).plus(self.whole).bits().plus(self.from_bits)
     }
 
     /// The codes of eight channels, however they are rounded. A function of its own, which all kernels share.
@@ -187,9 +190,10 @@ pub fn is_plain([first, last]: &Block) -> bool {
     first.rounding & last.rounding == PLAIN
 }
 
+/// The factors of eight channels that are plain.
 #[inline(always)]
-pub fn factors(block: &Block) -> [F32x4; 2] {
-    block.each_ref().map(|four| F32x4::load(&four.scale))
+pub fn factors(block: &Block) -> Option<[F32x4; 2]> {
+    is_plain(block).then(|| block.each_ref().map(|four| F32x4::load(&four.scale)))
 }
 
 impl Four {

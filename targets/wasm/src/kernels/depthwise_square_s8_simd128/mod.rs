@@ -23,7 +23,7 @@ use mote_runtime::kernels::target_s8::DepthwiseArgs;
 use mote_runtime::plan::Fault;
 
 use self::fours::{Eight, Fours, Weights};
-use super::stage::{Block, Stage, factors, is_plain};
+use super::stage::{Block, Stage, factors};
 use crate::vector::{I32x4, Strips};
 
 /// Weights of eight channels and four taps.
@@ -149,7 +149,7 @@ impl Depthwise<'_> {
                 strips.next().map_or(Some(beyond), Column::of)
             };
             let weights = weights.each_ref().map(Weights::load);
-            let factors = is_plain(block).then(|| factors(block));
+            let factors = factors(block);
             let start = Weights::start(&weights, [block[0].start(), block[1].start()]);
             // Those of the next window, and of the ones behind it that begin before it ends.
             let mut sums = [start; SUMS];
